@@ -1,0 +1,286 @@
+"""Every error Freehold raises, in one tree.
+
+    FreeholdError                    something failed                         exit 3, HTTP 500
+    ├── CallError                    the call was wrong                       exit 2, HTTP 400
+    │   ├── BadReferenceError        a reference cannot be parsed
+    │   ├── SettingsError            freehold.toml or FREEHOLD_* is wrong, every problem listed
+    │   ├── RequestError             a request's field is wrong (names the field)
+    │   │   ├── ContextLengthError   the prompt is longer than the context    (both counts)
+    │   │   └── UnsupportedError     the engine or endpoint cannot do that
+    │   ├── TooLargeError            a body is over the limit                 HTTP 413
+    │   ├── MediaTypeError           a body is not what the route reads       HTTP 415
+    │   ├── MethodError              the route has no such method             HTTP 405
+    │   ├── KeyRefusedError          a key is missing or wrong                HTTP 401
+    │   └── ForbiddenError           Host, Origin or address is not allowed   HTTP 403
+    ├── NotFoundError                no such thing; carries the nearest names exit 1, HTTP 404
+    ├── SourceError                  a source of builds failed                exit 3, HTTP 502
+    │   ├── SourceUnreachableError   it does not answer                       retryable
+    │   ├── GatedError               it wants an accepted license or a token  HTTP 403
+    │   └── HashMismatchError        the bytes are not the bytes named        (file, expected, found)
+    ├── StoreError                   the store on disk failed                 exit 3, HTTP 507
+    │   ├── NoSpaceError             not enough room                          (needed, free)
+    │   └── ReadOnlyError            the store cannot be written
+    ├── CatalogError                 rows of the catalog are wrong, every one listed
+    ├── WeightsError                 a weight file is damaged or not one      exit 3, HTTP 422
+    ├── EngineError                  an engine failed                         exit 3, HTTP 502
+    │   ├── WorkerStartError         a worker did not start (carries its log) HTTP 503
+    │   ├── WorkerLostError          a worker ended while it was answering    retryable
+    │   └── UpstreamError            an engine answered with an error         its own status
+    ├── LoadingError                 the build is not ready yet               retryable, HTTP 503
+    └── AddressInUseError            the port is taken                        exit 3
+
+Every error carries a message (what happened, to which thing), a hint (what to do next, often a command),
+a stable `code`, `data` for programs, `retryable`, an exit code and an HTTP status. Foreign errors are
+translated where their library is used, never here. A bug stays a Python exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+
+class FreeholdError(Exception):
+    """Root of the tree: `message`, `hint`, `code`, `data`, `retryable`, `exit_code`, `http_status`."""
+
+    code: ClassVar[str] = "failed"
+    exit_code: ClassVar[int] = 3
+    status: ClassVar[int] = 500
+    can_retry: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, hint: str = "", **data: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.data: Mapping[str, Any] = data
+
+    @property
+    def http_status(self) -> int:
+        """Status of the HTTP answer that reports this error."""
+        return self.status
+
+    @property
+    def retryable(self) -> bool:
+        """True where the same call may succeed later, unchanged."""
+        return self.can_retry
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class CallError(FreeholdError):
+    code = "invalid_call"
+    exit_code = 2
+    status = 400
+
+
+class BadReferenceError(CallError):
+    code = "invalid_reference"
+
+
+class SettingsError(CallError):
+    code = "invalid_settings"
+
+
+class RequestError(CallError):
+    """A request is wrong. `param` names the field as the client spelled it, dotted, or is None."""
+
+    code = "invalid_request"
+
+    def __init__(self, message: str, *, param: str | None = None, hint: str = "", **data: Any) -> None:
+        super().__init__(message, hint=hint, param=param, **data)
+        self.param = param
+
+
+class ContextLengthError(RequestError):
+    """The prompt alone leaves no room: `prompt_tokens` against `context_tokens`. It is never cut."""
+
+    code = "context_length_exceeded"
+
+    def __init__(self, prompt_tokens: int, context_tokens: int) -> None:
+        super().__init__(
+            f"The prompt has {prompt_tokens} tokens and the context of this endpoint holds {context_tokens}.",
+            hint="Shorten the prompt, or raise the context: see `freehold ps` and [engine] in freehold.toml.",
+            param="messages",
+            prompt_tokens=prompt_tokens,
+            context_tokens=context_tokens,
+        )
+
+
+class UnsupportedError(RequestError):
+    code = "unsupported"
+
+
+class TooLargeError(CallError):
+    code = "body_too_large"
+    status = 413
+
+
+class MediaTypeError(CallError):
+    code = "unsupported_media_type"
+    status = 415
+
+
+class MethodError(CallError):
+    code = "method_not_allowed"
+    status = 405
+
+
+class KeyRefusedError(CallError):
+    code = "invalid_api_key"
+    status = 401
+
+
+class ForbiddenError(CallError):
+    code = "forbidden"
+    status = 403
+
+
+class NotFoundError(FreeholdError):
+    """`kind` is what was looked for ("model", "build"), `name` as given, `nearest` what is there."""
+
+    code = "not_found"
+    exit_code = 1
+    status = 404
+
+    def __init__(self, kind: str, name: str, *, nearest: tuple[str, ...] = (), hint: str = "") -> None:
+        guess = f" Nearest: {', '.join(nearest)}." if nearest else ""
+        super().__init__(f"There is no {kind} named {name!r}.{guess}", hint=hint, name=name, nearest=nearest)
+        self.kind = kind
+        self.name = name
+        self.nearest = nearest
+
+
+class SourceError(FreeholdError):
+    code = "source_failed"
+    status = 502
+
+
+class SourceUnreachableError(SourceError):
+    code = "source_unreachable"
+    can_retry = True
+
+
+class GatedError(SourceError):
+    code = "source_gated"
+    status = 403
+
+
+class HashMismatchError(SourceError):
+    """The bytes of `file` have another sha256 or size than the one named; they are kept at `quarantined`.
+
+    `expected` and `found` are what `measure` says: 64 hexadecimal digits, or bytes in decimal.
+    """
+
+    code = "hash_mismatch"
+
+    def __init__(
+        self,
+        file: str,
+        *,
+        source: str,
+        expected: str,
+        found: str,
+        quarantined: str,
+        measure: Literal["sha256", "size_bytes"] = "sha256",
+    ) -> None:
+        if measure == "sha256":
+            difference = f"has sha256 {found}, but {expected} was named"
+        else:
+            difference = f"has {int(found):,} bytes, but {int(expected):,} were named"
+        super().__init__(
+            f"{file} from {source} {difference}.",
+            hint=f"The bytes were set aside at {quarantined}; do not use them. Try another source or mirror.",
+            file=file,
+            source=source,
+            expected=expected,
+            found=found,
+            quarantined=quarantined,
+            measure=measure,
+        )
+
+
+class StoreError(FreeholdError):
+    code = "store_failed"
+    status = 507
+
+
+class NoSpaceError(StoreError):
+    code = "no_space"
+
+    def __init__(
+        self, folder: str, *, download_bytes: int, unpacked_bytes: int, reserve_bytes: int, free_bytes: int
+    ) -> None:
+        needed_bytes = download_bytes + unpacked_bytes + reserve_bytes
+        super().__init__(
+            f"{folder} has {free_bytes:,} bytes free and {needed_bytes:,} are needed: {download_bytes:,} to download, "
+            f"{unpacked_bytes:,} to unpack, {reserve_bytes:,} in reserve.",
+            hint="Free some with `freehold rm`, or set FREEHOLD_HOME to a larger disk.",
+            folder=folder,
+            needed_bytes=needed_bytes,
+            free_bytes=free_bytes,
+        )
+
+
+class ReadOnlyError(StoreError):
+    code = "store_read_only"
+
+
+class CatalogError(FreeholdError):
+    code = "invalid_catalog"
+
+
+class WeightsError(FreeholdError):
+    """A weight file is truncated, not a weight file, or says something impossible of itself."""
+
+    code = "invalid_weights"
+    status = 422
+
+
+class EngineError(FreeholdError):
+    code = "engine_failed"
+    status = 502
+
+
+class WorkerStartError(EngineError):
+    """A worker did not become ready. `log` holds the last lines it wrote."""
+
+    code = "worker_not_started"
+    status = 503
+
+    def __init__(self, build: str, reason: str, *, log: str = "", hint: str = "") -> None:
+        super().__init__(f"The worker of {build} did not start: {reason}", hint=hint, build=build, log=log)
+        self.log = log
+
+
+class WorkerLostError(EngineError):
+    code = "worker_lost"
+    can_retry = True
+
+
+class UpstreamError(EngineError):
+    """An engine or a remote API answered with an error of its own; `http_status` is the one it gave."""
+
+    code = "upstream_error"
+
+    def __init__(self, message: str, *, http_status: int, code: str | None = None, **data: Any) -> None:
+        super().__init__(message, upstream_code=code, **data)
+        self._http_status = http_status
+
+    @property
+    def http_status(self) -> int:
+        return self._http_status
+
+    @property
+    def retryable(self) -> bool:
+        return self._http_status in {408, 429, 500, 502, 503, 504}
+
+
+class LoadingError(FreeholdError):
+    code = "loading"
+    status = 503
+    can_retry = True
+
+
+class AddressInUseError(FreeholdError):
+    code = "address_in_use"

@@ -1,0 +1,16 @@
+"""Nearest names, for every "did you mean"."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+# Models' names are long, and people know a part of them; in a word of four letters two that agree mean nothing.
+ALIKE = 0.4
+ALIKE_COMMANDS = 0.6
+
+
+def nearest(name: str, known: Iterable[str], *, limit: int = 3, alike: float = ALIKE) -> tuple[str, ...]:
+    """The at most `limit` known names that look most like `name`, best first (Ratcliff-Obershelp). `alike` is the
+    share, 0 to 1, of both names that must be the same."""
+    return tuple(difflib.get_close_matches(name.lower(), sorted(known), n=limit, cutoff=alike))

@@ -1,0 +1,115 @@
+"""The Protocols through which layers meet: engines and their workers, progress displays.
+
+An engine, local or remote, is something that speaks OpenAI's HTTP at an Upstream. The gateway knows
+nothing more about it, which is what makes swapping a model a matter of one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+WorkerState = Literal["stopped", "starting", "ready", "backing-off", "failed", "stopping"]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What the engine does itself; where it does not, the gateway helps or refuses by name.
+
+    `tools`: the chat template of this build knows tools. `forced_tools`: `tool_choice` "required" or a
+    named function is enforced by the engine. `progress`: it accepts `return_progress`. `grammar`: it
+    takes a GBNF grammar. `tokenize`: it has /tokenize and /detokenize. `embeddings`: /v1/embeddings.
+    `chat`: there is a chat template, so /v1/chat/completions makes sense.
+    """
+
+    chat: bool = True
+    tools: bool = True
+    forced_tools: bool = True
+    json_schema: bool = True
+    grammar: bool = False
+    logprobs: bool = True
+    embeddings: bool = True
+    tokenize: bool = False
+    progress: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Where an engine answers, and how it wants to be asked.
+
+    With `socket_path` the host in `base_url` is only a name. `base_url` has no trailing slash and does
+    not include `/v1`-style prefixes beyond what must stand before `/chat/completions`; for local workers
+    it is `http://worker/v1`. `headers` may hold a key and is therefore not in the repr. `model` is the
+    name the engine expects. `digest` is None where nobody can know it (remote).
+    """
+
+    engine: str
+    base_url: str
+    model: str
+    capabilities: Capabilities
+    socket_path: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    digest: str | None = None
+    context_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One setting of a worker: its value, whether a person `set` it or it was `chosen`, and why."""
+
+    value: str
+    origin: Literal["chosen", "set", "default"]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """What `freehold ps` shows of one worker. None is unknown, never zero."""
+
+    build: str
+    engine: str
+    state: WorkerState
+    pid: int | None
+    started_at: float | None
+    restarts: int
+    memory_bytes: int | None
+    lock: str
+    choices: Mapping[str, Choice]
+    last_error: str | None
+    log_path: str | None
+
+
+class Worker(Protocol):
+    """One build being served, by a process of ours or by somebody else's API."""
+
+    @property
+    def upstream(self) -> Upstream:
+        """Valid once `start` has returned; the socket changes with every restart, so ask each time."""
+
+    @property
+    def state(self) -> WorkerState: ...
+
+    async def start(self) -> None:
+        """Start and wait until it answers. Raises WorkerStartError with the log's last lines."""
+
+    async def ready(self) -> Upstream:
+        """Wait out a restart, then give the upstream; raises WorkerStartError once it has been given up."""
+
+    async def stop(self, *, grace_s: float = 5.0) -> None:
+        """End it; on return no process of it is left. Calling it twice is fine."""
+
+    def report(self) -> WorkerReport: ...
+
+
+class Progress(Protocol):
+    """Where a long piece of work says how far it is. Sizes in bytes; `total_bytes` None is unknown."""
+
+    def start(self, task: str, *, total_bytes: int | None, done_bytes: int = 0) -> None: ...
+
+    def advance(self, task: str, nbytes: int) -> None: ...
+
+    def finish(self, task: str) -> None: ...
+
+    def note(self, text: str) -> None:
+        """One line of talk: resumed, waiting for another pull, checking."""

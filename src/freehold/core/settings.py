@@ -1,0 +1,275 @@
+"""Settings: defaults, then `freehold.toml`, then `FREEHOLD_*`. The only file that reads the environment.
+
+`load` reads everything once and reports every error together, each with its line. Secrets come from the
+environment or from a file named by it (`NAME_FILE`), never from `freehold.toml`, and never show in a repr.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from freehold.core import paths
+from freehold.core.errors import SettingsError
+from freehold.core.refs import Reference
+from freehold.core.toml_reader import Problem, TableReader
+
+FILE_NAME = "freehold.toml"
+DEFAULT_MODEL = "smollm2-135m-instruct"
+
+
+class Secret:
+    """A string that does not show itself; `reveal` gives it. Two are equal where they hold the same, so that settings
+    read again are seen to be the same. Who checks a stranger's key compares it in constant time instead."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """What a person may set of a worker; None means the engine chooses and says why in `freehold ps`."""
+
+    context_tokens: int | None = None
+    slots: int | None = None
+    threads: int | None = None
+    batch_tokens: int | None = None
+    prompt_cache_mib: int | None = None
+    start_timeout_s: float = 120.0
+    lock: str = "prefer"
+
+    def over(self, base: EngineOptions) -> EngineOptions:
+        """These options where they differ from the defaults, `base` elsewhere."""
+        default = EngineOptions()
+        changed = {
+            item.name: getattr(self, item.name)
+            for item in dataclasses.fields(self)
+            if getattr(self, item.name) != getattr(default, item.name)
+        }
+        return dataclasses.replace(base, **changed)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSettings:
+    """One line of `[endpoints]`: a name that clients send as `model`, and what it points at."""
+
+    name: str
+    ref: Reference
+    key_env: str | None = None
+    options: EngineOptions = EngineOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """`hosts` and `origins` are allowed in addition to loopback and the page's own origin."""
+
+    host: str = "127.0.0.1"
+    port: int = 8300
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    max_body_bytes: int = 32 * 1024 * 1024
+    drain_s: float = 30.0
+    api_key: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HubSettings:
+    endpoint: str = "https://huggingface.co"
+    token: Secret | None = None
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that is configured. `file` is the freehold.toml that was read, None if there is none.
+
+    `endpoints` None means: none configured, so every held build is an endpoint under its model's name.
+    """
+
+    home: Path
+    runtime_dir: Path
+    server: ServerSettings = ServerSettings()
+    engine: EngineOptions = EngineOptions()
+    hub: HubSettings = HubSettings()
+    endpoints: Mapping[str, EndpointSettings] | None = None
+    file: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def secret(self, name: str) -> Secret | None:
+        """The secret in environment variable `name`, or in the file that `name`_FILE points at."""
+        return _secret(self.environment, name)
+
+
+def load(
+    *,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    file: Path | None = None,
+) -> Settings:
+    """Read the settings. `file` (or FREEHOLD_CONFIG) names one; else the one in `folder` (default: the working
+    folder), else the one in the user's config folder. Raises SettingsError with every problem in it."""
+    env = dict(os.environ if environment is None else environment)
+    chosen = _find_file(env, folder or Path.cwd(), file)
+    problems: list[Problem] = []
+    text = ""
+    data: dict[str, Any] = {}
+    if chosen is not None:
+        try:
+            text = chosen.read_text(encoding="utf-8")
+            data = tomllib.loads(text)
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{chosen} cannot be read: {error}.", file=str(chosen)) from error
+    settings = _from(TableReader(data, text, problems), env, chosen)
+    if problems:
+        lines = "\n".join(f"  line {p.line}: {p.text}" if p.line else f"  {p.text}" for p in problems)
+        raise SettingsError(
+            f"{chosen or 'The environment'} has {len(problems)} "
+            f"{'error' if len(problems) == 1 else 'errors'}:\n{lines}\n",
+            hint="Mend them all, then try again. Whether what endpoints point at is held is looked at after that.",
+            problems=[dataclasses.asdict(problem) for problem in problems],
+        )
+    return settings
+
+
+def load_despite_errors() -> Settings:
+    """The settings with whatever of the file can be read: for what must work while the file is broken, such as
+    stopping the house. Raises SettingsError only where a secret's file cannot be read."""
+    env = dict(os.environ)
+    try:
+        chosen = _find_file(env, Path.cwd(), None)
+        text = chosen.read_text(encoding="utf-8") if chosen is not None else ""
+        data = tomllib.loads(text)
+    except (SettingsError, OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        chosen, text, data = None, "", {}
+    return _from(TableReader(data, text, []), env, chosen)
+
+
+def _find_file(env: Mapping[str, str], folder: Path, file: Path | None) -> Path | None:
+    named = file or (Path(env["FREEHOLD_CONFIG"]) if env.get("FREEHOLD_CONFIG") else None)
+    if named is not None:
+        if not named.is_file():
+            raise SettingsError(f"{named} is named as the settings file and is not there.", file=str(named))
+        return named.resolve()
+    candidates = (folder / FILE_NAME, paths.user_config_file())
+    return next((candidate.resolve() for candidate in candidates if candidate.is_file()), None)
+
+
+def _from(top: TableReader, env: Mapping[str, str], file: Path | None) -> Settings:
+    home = Path(env.get("FREEHOLD_HOME") or top.text("home", "") or paths.default_home()).expanduser().absolute()
+    settings = Settings(
+        home=home,
+        runtime_dir=paths.runtime_dir(home, env.get("XDG_RUNTIME_DIR")),
+        server=_server(top.table("server"), env),
+        engine=_engine(top.table("engine")),
+        hub=_hub(top.table("hub"), env),
+        endpoints=_endpoints(top) if top.has("endpoints") else None,
+        file=file,
+        environment=env,
+    )
+    top.refuse_unknown()
+    return settings
+
+
+def _server(table: TableReader, env: Mapping[str, str]) -> ServerSettings:
+    default = ServerSettings()
+    server = ServerSettings(
+        host=env.get("FREEHOLD_HOST") or table.text("host", default.host),
+        port=table.from_environment_int(env, "FREEHOLD_PORT", table.integer("port", default.port, 0, 65535)),
+        hosts=table.texts("hosts"),
+        origins=table.texts("origins"),
+        max_body_bytes=table.integer("max_body_bytes", default.max_body_bytes, 1024, 2**40),
+        drain_s=table.number("drain_s", default.drain_s, 0, 3600),
+        api_key=_secret(env, "FREEHOLD_API_KEY"),
+    )
+    table.refuse_unknown()
+    return server
+
+
+def _engine(table: TableReader) -> EngineOptions:
+    options = _options(table)
+    table.refuse_unknown()
+    return options
+
+
+def _options(table: TableReader) -> EngineOptions:
+    default = EngineOptions()
+    return EngineOptions(
+        context_tokens=table.optional_integer("context_tokens", 16, 2**31),
+        slots=table.optional_integer("slots", 1, 1024),
+        threads=table.optional_integer("threads", 1, 1024),
+        batch_tokens=table.optional_integer("batch_tokens", 1, 2**16),
+        prompt_cache_mib=table.optional_integer("prompt_cache_mib", 0, 2**20),
+        start_timeout_s=table.number("start_timeout_s", default.start_timeout_s, 1, 86400),
+        lock=table.one_of("lock", default.lock, ("require", "prefer", "off")),
+    )
+
+
+def _hub(table: TableReader, env: Mapping[str, str]) -> HubSettings:
+    hub = HubSettings(
+        endpoint=(env.get("HF_ENDPOINT") or table.text("endpoint", HubSettings().endpoint)).rstrip("/"),
+        token=_secret(env, "HF_TOKEN"),
+        offline=env.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"},
+    )
+    table.refuse_unknown()
+    return hub
+
+
+def _endpoints(top: TableReader) -> dict[str, EndpointSettings]:
+    table = top.table("endpoints")
+    found: dict[str, EndpointSettings] = {}
+    for name in table.names():
+        if table.is_table(name):
+            row = table.table(name)
+            ref = row.reference("ref", required=True)
+            key_env = row.text("key_env", "") or None
+            options = _options(row)
+            row.refuse_unknown()
+        else:
+            ref, key_env, options = table.reference(name, required=True), None, EngineOptions()
+        if ref is not None:
+            found[name] = EndpointSettings(name, ref, key_env, options)
+    return found
+
+
+def _secret(env: Mapping[str, str], name: str) -> Secret | None:
+    if env.get(name):
+        return Secret(env[name])
+    file = env.get(f"{name}_FILE")
+    if not file:
+        return None
+    try:
+        return Secret(Path(file).read_text(encoding="utf-8").strip())
+    except OSError as error:
+        raise SettingsError(f"{name}_FILE names {file}, which cannot be read: {error.strerror}.") from error
+
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "EndpointSettings",
+    "EngineOptions",
+    "HubSettings",
+    "Secret",
+    "ServerSettings",
+    "Settings",
+    "load",
+    "load_despite_errors",
+]

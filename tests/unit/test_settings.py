@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from freehold.core.errors import SettingsError
+from freehold.core.refs import ModelRef, RemoteRef
+from freehold.core.settings import EngineOptions, load
+
+
+def _write(folder: Path, text: str) -> Path:
+    file = folder / "freehold.toml"
+    file.write_text(text)
+    return file
+
+
+def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
+    settings = load(environment={"FREEHOLD_HOME": str(tmp_path / "h")}, folder=tmp_path)
+    assert (settings.server.host, settings.server.port, settings.endpoints) == ("127.0.0.1", 8300, None)
+    assert settings.home == tmp_path / "h"
+
+
+def test_endpoints_are_one_line_or_a_table(tmp_path: Path) -> None:
+    _write(
+        tmp_path,
+        '[endpoints]\nhouse = "smollm2-135m-instruct"\n'
+        'big = { ref = "openai:gpt-5", key_env = "BANK_KEY" }\nwide = { ref = "x", context_tokens = 4096 }\n',
+    )
+    rows = load(environment={}, folder=tmp_path).endpoints
+    assert rows is not None and list(rows) == ["house", "big", "wide"]
+    assert rows["house"].ref == ModelRef("smollm2-135m-instruct")
+    assert (rows["big"].ref, rows["big"].key_env) == (RemoteRef("https://api.openai.com/v1", "gpt-5"), "BANK_KEY")
+    assert rows["wide"].options.over(EngineOptions(slots=2)) == EngineOptions(slots=2, context_tokens=4096)
+
+
+def test_every_error_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
+    _write(
+        tmp_path,
+        '[server]\nprot = 1\nport = "x"\n\n[endpoints]\na = "no good"\nd = 3\nb = { slots = 0 }\n'
+        '[endpoints.c]\nref = "m"\n'
+        "threads = true\n[engin]\n",
+    )
+    with pytest.raises(SettingsError) as raised:
+        load(environment={}, folder=tmp_path)
+    found = [(problem["key"], problem["line"]) for problem in raised.value.data["problems"]]
+    assert len(found) == len(set(found)) and set(found) == {
+        ("server.prot", 2),
+        ("server.port", 3),
+        ("endpoints.a", 6),
+        ("endpoints.d", 7),
+        ("endpoints.b.ref", 8),
+        ("endpoints.b.slots", 8),
+        ("endpoints.c.threads", 11),
+        ("engin", 12),
+    }
+    assert "did you mean 'port'" in str(raised.value) and "endpoints.d must be a string, not 3" in str(raised.value)
+    assert "in force" not in str(raised.value), "at start no settings are in force"
+
+
+@pytest.mark.parametrize("text", ["a = = 1", "\xff"])
+def test_a_file_that_is_not_toml_names_itself(tmp_path: Path, text: str) -> None:
+    (tmp_path / "freehold.toml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"freehold\.toml cannot be read"):
+        load(environment={}, folder=tmp_path)
+
+
+def test_the_environment_wins_over_the_file_and_its_errors_are_named(tmp_path: Path) -> None:
+    _write(tmp_path, "[server]\nport = 1\n")
+    assert load(environment={"FREEHOLD_PORT": "9001"}, folder=tmp_path).server.port == 9001
+    with pytest.raises(SettingsError, match="FREEHOLD_PORT must be a port number"):
+        load(environment={"FREEHOLD_PORT": "many"}, folder=tmp_path)
+
+
+def test_secrets_come_from_the_environment_or_a_file_and_never_show(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("s3cret\n")
+    for environment in ({"FREEHOLD_API_KEY": "s3cret"}, {"FREEHOLD_API_KEY_FILE": str(tmp_path / "key")}):
+        settings = load(environment=environment, folder=tmp_path)
+        assert settings.server.api_key is not None and settings.server.api_key.reveal() == "s3cret"
+        assert "s3cret" not in repr(settings)
+
+
+def test_settings_that_are_read_again_unchanged_are_equal(tmp_path: Path) -> None:
+    first, again, other = (load(environment={"FREEHOLD_API_KEY": key}, folder=tmp_path).server for key in "aab")
+    assert first == again != other
+
+
+def test_a_missing_secret_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="HF_TOKEN_FILE"):
+        load(environment={"HF_TOKEN_FILE": str(tmp_path / "none")}, folder=tmp_path)
+
+
+def test_a_named_settings_file_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="is not there"):
+        load(environment={"FREEHOLD_CONFIG": str(tmp_path / "none.toml")}, folder=tmp_path)
