@@ -1,0 +1,5 @@
+"""L1: facts about models, as TOML rows a person can review in a diff, and the one loader that reads them."""
+
+from freehold.catalog.catalog import Catalog, CatalogBuild, CatalogModel
+
+__all__ = ["Catalog", "CatalogBuild", "CatalogModel"]

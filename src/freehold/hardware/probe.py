@@ -1,0 +1,52 @@
+"""Looks at the machine it runs on. Reads, never writes; asks nothing outside. What cannot be seen is None or empty."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import psutil
+
+from freehold.hardware import cgroups
+from freehold.hardware.machine import Machine
+
+
+def machine() -> Machine:
+    """This machine as this process may use it, now: available memory changes from call to call."""
+    allowed = cgroups.limits()
+    memory = psutil.virtual_memory()
+    model, flags = _processor(Path("/proc/cpuinfo"))
+    return Machine(
+        usable_cores=min(float(_scheduled_cores()), allowed.cores or float("inf")),
+        logical_cores=os.cpu_count() or 1,
+        physical_cores=psutil.cpu_count(logical=False),
+        memory_total_bytes=_smaller(memory.total, allowed.memory_bytes),
+        memory_available_bytes=_smaller(memory.available, allowed.memory_available_bytes),
+        architecture=platform.machine(),
+        system=platform.system(),
+        kernel=platform.release(),
+        cpu_model=model or platform.processor() or None,
+        cpu_flags=flags,
+    )
+
+
+def _scheduled_cores() -> int:
+    """The cores we may run on; macOS has no affinity mask and lets us have them all."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _smaller(measured_bytes: int, limit_bytes: int | None) -> int:
+    return measured_bytes if limit_bytes is None else min(measured_bytes, limit_bytes)
+
+
+def _processor(cpuinfo: Path) -> tuple[str | None, frozenset[str]]:
+    """Model name and feature flags of the first core; the kernel's file has one block per core."""
+    try:
+        first = cpuinfo.read_text(encoding="utf-8", errors="replace").split("\n\n", 1)[0]
+    except OSError:
+        return None, frozenset()
+    rows = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first.splitlines())}
+    return rows.get("model name"), frozenset((rows.get("flags") or rows.get("Features") or "").split())
