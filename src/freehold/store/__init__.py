@@ -1,0 +1,1 @@
+"""L2: builds on disk: sources, the one downloader, verification, deeds."""
