@@ -1,0 +1,1 @@
+"""llama.cpp, through xllamacpp: the engine for GGUF files on this machine."""

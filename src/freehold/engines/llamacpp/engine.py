@@ -1,0 +1,133 @@
+"""Workers that run a held build with llama.cpp: what the process is told, and what it turns out to be able to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from freehold.core.builds import HeldBuild
+from freehold.core.errors import WorkerStartError
+from freehold.core.ports import Capabilities, Upstream, Worker
+from freehold.core.settings import EngineOptions
+from freehold.engines.llamacpp.choices import Choices, choose
+from freehold.engines.program import Started, WorkerProgram
+from freehold.engines.supervisor import SupervisedWorker
+from freehold.hardware import probe
+
+NAME = "llama.cpp"
+INSPECTION_TIMEOUT_S = 30.0
+PROPS_LIMIT_BYTES = 2**24  # it holds the chat template, which the file bounds
+# Slot lines hold counts and times, a failed assertion a place in the engine's source. Other lines may quote requests.
+SAFE_LINES = r"\d+\.\d+\.\d+\.\d+ [IWE] slot +[a-z_]+|.*GGML_ASSERT|terminate called|\(lldb|Traceback"
+# Its warning of missing keys is for a public port; here it listens at a socket in a folder that is the house's alone.
+BESIDE_LINES = r"security: no API key is set"
+
+
+class LlamaCpp:
+    """Makes workers. Nothing is started or made on disk until one of them is."""
+
+    def __init__(self, *, runtime_dir: Path, log_dir: Path) -> None:
+        self._runtime_dir = runtime_dir
+        self._log_dir = log_dir
+
+    def worker(self, build: HeldBuild, options: EngineOptions) -> Worker:
+        """A worker for `build`, with what `options` sets and the rest chosen for this machine as it is now."""
+        choices = choose(build, probe.machine(), options)
+
+        async def inspect(started: Started) -> Mapping[str, Any]:
+            return await _inspect(build, started)
+
+        return SupervisedWorker(
+            _program(build, choices, options),
+            lambda started: _upstream(build, choices, started),
+            runtime_dir=self._runtime_dir,
+            log_dir=self._log_dir,
+            choices=choices.shown,
+            inspect=inspect,
+        )
+
+
+def _program(build: HeldBuild, choices: Choices, options: EngineOptions) -> WorkerProgram:
+    return WorkerProgram(
+        engine=NAME,
+        build=build.name,
+        entry=("-m", "freehold.engines.llamacpp.worker"),
+        config={
+            "file": str(build.files[0]),
+            "name": build.name,
+            "threads": choices.threads,
+            "slots": choices.slots,
+            "context_tokens": choices.context_tokens,
+            "batch_tokens": choices.batch_tokens,
+            "prompt_cache_mib": choices.prompt_cache_mib,
+            "pooling": choices.pooling,
+        },
+        # A store may keep names that point at contents: Landlock grants the file itself, so both are resolved.
+        read=tuple(dict.fromkeys(path for file in build.files for path in (file, file.resolve()))),
+        lock=options.lock,
+        start_timeout_s=options.start_timeout_s,
+        log_while_serving=SAFE_LINES,
+        log_cause=r"(?:gguf_init_from_\w+|error loading model|failed to create context): (.*)",
+        log_beside=BESIDE_LINES,
+    )
+
+
+async def _inspect(build: HeldBuild, started: Started) -> Mapping[str, Any]:
+    """What the loaded engine says of the build, asked from outside: also the proof that it answers at its socket."""
+    import aiohttp
+
+    timeout = aiohttp.ClientTimeout(total=INSPECTION_TIMEOUT_S)
+    headers = {"Accept-Encoding": "identity"}
+    connector = aiohttp.UnixConnector(started.socket_path)
+    try:
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as session,
+            session.get("http://worker/props", raise_for_status=True) as answer,
+        ):
+            body = await answer.content.read(PROPS_LIMIT_BYTES + 1)
+            while len(body) <= PROPS_LIMIT_BYTES and (more := await answer.content.read(PROPS_LIMIT_BYTES)):
+                body += more
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise WorkerStartError(build.name, f"it loaded and then did not answer ({error!r}).") from error
+    return _properties(build, body)
+
+
+def _properties(build: HeldBuild, body: bytes) -> Mapping[str, Any]:
+    """What /props must say. Raises WorkerStartError: a worker that is taken over may say anything."""
+    try:
+        if len(body) > PROPS_LIMIT_BYTES:
+            raise ValueError(f"longer than {PROPS_LIMIT_BYTES} bytes")
+        props = json.loads(body)
+        tools = props.get("chat_template_caps", {}).get("supports_tools", False)
+        context_tokens = props["default_generation_settings"]["n_ctx"]
+        if not isinstance(tools, bool) or type(context_tokens) is not int or context_tokens <= 0:
+            raise ValueError("a context of no tokens, or tools neither true nor false")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise WorkerStartError(build.name, f"what it says of itself cannot be understood ({error!r}).") from error
+    return {"tools": tools, "context_tokens": context_tokens}
+
+
+def _upstream(build: HeldBuild, choices: Choices, started: Started) -> Upstream:
+    # Where the file has no template the engine uses one of its own: an invitation to nonsense from a base model.
+    chat = build.facts.chat_template is not None and choices.pooling == "last"
+    return Upstream(
+        engine=NAME,
+        base_url="http://worker/v1",
+        model=build.name,
+        capabilities=Capabilities(
+            chat=chat,
+            tools=chat and started.facts["tools"],
+            forced_tools=False,  # `tool_choice` "required" is accepted and not enforced, whatever the template
+            json_schema=True,
+            grammar=True,
+            logprobs=True,
+            embeddings=True,
+            tokenize=True,
+            progress=True,
+        ),
+        socket_path=started.socket_path,
+        digest=build.digest,
+        context_tokens=started.facts["context_tokens"],
+    )

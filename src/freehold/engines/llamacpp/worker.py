@@ -1,0 +1,73 @@
+"""The program in the locked process: loads one GGUF file with llama.cpp and serves it on a Unix socket.
+
+It is run by the supervisor, never imported by the rest of the house. xllamacpp is imported here and nowhere else, after
+the lock is on. What must stay true: the file's path is never an answer's `model` (`model_alias`); nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from freehold.engines.inside import CannotServeError, Orders, run
+
+HTTP_THREADS = 64
+"""A waiting or streaming request holds one; the engine's own default (slots + 4) would leave none for /health."""
+
+
+def serve(orders: Orders) -> None:
+    """Load, listen, say ready, and stay until SIGTERM."""
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    server = _load(orders)
+    orders.ready({})
+    ended.wait()
+    del server
+
+
+def _load(orders: Orders) -> Any:
+    import xllamacpp
+
+    try:
+        return xllamacpp.Server(_parameters(xllamacpp, orders))
+    except RuntimeError as error:  # all that xllamacpp raises for a model it cannot load
+        raise CannotServeError(
+            "llama.cpp could not load its file",
+            # Where the file came from is in its deed, which an engine does not read: no command is promised here.
+            hint=f"Get {orders.config['name']} again from where it came; an unknown architecture needs a newer engine.",
+        ) from error
+
+
+def _parameters(xllamacpp: Any, orders: Orders) -> Any:
+    config: Mapping[str, Any] = orders.config
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = config["file"]
+    parameters.model_alias = {config["name"]}
+    parameters.hostnames = [orders.socket_path]
+    parameters.port = 0
+    parameters.n_parallel = config["slots"]
+    parameters.n_ctx = config["slots"] * config["context_tokens"]
+    parameters.kv_unified = False
+    parameters.n_batch = parameters.n_ubatch = config["batch_tokens"]
+    parameters.cache_ram_mib = config["prompt_cache_mib"]
+    for processor in (parameters.cpuparams, parameters.cpuparams_batch):
+        # Both are given because the lock hides the files that the engine would count cores in.
+        processor.n_threads = config["threads"]
+        processor.poll = 0
+    parameters.n_threads_http = HTTP_THREADS
+    parameters.embedding = True
+    if config["pooling"] == "last":
+        parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_LAST
+    # The choices are ours, made before the start and shown; and the house has a page of its own.
+    parameters.fit_params = False
+    parameters.ui = False
+    parameters.warmup = False
+    parameters.offline = True
+    parameters.endpoint_slots = True
+    return parameters
+
+
+if __name__ == "__main__":
+    run(serve)

@@ -1,0 +1,104 @@
+"""Locks the calling process up, for good: what it may read, where it may write, what it may ask of the kernel.
+
+Call it on a process with one thread, before anything else is imported: threads that already run would stay outside. It
+installs all that this kernel has and reports what is missing; whether that is good enough is the caller's policy.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+import freehold
+from freehold.engines.sandbox import kernel, landlock, seccomp
+
+_SYSTEM_LIBRARIES = (Path("/lib"), Path("/lib64"), Path("/usr/lib"), Path("/usr/lib64"), Path("/etc/ld.so.cache"))
+_HARMLESS_DEVICES = (Path("/dev/null"), Path("/dev/zero"), Path("/dev/urandom"))
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """What a worker needs beside Python and the system's libraries: files to read, and its two folders to write in."""
+
+    read: tuple[Path, ...]
+    sockets: Path
+    scratch: Path
+
+
+@dataclass(frozen=True, slots=True)
+class LockReport:
+    """What was installed. `missing` has one reason per part that was not; empty means all of it holds."""
+
+    seccomp: bool
+    landlock_abi: int | None
+    missing: tuple[str, ...]
+    off: bool = False
+
+    @property
+    def line(self) -> str:
+        """As `freehold ps` shows it: "seccomp + landlock 7", or what is missing."""
+        if self.off:
+            return "off, by the settings"
+        parts = ["seccomp"] if self.seccomp else []
+        parts += [f"landlock {self.landlock_abi}"] if self.landlock_abi is not None else []
+        line = " + ".join(parts) or "none"
+        return f"{line} (missing: {'; '.join(self.missing)})" if self.missing else line
+
+
+def arm_death_signal() -> None:
+    """SIGKILL us when the thread that spawned us ends. Linux only; elsewhere nothing happens."""
+    if sys.platform == "linux":
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def apply(grants: Grants, *, policy: str) -> LockReport:
+    """Install the lock; with policy "off", nothing. Raises OSError where the kernel refuses what it says it has."""
+    if policy == "off":
+        return LockReport(seccomp=False, landlock_abi=None, missing=(), off=True)
+    if sys.platform != "linux":
+        return LockReport(seccomp=False, landlock_abi=None, missing=(f"{sys.platform} has neither part",))
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+    kernel.drop_capabilities()
+    missing: list[str] = []
+    abi = landlock.version()
+    if abi is None:
+        missing.append("landlock: this kernel does not have it, or it was left out at boot (lsm=)")
+    else:
+        landlock.install(abi, _rules(grants))
+    # Last, because it forbids what came before.
+    filtered = _install_seccomp(missing)
+    return LockReport(seccomp=filtered, landlock_abi=abi, missing=tuple(missing))
+
+
+def _install_seccomp(missing: list[str]) -> bool:
+    architecture = seccomp.this_architecture()
+    if architecture is None:
+        missing.append(f"seccomp: no filter is written for {os.uname().machine}")
+        return False
+    try:
+        seccomp.install(architecture)
+    except OSError as error:
+        missing.append(f"seccomp: the kernel refused the filter ({error.strerror})")
+        return False
+    return True
+
+
+def _rules(grants: Grants) -> list[tuple[Path, int]]:
+    readable = (*_python_folders(), *_SYSTEM_LIBRARIES, *_HARMLESS_DEVICES, *grants.read)
+    return [
+        *((path, landlock.READ) for path in readable),
+        (Path("/dev/null"), landlock.READ_WRITE),
+        (grants.sockets, landlock.SOCKETS),
+        (grants.scratch, landlock.READ_WRITE),
+    ]
+
+
+def _python_folders() -> set[Path]:
+    """Where modules that are not imported yet may lie: the standard library, the installed packages, and ourselves."""
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    return {Path(freehold.__file__).parent, *(Path(sysconfig.get_path(name)) for name in names)}

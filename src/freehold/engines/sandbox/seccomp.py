@@ -1,0 +1,171 @@
+"""The seccomp filter of a worker: a small assembler for classic BPF, and the rules.
+
+The filter names what is refused (EPERM) and lets the rest pass, since an engine's needs change with every release.
+What it leaves to Landlock: which files are opened. What neither covers: that a path exists can be seen (stat), time
+and memory can be used up, and a socket can be bound to a free abstract name, where a program outside that looks for
+it could connect.
+
+Sources: `seccomp(2)`, Linux's `Documentation/userspace-api/seccomp_filter.rst` and
+`include/uapi/linux/{seccomp,audit,bpf_common}.h`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from freehold.engines.sandbox import kernel
+from freehold.engines.sandbox.syscalls import NEWEST, X86_64_AND_AARCH64
+
+_KILL_PROCESS = 0x80000000
+_ALLOW = 0x7FFF0000
+_ERRNO = 0x00050000
+
+# BPF: load a word of `struct seccomp_data`, compare with a constant, answer.
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _ANSWER = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
+_NUMBER_OFFSET, _ARCHITECTURE_OFFSET, _ARGUMENTS_OFFSET = 0, 4, 16
+_X32_BIT = 0x40000000
+
+_AF_UNIX, _SOCK_STREAM, _SOCK_TYPE_MASK = 1, 1, 0xF
+_CLONE_THREAD = 0x10000
+_PERSONALITY_QUERY = 0xFFFFFFFF
+# Set and get the thread's name, name an anonymous mapping (glibc's malloc), and questions.
+_PRCTL_ALLOWED = (15, 16, 0x53564D41, 2, 3, 21, 39)
+_TIOCSTI, _TIOCLINUX, _FIOASYNC, _FIOSETOWN, _SIOCSPGRP = 0x5412, 0x541C, 0x5452, 0x8901, 0x8902
+_F_SETOWN, _F_SETSIG, _F_SETOWN_EX, _F_SETLEASE = 8, 10, 15, 1024
+_F_GETFD, _F_SETFD, _F_GETFL = 1, 2, 3
+_PRIO_PROCESS, _IOPRIO_WHO_PROCESS = 0, 1
+_LIFELINE = 0
+
+_LOOKED_INTO = (
+    *("socket", "socketpair", "prctl", "ioctl", "fcntl", "personality", "prlimit64", "clone", "clone3"),
+    *("kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo"),
+    *("sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr", "setpriority", "ioprio_set"),
+    *("close", "dup", "dup2", "dup3", "close_range"),
+)
+
+Instruction = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """`audit` is its AUDIT_ARCH word, `column` its place in the table of numbers, `seccomp` the call's own number."""
+
+    name: str
+    audit: int
+    column: int
+    seccomp: int
+
+
+ARCHITECTURES = (
+    Architecture("x86_64", 0xC000003E, 0, 317),
+    Architecture("aarch64", 0xC00000B7, 1, 277),
+)
+
+
+def this_architecture() -> Architecture | None:
+    """The one this process runs on, or None where the table of numbers does not know it."""
+    wide = struct.calcsize("P") == 8
+    return next((known for known in ARCHITECTURES if wide and known.name == platform.machine()), None)
+
+
+def build(architecture: Architecture, *, own_pid: int) -> tuple[Instruction, ...]:
+    """The filter for a process with `own_pid`, as (code, jump if true, jump if false, constant) each."""
+    return (
+        (_LOAD, 0, 0, _ARCHITECTURE_OFFSET),
+        (_EQUAL, 1, 0, architecture.audit),
+        (_ANSWER, 0, 0, _KILL_PROCESS),
+        (_LOAD, 0, 0, _NUMBER_OFFSET),
+        # x32 numbers are x86-64's with a bit set: the same calls by another name.
+        *((_AT_LEAST, 0, 1, _X32_BIT), _refuse(errno.EPERM)),
+        *((_AT_LEAST, 0, 1, NEWEST + 1), _refuse(errno.ENOSYS)),
+        *(line for name in X86_64_AND_AARCH64 for line in _rule(name, architecture, own_pid)),
+        (_ANSWER, 0, 0, _ALLOW),
+    )
+
+
+def install(architecture: Architecture) -> None:
+    """Put the filter on this thread and all it will start. PR_SET_NO_NEW_PRIVS must be set. Raises OSError."""
+    instructions = build(architecture, own_pid=os.getpid())
+    packed = b"".join(struct.pack("HBBI", *line) for line in instructions)
+    code = ctypes.create_string_buffer(packed, len(packed))
+    # struct sock_fprog: a length and a pointer, aligned as C does it.
+    program = ctypes.create_string_buffer(struct.pack("HP", len(instructions), ctypes.addressof(code)))
+    kernel.call(architecture.seccomp, 1, 0, ctypes.byref(program))
+
+
+def _refuse(number: int) -> Instruction:
+    return (_ANSWER, 0, 0, _ERRNO | number)
+
+
+def _rule(name: str, architecture: Architecture, own_pid: int) -> Sequence[Instruction]:
+    number = X86_64_AND_AARCH64[name][architecture.column]
+    if number is None:
+        return ()
+    body = _look_into(name, own_pid) if name in _LOOKED_INTO else (_refuse(errno.EPERM),)
+    return ((_EQUAL, 0, len(body), number), *body)
+
+
+def _look_into(name: str, own_pid: int) -> Sequence[Instruction]:
+    """What follows a match; ends in an answer, so that the loaded argument never meets the next rule."""
+    match name:
+        case "socket" | "socketpair":
+            stream = ((_LOAD, 0, 0, _argument(1)), (_AND, 0, 0, _SOCK_TYPE_MASK))
+            return (*_unless(0, (_AF_UNIX,)), *stream, (_EQUAL, 1, 0, _SOCK_STREAM), _refuse(errno.EPERM), _allow())
+        case "clone3":
+            return (_refuse(errno.ENOSYS),)  # its flags lie in memory, which a filter cannot read; glibc falls back
+        case "clone":
+            return ((_LOAD, 0, 0, _argument(0)), (_ANY_BIT, 1, 0, _CLONE_THREAD), _refuse(errno.EPERM), _allow())
+        case "kill" | "tgkill" | "rt_sigqueueinfo" | "rt_tgsigqueueinfo":
+            return (*_unless(0, (own_pid,)), _allow())
+        case "prlimit64" | "sched_setaffinity" | "sched_setscheduler" | "sched_setparam" | "sched_setattr":
+            # A filter cannot tell our threads' ids from other processes'; a thread that means itself says 0.
+            return (*_unless(0, (0, own_pid)), _allow())
+        case "prctl":
+            return (*_unless(0, _PRCTL_ALLOWED), _allow())
+        case "personality":
+            return (*_unless(0, (_PERSONALITY_QUERY,)), _allow())
+        case "ioctl":
+            return (*_where(1, (_TIOCSTI, _TIOCLINUX, _FIOASYNC, _FIOSETOWN, _SIOCSPGRP)), _allow())
+        case "setpriority" | "ioprio_set":
+            kind = _PRIO_PROCESS if name == "setpriority" else _IOPRIO_WHO_PROCESS
+            return (*_unless(0, (kind,)), *_unless(1, (0, own_pid)), _allow())
+        case "fcntl":
+            signals = _where(1, (_F_SETOWN, _F_SETSIG, _F_SETOWN_EX, _F_SETLEASE))
+            # O_ASYNC on the lifeline is what ends us with the house, and a copy shares it: neither F_SETFL nor F_DUPFD.
+            questions = _unless(1, (_F_GETFD, _F_SETFD, _F_GETFL))
+            lifeline = ((_LOAD, 0, 0, _argument(0)), (_EQUAL, 0, len(questions), _LIFELINE), *questions)
+            return (*signals, *lifeline, _allow())
+        case "close" | "close_range" | "dup":
+            return (*_where(0, (_LIFELINE,)), _allow())
+        case "dup2" | "dup3":
+            return (*_where(0, (_LIFELINE,)), *_where(1, (_LIFELINE,)), _allow())
+    raise AssertionError(f"no rule looks into {name}")
+
+
+def _allow() -> Instruction:
+    return (_ANSWER, 0, 0, _ALLOW)
+
+
+def _unless(index: int, values: Sequence[int]) -> Sequence[Instruction]:
+    """Refuse unless argument `index` is one of `values`."""
+    tests = [(_EQUAL, len(values) - place, 0, value) for place, value in enumerate(values)]
+    return ((_LOAD, 0, 0, _argument(index)), *tests, _refuse(errno.EPERM))
+
+
+def _where(index: int, values: Sequence[int]) -> Sequence[Instruction]:
+    """Refuse where argument `index` is one of `values`."""
+    tests = [
+        (_EQUAL, len(values) - place - 1, 1 if place == len(values) - 1 else 0, v) for place, v in enumerate(values)
+    ]
+    return ((_LOAD, 0, 0, _argument(index)), *tests, _refuse(errno.EPERM))
+
+
+def _argument(index: int) -> int:
+    """Offset of an argument's low word, which is all the kernel takes of an int (both architectures: little-endian)."""
+    return _ARGUMENTS_OFFSET + 8 * index

@@ -1,0 +1,95 @@
+"""Every engine, started: the fake, llama.cpp on the real small model, and a remote one (the fake behind a key)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from freehold.core.builds import HeldBuild
+from freehold.core.ports import Upstream, Worker
+from freehold.core.refs import FakeRef, RemoteRef, parse
+from freehold.core.settings import EngineOptions, Secret, load
+from freehold.engines.fake.engine import Fake
+from freehold.engines.llamacpp.engine import LlamaCpp
+from freehold.engines.remote.engine import Remote
+from freehold.weights.gguf import read_facts
+from tests.conftest import SMOLLM2_SHA256
+from tests.contract import calls
+from tests.contract.bridge import Bridge
+
+# The folders of src/freehold/engines that hold an engine, in the order of the suite.
+ENGINES = ("fake", "llamacpp", "remote")
+CONTEXT_TOKENS = 512
+KEY = "key-of-the-contract-suite"
+# Slow enough that an answer of a thousand tokens would outlast every wait of the suite.
+FAKE = f"fake:contract?tokens=1000&rate=30&context={CONTEXT_TOKENS}"
+
+
+@dataclass
+class Case:
+    """One engine under test. `behind` answers /slots: the worker itself, or the one behind a remote address."""
+
+    name: str
+    worker: Worker
+    behind: Worker
+
+    @property
+    def upstream(self) -> Upstream:
+        return self.worker.upstream
+
+    @property
+    def is_local(self) -> bool:
+        return self.worker is self.behind
+
+    async def busy_slots(self) -> int:
+        _, slots = await calls.call(self.behind.upstream, "//slots")
+        return sum(slot["is_processing"] for slot in slots)
+
+
+def make_fake(reference: str = FAKE) -> Worker:
+    ref = parse(reference)
+    assert isinstance(ref, FakeRef)
+    settings = load()
+    return Fake(runtime_dir=settings.runtime_dir, log_dir=settings.home / "logs").worker(ref)
+
+
+def make_llamacpp(gguf: Path) -> Worker:
+    settings = load()
+    engine = LlamaCpp(runtime_dir=settings.runtime_dir, log_dir=settings.home / "logs")
+    build = HeldBuild(
+        name="smollm2-135m-instruct:q4_1",
+        model="smollm2-135m-instruct",
+        digest=f"sha256:{SMOLLM2_SHA256}",
+        files=(gguf,),
+        size_bytes=gguf.stat().st_size,
+        facts=read_facts(gguf),
+    )
+    return engine.worker(build, EngineOptions(context_tokens=CONTEXT_TOKENS, slots=2))
+
+
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.engine if name == "llamacpp" else ()) for name in ENGINES])
+async def case(request: pytest.FixtureRequest, home: Path) -> AsyncIterator[Case]:
+    """A started engine; stopped whatever the test does."""
+    async with AsyncExitStack() as stack:
+        worker = make_llamacpp(request.getfixturevalue("smollm2_gguf")) if request.param == "llamacpp" else make_fake()
+        stack.push_async_callback(worker.stop)
+        await worker.start()
+        if request.param != "remote":
+            yield Case(request.param, worker, worker)
+            return
+        bridge = Bridge(worker.upstream.socket_path or "", KEY)
+        address = await bridge.open()
+        stack.push_async_callback(bridge.close)
+        yield Case("remote", await _remote(address, worker), worker)
+
+
+async def _remote(address: str, behind: Worker) -> Worker:
+    ref = parse(f"openai+{address}:{behind.upstream.model}")
+    assert isinstance(ref, RemoteRef)
+    remote: Worker = Remote().worker(ref, Secret(KEY))
+    await remote.start()
+    return remote
