@@ -1,0 +1,125 @@
+"""One streamed answer on its way from an engine to a client.
+
+Every answer is streamed from the engine, also for clients that asked for it whole: a streaming engine notices a
+client that has gone (0.1 to 1 s), a non-streaming one works on for nobody (25 s, llama.cpp #24496). What is changed on
+the way is in `shaping`. This is the hottest loop of the house, so it is one class and no chain of generators.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Self
+
+import aiohttp
+from pydantic_core import from_json
+
+from freehold.core.errors import EngineError, FreeholdError
+from freehold.core.ports import Upstream
+from freehold.gateway import remote_shape
+from freehold.gateway.refusals import event_refusal
+from freehold.gateway.shaping import ChunkFilter, Shaper, Wanted
+from freehold.gateway.sse import DONE, EventReader
+from freehold.gateway.upstream import lost, next_piece
+
+# With its quotes it can only be a key: inside a JSON string the second quote would be escaped.
+_PROGRESS = b'"prompt_progress":'
+
+
+class Exchange:
+    """Iterate it for OpenAI stream chunks; close it and the generation stops.
+
+    `usage` and `timings` are the engine's own, filled in when its last chunk has come; None until then and where
+    the engine does not tell. `finished` is True once the engine said that the answer is whole. Iterating raises
+    WorkerLostError, UpstreamError or EngineError after the last chunk that was good.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        response: aiohttp.ClientResponse,
+        wanted: Wanted,
+        *,
+        tools: ChunkFilter | None = None,
+        on_close: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.endpoint = wanted.endpoint
+        self.engine = upstream.engine
+        self.digest = upstream.digest
+        self._upstream = upstream
+        self._response = response
+        self._shaper = Shaper(wanted, tools)
+        self._hides_progress = not wanted.progress
+        self._on_close = on_close
+        self._events = EventReader()
+        self._ready: deque[dict[str, Any]] = deque()
+        self._ended = False
+        self._failure: FreeholdError | None = None
+        self._closed = False
+
+    @property
+    def usage(self) -> dict[str, Any] | None:
+        return self._shaper.usage
+
+    @property
+    def timings(self) -> dict[str, Any] | None:
+        return self._shaper.timings
+
+    @property
+    def finished(self) -> bool:
+        return self._shaper.finished
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> dict[str, Any]:
+        while not self._ready:
+            if self._failure is not None:
+                raise self._failure
+            if self._ended:
+                raise StopAsyncIteration
+            try:
+                self._take(await next_piece(self._response, self._upstream))
+            except FreeholdError as error:
+                self._failure = error
+        return self._ready.popleft()
+
+    async def aclose(self) -> None:
+        """Let go of the engine; a generation under way stops. Calling it twice is fine."""
+        if not self._closed:
+            self._closed = True
+            self._ended = True
+            self._response.close()
+            self._on_close()
+
+    def _take(self, piece: bytes) -> None:
+        """Make chunks of what has arrived; an empty piece is the end of the connection."""
+        if not piece:
+            self._end()
+            return
+        for data in self._events.feed(piece):
+            if data == DONE:
+                self._shaper.finished = True
+                self._end()
+                return
+            if not (self._hides_progress and _PROGRESS in data):
+                self._ready.extend(self._shaper.feed(self._parsed(data)))
+
+    def _end(self) -> None:
+        self._ended = True
+        self._ready.extend(self._shaper.end())
+        if not self.finished:
+            raise lost(self._upstream)
+
+    def _parsed(self, data: bytes) -> dict[str, Any]:
+        try:
+            chunk = from_json(data)
+        except ValueError as error:
+            raise EngineError(f"{self.engine} sent an event that is not JSON.") from error
+        if not isinstance(chunk, dict):
+            raise EngineError(f"{self.engine} sent an event that is not an object.")
+        if chunk.get("error") is not None:
+            raise event_refusal(self._upstream, chunk["error"])
+        if self._upstream.socket_path is None:
+            remote_shape.check(chunk, self._upstream.base_url)
+        return chunk

@@ -1,0 +1,304 @@
+"""The gateway: takes a request in OpenAI's shape to the endpoint it names, and the answer back.
+
+It knows endpoints, workers and engines' answers; it knows no HTTP server and no client's address. The server,
+the command line and the Python API all ask here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from freehold.core.builds import HeldBuild
+from freehold.core.errors import BadReferenceError, FreeholdError, NotFoundError, SettingsError, UnsupportedError
+from freehold.core.ports import Capabilities, Upstream, WorkerReport
+from freehold.core.refs import Reference
+from freehold.core.settings import DEFAULT_MODEL, EndpointSettings, Settings
+from freehold.gateway import endpoints, requests, tokens
+from freehold.gateway.assemble import assemble
+from freehold.gateway.endpoints import EndpointInfo, EndpointTable, Target
+from freehold.gateway.exchange import Exchange
+from freehold.gateway.pool import MakeWorker, Post, WorkerPool
+from freehold.gateway.shaping import ChunkFilter, Verb
+from freehold.gateway.toolcalls import adapt
+from freehold.gateway.upstream import NotListeningError, UpstreamClient
+
+REREAD_S = 1.0
+_PATHS: Mapping[Verb, str] = {"chat": "/chat/completions", "complete": "/completions"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer in OpenAI's shape, and who gave it. `digest` is None where nobody can know it."""
+
+    body: dict[str, Any]
+    endpoint: str
+    engine: str
+    digest: str | None
+
+
+class Gateway:
+    """`held` gives the builds of the store, `find` the one a reference names (NotFoundError)."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        held: Callable[[], tuple[HeldBuild, ...]],
+        find: Callable[[Reference], HeldBuild],
+        make_worker: MakeWorker,
+    ) -> None:
+        self._settings = settings
+        self._held = held
+        self._find = find
+        self._make_worker = make_worker
+        self._pool = WorkerPool(make_worker, drain_s=settings.server.drain_s)
+        self._table = EndpointTable({})
+        self._reloading = asyncio.Lock()
+        self._created = int(time.time())
+        self._read_at = 0.0
+        self._preloading: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Read the endpoints and begin to load the first. Raises SettingsError where one names nothing held or has
+        wrong options."""
+        self._table = self._read_table(self._settings)
+        if self._table.default is not None:
+            post = self._pool.post(self._table.targets[self._table.default])
+            self._preloading = asyncio.create_task(_preload(post), name="preload")
+
+    async def close(self, *, drain_s: float | None = None) -> None:
+        """Wait for requests in flight, at most `drain_s`, then stop every worker."""
+        await self._pool.close(drain_s=self._settings.server.drain_s if drain_s is None else drain_s)
+        if self._preloading is not None:
+            await asyncio.wait([self._preloading])
+
+    async def reload(self, settings: Settings) -> tuple[str, ...]:
+        """Put `settings` in force: new workers are ready before an endpoint is repointed, requests in flight end
+        where they began. On any error nothing has changed. Gives one line per change."""
+        async with self._reloading:
+            table = self._read_table(settings)
+            changed = _changes(self._table, table)
+            try:
+                for target in {table.targets[name] for name in changed.repointed if self._is_running(name)}:
+                    await self._pool.post(target).client()
+            except FreeholdError:
+                self._pool.keep_only(self._table.targets.values())
+                raise
+            self._table = table
+            lines = (*changed.lines, *_needs_restart(self._settings, settings))
+            self._settings = settings
+            self._pool.keep_only(table.targets.values())
+            return lines
+
+    @property
+    def default_endpoint(self) -> str | None:
+        return self._table.default
+
+    def endpoints(self) -> tuple[EndpointInfo, ...]:
+        self._look_again()
+        return tuple(self._info(name, target) for name, target in self._table.targets.items())
+
+    async def ready(self, name: str) -> EndpointInfo:
+        """Wait until the worker of endpoint `name` answers. Raises NotFoundError, WorkerStartError."""
+        async with self._client({"model": name}) as (own, _):
+            return self._info(own, self._table.targets[own])
+
+    def workers(self) -> tuple[WorkerReport, ...]:
+        return self._pool.reports()
+
+    async def open(self, verb: Verb, body: Mapping[str, Any]) -> Exchange:
+        """Send `body` to the endpoint it names and give its stream, once the engine has taken the work.
+
+        Raises NotFoundError, RequestError, ContextLengthError, UnsupportedError, UpstreamError, WorkerStartError,
+        WorkerLostError. The caller closes the Exchange, whatever happens.
+        """
+        name, target = self._endpoint(requests.endpoint_name(body))
+        post = self._pool.post(target)
+        post.borrow()
+        try:
+            client = await post.client()
+            try:
+                response, tools = await _send(client, verb, body)
+            except NotListeningError:
+                client = await post.successor(client)
+                response, tools = await _send(client, verb, body)
+        except BaseException:
+            post.give_back()
+            raise
+        seen = requests.wanted(body, verb, name)
+        return Exchange(client.upstream, response, seen, tools=tools, on_close=post.give_back)
+
+    async def answer(self, verb: Verb, body: Mapping[str, Any]) -> Answer:
+        """The whole answer to `body`; cancelling the call stops the generation. Raises what `open` raises."""
+        exchange = await self.open(verb, {**body, "stream": False})
+        try:
+            whole = await assemble(exchange, chat=verb == "chat")
+        finally:
+            await exchange.aclose()
+        return Answer(whole, exchange.endpoint, exchange.engine, exchange.digest)
+
+    async def embed(self, body: Mapping[str, Any]) -> Answer:
+        """Embeddings of `input`, in its order, as the endpoint's engine normalizes them."""
+        async with self._client(body) as (name, client):
+            if not client.upstream.capabilities.embeddings:
+                raise UnsupportedError(f"{name} gives no embeddings.", param="model")
+            if body.get("dimensions") is not None and client.upstream.socket_path is not None:
+                raise UnsupportedError("`dimensions` is not supported by this endpoint.", param="dimensions")
+            whole = await client.call("/embeddings", {**body, "model": client.upstream.model})
+            return _named(whole, name, client.upstream)
+
+    async def tokenize(self, body: Mapping[str, Any]) -> Answer:
+        """Token ids of `prompt` or of `messages` under the chat template: `tokens`, `count`, `max_model_len`."""
+        async with self._client(body) as (name, client):
+            return _named(await tokens.tokenize(client, body), name, client.upstream)
+
+    async def detokenize(self, body: Mapping[str, Any]) -> Answer:
+        """The text of `tokens`, as `prompt`."""
+        async with self._client(body) as (name, client):
+            return _named(await tokens.detokenize(client, body), name, client.upstream)
+
+    async def count_tokens(self, body: Mapping[str, Any]) -> int:
+        """How many tokens the chat request `body` has as its prompt, tools and template included: counted by the
+        engine, never estimated. Raises UnsupportedError where the engine cannot count."""
+        async with self._client(body) as (_, client):
+            adapted, _ = _adapted(body, "chat", client.upstream)
+            return len(await tokens.of_messages(client, adapted))
+
+    @asynccontextmanager
+    async def _client(self, body: Mapping[str, Any]) -> AsyncIterator[tuple[str, UpstreamClient]]:
+        name, target = self._endpoint(requests.endpoint_name(body))
+        post = self._pool.post(target)
+        post.borrow()
+        try:
+            yield name, await post.client()
+        finally:
+            post.give_back()
+
+    def _endpoint(self, name: str) -> tuple[str, Target]:
+        try:
+            return self._table.find(name)
+        except NotFoundError:
+            if not self._look_again():
+                raise
+        return self._table.find(name)
+
+    def _look_again(self) -> bool:
+        """Where no endpoints are configured, a build pulled a moment ago is one: read the store anew, but not more
+        often than every REREAD_S, whatever clients ask for."""
+        now = time.monotonic()
+        if self._settings.endpoints is not None or now - self._read_at < REREAD_S:
+            return False
+        self._read_at = now
+        self._table = self._read_table(self._settings)
+        return True
+
+    def _read_table(self, settings: Settings) -> EndpointTable:
+        if settings.endpoints is None:
+            return endpoints.from_held(self._held(), settings.engine, first=DEFAULT_MODEL)
+        targets: dict[str, Target] = {}
+        wrong: list[str] = []
+        for row in settings.endpoints.values():
+            try:
+                targets[row.name] = self._target(row, settings)
+            except (NotFoundError, BadReferenceError) as error:
+                wrong.append(f"  {row.name}: {error}")
+        if wrong:
+            raise SettingsError(f"{len(wrong)} of the endpoints cannot be served:\n" + "\n".join(wrong))
+        return EndpointTable(targets)
+
+    def _target(self, row: EndpointSettings, settings: Settings) -> Target:
+        """What `row` points at. Raises NotFoundError where it is not held, BadReferenceError for wrong options."""
+        if endpoints.is_local(row):
+            return endpoints.from_settings(row, settings, self._find(row.ref))
+        target = endpoints.from_settings(row, settings, None)
+        # An engine reads its own options when it makes a worker: now, not when the first request comes.
+        self._make_worker(target)
+        return target
+
+    def _is_running(self, name: str) -> bool:
+        target = self._table.targets.get(name)
+        return target is not None and self._pool.peek(target) is not None
+
+    def _info(self, name: str, target: Target) -> EndpointInfo:
+        post = self._pool.peek(target)
+        running = post is not None and post.worker.state == "ready"
+        upstream = post.worker.upstream if post is not None and running else None
+        return EndpointInfo(
+            name=name,
+            target=target.reference,
+            kind=target.kind,
+            build=target.build.name if target.build else None,
+            digest=target.build.digest if target.build else None,
+            context_tokens=upstream.context_tokens if upstream else None,
+            state=post.worker.state if post else "stopped",
+            capabilities=_of_the_endpoint(upstream.capabilities) if upstream else None,
+            created=self._created,
+            license=target.build.license if target.build else None,
+            size_bytes=target.build.size_bytes if target.build else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    lines: tuple[str, ...]
+    repointed: tuple[str, ...]
+
+
+def _changes(old: EndpointTable, new: EndpointTable) -> _Changes:
+    repointed = tuple(
+        name for name, target in new.targets.items() if name in old.targets and old.targets[name] != target
+    )
+    lines = [f"{name}: {old.targets[name].reference} -> {new.targets[name].reference}" for name in repointed]
+    lines += [f"{name}: added, {new.targets[name].reference}" for name in new.targets if name not in old.targets]
+    lines += [f"{name}: removed" for name in old.targets if name not in new.targets]
+    return _Changes(tuple(lines), repointed)
+
+
+def _needs_restart(old: Settings, new: Settings) -> tuple[str, ...]:
+    if old.server == new.server and old.home == new.home:
+        return ()
+    return ("[server] and home are read at start: run `freehold stop`, then `freehold up`, for their changes",)
+
+
+async def _send(
+    client: UpstreamClient, verb: Verb, body: Mapping[str, Any]
+) -> tuple[aiohttp.ClientResponse, ChunkFilter | None]:
+    adapted, tools = _adapted(body, verb, client.upstream)
+    return await client.stream(_PATHS[verb], requests.outgoing(adapted, verb, client.upstream)), tools
+
+
+def _of_the_endpoint(engine: Capabilities) -> Capabilities:
+    """What clients can do there: tools that the engine or its template lacks are added on the way."""
+    return dataclasses.replace(
+        engine,
+        tools=engine.tools or engine.chat,
+        forced_tools=engine.forced_tools or (engine.chat and engine.json_schema),
+    )
+
+
+def _adapted(body: Mapping[str, Any], verb: Verb, upstream: Upstream) -> tuple[dict[str, Any], ChunkFilter | None]:
+    return (
+        adapt(dict(body), upstream.capabilities)
+        if verb == "chat" and upstream.capabilities.chat
+        else (dict(body), None)
+    )
+
+
+def _named(body: dict[str, Any], endpoint: str, upstream: Upstream) -> Answer:
+    return Answer({**body, "model": endpoint}, endpoint, upstream.engine, upstream.digest)
+
+
+async def _preload(post: Post) -> None:
+    try:
+        await post.client()
+    except FreeholdError:
+        # Kept by the post: the first request, /health/ready and `freehold ps` say it, with the worker's log.
+        return

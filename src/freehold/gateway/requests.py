@@ -1,0 +1,135 @@
+"""What a client's request becomes before it is sent to an engine. Pure.
+
+The body passes as it came, every field and value, with these exceptions: `model`, the streaming options that
+make an engine notice a client that left, and fields that the endpoint's engine is known to ignore in silence.
+Those are refused by name, because an answer that quietly disregards what was asked is a wrong answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from freehold.core.errors import RequestError, UnsupportedError
+from freehold.core.ports import Upstream
+from freehold.gateway import constraints
+from freehold.gateway.shaping import Verb, Wanted
+
+# OpenAI fields that llama.cpp's server takes and ignores (seen with b11549), and why this house refuses them.
+_IGNORED_LOCALLY: Mapping[Verb, Mapping[str, str]] = {
+    "chat": {
+        "functions": "use `tools`",
+        "function_call": "use `tool_choice`",
+        "audio": "this endpoint answers in text",
+        "prediction": "this engine has no predicted outputs",
+        "web_search_options": "nothing leaves this house",
+        "verbosity": "say it in the prompt",
+    },
+    "complete": {
+        "suffix": "this engine has no insertion",
+        "best_of": "ask for `n` answers and choose",
+        "echo": "put the prompt before the answer yourself",
+    },
+}
+
+
+def outgoing(body: Mapping[str, Any], verb: Verb, upstream: Upstream) -> dict[str, Any]:
+    """The body to send: a copy, always streaming, with the engine's own name of the model."""
+    if upstream.socket_path is not None:
+        _refuse_ignored(body, verb)
+        _refuse_costly(body)
+    _refuse_unable(body, verb, upstream)
+    options = body.get("stream_options") or {}
+    out = {**body, "model": upstream.model, "stream": True, "stream_options": {**options, "include_usage": True}}
+    if upstream.socket_path is not None:
+        out |= _limits(body, upstream.context_tokens)
+    if upstream.capabilities.progress:
+        out["return_progress"] = True
+    else:
+        out.pop("return_progress", None)
+    return out
+
+
+def wanted(body: Mapping[str, Any], verb: Verb, endpoint: str) -> Wanted:
+    """What the client wants to see: usage comes with every whole answer, in a stream only when asked for."""
+    streaming = bool(body.get("stream"))
+    options = body.get("stream_options") or {}
+    count = body.get("n") or 1
+    prompts = body.get("prompt")
+    batch = len(prompts) if isinstance(prompts, list) and prompts and not isinstance(prompts[0], int) else 1
+    return Wanted(
+        endpoint=endpoint,
+        verb=verb,
+        usage=not streaming or bool(options.get("include_usage")),
+        progress=streaming and bool(body.get("return_progress")),
+        choices=count * batch,
+    )
+
+
+def endpoint_name(body: Mapping[str, Any]) -> str:
+    """The endpoint that the client names as `model`."""
+    name = body.get("model")
+    if not isinstance(name, str) or not name:
+        raise RequestError(
+            "`model` is missing: it names the endpoint.", param="model", hint="GET /v1/models lists them."
+        )
+    return name
+
+
+def _refuse_ignored(body: Mapping[str, Any], verb: Verb) -> None:
+    for field, why in _IGNORED_LOCALLY[verb].items():
+        if body.get(field) not in (None, False, [], {}):
+            raise UnsupportedError(f"`{field}` is not supported by this endpoint: {why}.", param=field)
+    if verb == "chat" and (set(body.get("modalities") or ["text"]) != {"text"}):
+        raise UnsupportedError("`modalities` other than text are not supported by this endpoint.", param="modalities")
+    _refuse_other_media(body)
+    if body.get("store"):
+        raise UnsupportedError("`store` is not supported: this house keeps no prompts and no answers.", param="store")
+
+
+def _refuse_costly(body: Mapping[str, Any]) -> None:
+    """What would hold or end the engine for everybody. `n_predict` and `n_probs` are llama.cpp's own names for fields
+    that have a bound of their own here, and would go round it."""
+    for own, usual in (("n_predict", "max_tokens"), ("n_probs", "top_logprobs")):
+        if body.get(own) is not None:
+            raise RequestError(f"`{own}` is not taken here: use `{usual}`.", param=own)
+    if body.get("grammar") is not None:
+        constraints.check_grammar(body["grammar"])
+    constraints.check_tools(body.get("tools"))
+
+
+def _limits(body: Mapping[str, Any], context_tokens: int | None) -> dict[str, int]:
+    """The engine counts in 32 bits: more than the context holds is the same as the context, and ends in `length`."""
+    fields = ("max_tokens", "max_completion_tokens")
+    most = context_tokens or 2**31 - 1
+    return {field: min(body[field], most) for field in fields if body.get(field) is not None}
+
+
+def _refuse_other_media(body: Mapping[str, Any]) -> None:
+    for place, message in enumerate(body.get("messages") or ()):
+        content = message.get("content")
+        for part_place, part in enumerate(content if isinstance(content, list) else ()):
+            field = f"messages.{place}.content.{part_place}"
+            kind = part.get("type", "text")
+            if kind not in {"text", "refusal"}:
+                raise UnsupportedError(f"This endpoint's model reads text, not {kind!r}.", param=field)
+            if not isinstance(part.get(kind), str):
+                raise RequestError(f"`{field}.{kind}` must be a string.", param=f"{field}.{kind}")
+
+
+def _refuse_unable(body: Mapping[str, Any], verb: Verb, upstream: Upstream) -> None:
+    able = upstream.capabilities
+    if verb == "chat" and not able.chat:
+        raise UnsupportedError(
+            f"{upstream.model} is a base model without a chat template, so it cannot chat.",
+            param="model",
+            hint="Use /v1/completions, or an endpoint with an instruction-tuned model.",
+        )
+    if (body.get("logprobs") or body.get("top_logprobs")) and not able.logprobs:
+        raise UnsupportedError("This endpoint's engine gives no log probabilities.", param="logprobs")
+    if body.get("grammar") and not able.grammar:
+        raise UnsupportedError("This endpoint's engine takes no grammar; use a JSON schema.", param="grammar")
+    if body.get("response_format") is not None:
+        constraints.check_format(body["response_format"])
+        if body["response_format"]["type"] == "json_schema" and not able.json_schema:
+            raise UnsupportedError("This endpoint's engine has no JSON schema mode.", param="response_format")

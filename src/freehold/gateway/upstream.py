@@ -1,0 +1,161 @@
+"""The only place that calls an engine: one HTTP client per worker or remote address (aiohttp's seam).
+
+Everything aiohttp can raise is translated here. Answers are read as they come; nothing is buffered beyond
+aiohttp's own window, so a slow client slows the engine down and never fills the memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+from pydantic_core import from_json, to_json
+
+from freehold.core.errors import EngineError, FreeholdError, WorkerLostError
+from freehold.core.ports import Upstream
+from freehold.core.refs import LOOPBACK_HOSTS
+from freehold.gateway.refusals import refusal
+
+CONNECT_TIMEOUT_S = 10.0
+# Shorter than the 5 s after which llama.cpp's server closes an idle connection, or requests meet a closed one.
+KEEP_ALIVE_S = 2.0
+ANSWER_LIMIT_BYTES = 512 * 1024 * 1024
+REFUSAL_LIMIT_BYTES = 1024 * 1024
+_HEADERS = {"content-type": "application/json", "accept-encoding": "identity"}
+
+
+class NotListeningError(WorkerLostError):
+    """Nobody listens at the worker's socket: it has just ended. The request was not sent, so it may be sent again."""
+
+
+class UpstreamClient:
+    """Calls one Upstream. Close it when the upstream is gone."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self.upstream = upstream
+        connector: aiohttp.BaseConnector
+        if upstream.socket_path is not None:
+            connector = aiohttp.UnixConnector(upstream.socket_path, limit=0, keepalive_timeout=KEEP_ALIVE_S)
+        else:
+            connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            headers=_HEADERS,
+            middlewares=(_sending(upstream.headers),) if upstream.headers else (),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
+            auto_decompress=upstream.socket_path is None,
+            trust_env=not _is_on_this_machine(upstream),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def stream(self, path: str, body: Mapping[str, Any]) -> aiohttp.ClientResponse:
+        """POST `body` and give the answer once its head says that the engine has taken the work.
+
+        The caller reads `pieces` of it and closes it. Raises what `refusal` makes of any other status.
+        """
+        response = await self._post(self.upstream.base_url + path, to_json(body))
+        if response.status == 200:
+            return response
+        raise await _refused(response, self.upstream)
+
+    async def call(self, path: str, body: Mapping[str, Any], *, root: bool = False) -> dict[str, Any]:
+        """POST `body` and give the whole JSON answer; `root` leaves the base's `/v1` out."""
+        base = self.upstream.base_url.removesuffix("/v1") if root else self.upstream.base_url
+        response = await self._post(base + path, to_json(body))
+        if response.status != 200:
+            raise await _refused(response, self.upstream)
+        try:
+            raw = await _read(response, ANSWER_LIMIT_BYTES)
+            answer = from_json(raw)
+        except ValueError as error:
+            raise EngineError(f"{self.upstream.engine} answered {path} with something that is not JSON.") from error
+        finally:
+            response.close()
+        if not isinstance(answer, dict):
+            raise EngineError(f"{self.upstream.engine} answered {path} with something that is not an object.")
+        return answer
+
+    async def _post(self, url: str, body: bytes) -> aiohttp.ClientResponse:
+        # Never twice: what may have reached an engine may have ended it, or been paid for.
+        try:
+            return await self._session.post(url, data=body, allow_redirects=False)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise unreachable(self.upstream, error) from error
+
+
+def _is_on_this_machine(upstream: Upstream) -> bool:
+    """Then no proxy of the environment is asked: it could not reach us, and prompts must not leave on the way."""
+    return upstream.socket_path is not None or urlsplit(upstream.base_url).hostname in LOOPBACK_HOSTS
+
+
+def _sending(headers: Mapping[str, str]) -> aiohttp.ClientMiddlewareType:
+    """Adds the endpoint's own headers last of all: where netrc has an entry for the host, aiohttp would refuse to
+    send an Authorization beside it."""
+
+    async def send(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        request.headers.update(headers)
+        return await handler(request)
+
+    return send
+
+
+async def next_piece(response: aiohttp.ClientResponse, upstream: Upstream) -> bytes:
+    """What of the answer has arrived, waiting for some; empty at its end. Raises WorkerLostError when the engine goes
+    away in between."""
+    try:
+        return await response.content.readany()
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise lost(upstream) from error
+
+
+def lost(upstream: Upstream) -> WorkerLostError:
+    """The engine went away in the middle of an answer."""
+    if upstream.socket_path is None:
+        return WorkerLostError(
+            f"{upstream.base_url} ended the connection in the middle of this answer.", hint="Send the request again."
+        )
+    return WorkerLostError(
+        f"{upstream.model} stopped in the middle of this answer.",
+        hint="It is being started again; send the request once more. `freehold ps` shows its state and log.",
+    )
+
+
+def unreachable(upstream: Upstream, error: Exception) -> FreeholdError:
+    """The engine could not be asked at all."""
+    if upstream.socket_path is not None:
+        kind = NotListeningError if isinstance(error, aiohttp.ClientConnectorError) else WorkerLostError
+        return kind(
+            f"The worker of {upstream.model} did not answer ({type(error).__name__}).",
+            hint="It is being started again; send the request once more.",
+        )
+    return EngineError(
+        f"{upstream.base_url} could not be reached ({type(error).__name__}: {error}).",
+        hint="Check the address in freehold.toml and this machine's way to it.",
+    )
+
+
+async def _refused(response: aiohttp.ClientResponse, upstream: Upstream) -> FreeholdError:
+    try:
+        raw = await _read(response, REFUSAL_LIMIT_BYTES)
+    finally:
+        response.close()
+    return refusal(upstream, response.status, raw, response.headers.get("retry-after"))
+
+
+async def _read(response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
+    try:
+        pieces_read: list[bytes] = []
+        size_bytes = 0
+        async for piece in response.content.iter_any():
+            pieces_read.append(piece)
+            size_bytes += len(piece)
+            if size_bytes > limit_bytes:
+                raise EngineError(f"The engine's answer is over {limit_bytes:,} bytes.")
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise WorkerLostError("The engine went away while it was answering.") from error
+    return b"".join(pieces_read)

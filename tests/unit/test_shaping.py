@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from typing import Any
+
+from freehold.gateway.shaping import Shaper, Wanted
+
+
+def _chunk(delta: dict[str, Any], index: int = 0, finish_reason: str | None = None) -> dict[str, Any]:
+    return {"model": "m:q4_1", "choices": [{"index": index, "delta": delta, "finish_reason": finish_reason}]}
+
+
+def test_the_first_chunk_of_every_choice_names_its_role_also_where_the_engine_forgot() -> None:
+    shaper = Shaper(Wanted("house", "chat", usage=False, progress=False, choices=2), None)
+    out = [
+        *shaper.feed(_chunk({"content": "a"})),
+        *shaper.feed(_chunk({"role": "assistant", "content": None}, index=1)),
+        *shaper.feed(_chunk({"content": "b"})),
+    ]
+    assert [chunk["choices"][0]["delta"].get("role") for chunk in out] == ["assistant", "assistant", None]
+    assert {chunk["model"] for chunk in out} == {"house"}
+
+
+def test_timings_ride_on_the_finishing_chunk_of_those_who_did_not_ask_for_usage() -> None:
+    shaper = Shaper(Wanted("house", "chat", usage=False, progress=False), None)
+    assert shaper.feed(_chunk({}, finish_reason="stop")) == []
+    (last,) = shaper.feed({"choices": [], "usage": {"total_tokens": 3}, "timings": {"predicted_n": 2}})
+    assert last["timings"] == {"predicted_n": 2} and "usage" not in last
+    assert shaper.finished and shaper.usage == {"total_tokens": 3}
+    assert shaper.end() == []
