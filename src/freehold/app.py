@@ -1,0 +1,82 @@
+"""L4: builds everything from Settings. The only place that knows every package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from freehold.catalog import Catalog
+from freehold.core.ports import Worker
+from freehold.core.refs import SourceKind
+from freehold.core.settings import Settings
+from freehold.engines.fake.engine import Fake
+from freehold.engines.llamacpp.engine import LlamaCpp
+from freehold.engines.remote.engine import Remote
+from freehold.gateway.endpoints import Target
+from freehold.gateway.gateway import Gateway
+from freehold.store.plan import Source
+from freehold.store.sources.disk import DiskSource
+from freehold.store.sources.hub import HubSource
+from freehold.store.sources.pypi import PypiSource
+from freehold.store.sources.web import WebSource
+from freehold.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """Every engine this house has."""
+
+    llamacpp: LlamaCpp
+    remote: Remote
+    fake: Fake
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """One house: its settings, what it holds, where it gets more, and the way to its models."""
+
+    settings: Settings
+    catalog: Catalog
+    store: Store
+    sources: Mapping[SourceKind, Source]
+    engines: Engines
+    gateway: Gateway
+
+
+def build_house(settings: Settings) -> House:
+    """Put a house together. Nothing is started, made or downloaded until something is asked of it."""
+    logs = settings.home / "logs"
+    engines = Engines(
+        llamacpp=LlamaCpp(runtime_dir=settings.runtime_dir, log_dir=logs),
+        remote=Remote(),
+        fake=Fake(runtime_dir=settings.runtime_dir, log_dir=logs),
+    )
+    store = Store(settings.home)
+    return House(
+        settings=settings,
+        catalog=Catalog.load(),
+        store=store,
+        sources={
+            "pypi": PypiSource(settings.environment),
+            "hf": HubSource(settings.hub),
+            "https": WebSource(),
+            "file": DiskSource(),
+        },
+        engines=engines,
+        gateway=Gateway(
+            settings,
+            held=store.builds,
+            find=store.find,
+            make_worker=lambda target: _worker(engines, settings, target),
+        ),
+    )
+
+
+def _worker(engines: Engines, settings: Settings, target: Target) -> Worker:
+    if target.build is not None:
+        return engines.llamacpp.worker(target.build, target.options)
+    if target.remote is not None:
+        key = settings.secret(target.key_env) if target.key_env else None
+        return engines.remote.worker(target.remote, key)
+    assert target.fake is not None, f"{target.reference} is neither a build, a remote nor a fake"
+    return engines.fake.worker(target.fake)

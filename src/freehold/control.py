@@ -1,0 +1,136 @@
+"""Speaks to the house that runs on this home, over its control socket. Standard library only, so that it loads fast.
+
+Nothing here starts a house or reaches another machine. That no house runs is an answer, not an error.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from freehold.core.errors import EngineError, FreeholdError, LoadingError, NotFoundError, SettingsError
+from freehold.core.settings import Secret, Settings
+
+SOCKET_NAME = "house.sock"
+LOCK_NAME = "house.lock"
+ANSWER_TIMEOUT_S = 10.0
+RELOAD_TIMEOUT_S = 600.0
+STOP_MARGIN_S = 20.0
+REFUSED = "Refused; nothing has changed."
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class HouseInfo:
+    """A house that answers. `started_at` is in seconds since the epoch."""
+
+    pid: int
+    address: str
+    version: str
+    started_at: float
+
+
+def running(settings: Settings) -> HouseInfo | None:
+    """The house of this home, or None where none answers."""
+    try:
+        report = ps(settings)
+    except NotFoundError:
+        return None
+    return HouseInfo(report["pid"], report["address"], report["version"], report["started_at"])
+
+
+def ps(settings: Settings) -> dict[str, Any]:
+    """What runs: version, pid, address, started_at, endpoints, workers. Raises NotFoundError where no house runs."""
+    return _ask(settings, "GET", "/admin/ps", ANSWER_TIMEOUT_S)
+
+
+def admits(address: str, key: Secret | None) -> bool:
+    """Whether the house at `address` takes `key` over HTTP, where every client comes in: False is a missing or a wrong
+    one. Raises EngineError where it does not answer there."""
+    place = urlsplit(address)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=ANSWER_TIMEOUT_S)
+    try:
+        connection.request("GET", "/v1/models", headers={"authorization": f"Bearer {key.reveal()}"} if key else {})
+        return connection.getresponse().status != HTTPStatus.UNAUTHORIZED
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise EngineError(f"The house does not answer at {address}: {error}.") from error
+    finally:
+        connection.close()
+
+
+def reload(settings: Settings) -> tuple[str, ...]:
+    """Let the house read its settings again; one line for each change. Raises SettingsError with what the house says
+    is wrong: then nothing has changed."""
+    return tuple(_ask(settings, "POST", "/admin/reload", RELOAD_TIMEOUT_S, hint=REFUSED)["changes"])
+
+
+def stop(settings: Settings) -> None:
+    """End the house and wait until its process is gone: at most its `drain_s` and a margin, then LoadingError."""
+    pid = ps(settings)["pid"]
+    _ask(settings, "POST", "/admin/stop", ANSWER_TIMEOUT_S)
+    deadline = time.monotonic() + settings.server.drain_s + STOP_MARGIN_S
+    while _is_locked(settings.runtime_dir / LOCK_NAME):
+        if time.monotonic() > deadline:
+            raise LoadingError(f"The house (process {pid}) is still ending.", hint=f"End it at once: `kill -9 {pid}`.")
+        time.sleep(_POLL_S)
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("house", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def _ask(settings: Settings, method: str, path: str, timeout_s: float, *, hint: str = "") -> dict[str, Any]:
+    """The house's answer; `hint` goes with an error that the house itself tells."""
+    connection = _Connection(settings.runtime_dir / SOCKET_NAME, timeout_s)
+    try:
+        connection.request(method, path)
+        response = connection.getresponse()
+        status, body = response.status, json.loads(response.read())
+    except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError) as error:
+        raise NotFoundError("running house", str(settings.home), hint="Start one: `freehold up`.") from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise EngineError(f"The house does not answer on its control socket: {error}.") from error
+    finally:
+        connection.close()
+    if status >= 400:
+        raise _told(status, body, hint)
+    return dict(body)
+
+
+def _told(status: int, body: dict[str, Any], hint: str) -> FreeholdError:
+    """The house's own error, as this side can say it."""
+    message = str(body.get("error", {}).get("message", f"The house answered {status}."))
+    return SettingsError(message, hint=hint) if status < 500 else EngineError(message, hint=hint)
+
+
+def _is_locked(lock: Path) -> bool:
+    import fcntl
+
+    try:
+        descriptor = os.open(lock, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

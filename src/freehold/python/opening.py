@@ -1,0 +1,81 @@
+"""Gets a house with one endpoint ready: settings, store, gateway. The work behind `freehold.open` and `pull`."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+
+from freehold.app import House, build_house
+from freehold.core.builds import HeldBuild
+from freehold.core.errors import CallError, NotFoundError
+from freehold.core.ports import Progress
+from freehold.core.progress import Silent
+from freehold.core.refs import FakeRef, FileRef, Reference, RemoteRef
+from freehold.core.settings import EndpointSettings, EngineOptions, Settings, load
+from freehold.gateway.endpoints import EndpointInfo
+from freehold.store.pull import pull
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to open, and how."""
+
+    ref: Reference
+    pull: bool = False
+    key_env: str | None = None
+    options: EngineOptions = field(default_factory=EngineOptions)
+
+
+def house_for(settings: Settings | None) -> House:
+    """A house from `settings`, or from those of this folder and environment."""
+    return build_house(settings or load())
+
+
+async def open_house(
+    wanted: Wanted, settings: Settings | None, *, progress: Progress | None = None
+) -> tuple[House, EndpointInfo]:
+    """A started house whose one endpoint is `wanted`, ready to answer. On any error no process is left."""
+    base = settings or load()
+    name = str(wanted.ref)
+    row = EndpointSettings(name, wanted.ref, wanted.key_env, wanted.options)
+    house = build_house(dataclasses.replace(base, endpoints={name: row}))
+    if not isinstance(wanted.ref, RemoteRef | FakeRef):
+        await hold(house, wanted.ref, may_pull=wanted.pull, progress=progress)
+    elif isinstance(wanted.ref, FakeRef):
+        # Raises BadReferenceError: the gateway would call it a mistake in the settings, which it is not here.
+        house.engines.fake.worker(wanted.ref)
+    try:
+        await house.gateway.start()
+        return house, await house.gateway.ready(name)
+    except BaseException:
+        await house.gateway.close(drain_s=0)
+        raise
+
+
+async def hold(house: House, ref: Reference, *, may_pull: bool, progress: Progress | None = None) -> HeldBuild:
+    """The held build of `ref`; pulled first where that is allowed. A file of this disk is always taken in, where it
+    lies: nothing is copied and nothing is downloaded. Raises NotFoundError with the command that pulls it."""
+    try:
+        return house.store.find(ref)
+    except NotFoundError:
+        if not may_pull and not isinstance(ref, FileRef):
+            raise
+    return await pull_into(house, ref, progress=progress, copy=not isinstance(ref, FileRef))
+
+
+async def pull_into(
+    house: House, ref: Reference, *, progress: Progress | None = None, copy: bool = True, name: str | None = None
+) -> HeldBuild:
+    """Pull `ref` into the store of `house`. `copy` False leaves a file of this disk where it lies; `name` is what the
+    build is called instead of the name that its source suggests."""
+    if isinstance(ref, RemoteRef | FakeRef):
+        raise CallError(f"{ref} is no build: there is nothing to pull.", hint=f"Use it as it is: freehold run {ref}")
+    return await pull(
+        ref,
+        store=house.store,
+        catalog=house.catalog,
+        sources=house.sources,
+        progress=progress or Silent(),
+        copy=copy,
+        name=name,
+    )
