@@ -1,0 +1,63 @@
+"""What `freehold ps`, `reload` and `stop` ask of the running house. Only over its Unix socket, which only this user
+can open: over TCP these routes do not exist.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from pydantic_core import to_json
+
+from freehold import __version__
+from freehold.gateway.gateway import Gateway
+from freehold.server.answers import Handler
+from freehold.server.call import Call
+
+
+@dataclass(slots=True)
+class Running:
+    """What the process that serves knows of itself, and what it can be told. `address` is set once it listens."""
+
+    reload: Callable[[], Awaitable[tuple[str, ...]]]
+    stop: Callable[[], None]
+    address: str = ""
+    started_at: float = field(default_factory=time.time)
+
+
+class Admin:
+    """Handlers of the control socket."""
+
+    def __init__(self, gateway: Gateway, running: Running) -> None:
+        self._gateway = gateway
+        self._running = running
+
+    def routes(self) -> dict[str, tuple[str, Handler]]:
+        """Method and handler by path."""
+        return {
+            "/admin/ps": ("GET", self._ps),
+            "/admin/reload": ("POST", self._reload),
+            "/admin/stop": ("POST", self._stop),
+        }
+
+    async def _ps(self, call: Call) -> None:
+        report = {
+            "version": __version__,
+            "pid": os.getpid(),
+            "address": self._running.address,
+            "started_at": self._running.started_at,
+            "endpoints": self._gateway.endpoints(),
+            "workers": self._gateway.workers(),
+        }
+        # Reports may hold read-only mappings, which the serializer does not know.
+        raw = to_json(report, fallback=dict)
+        await call.reply_bytes(200, raw, ((b"content-type", b"application/json"),))
+
+    async def _reload(self, call: Call) -> None:
+        await call.reply(200, {"changes": await self._running.reload()})
+
+    async def _stop(self, call: Call) -> None:
+        await call.reply(202, {"stopping": True})
+        self._running.stop()

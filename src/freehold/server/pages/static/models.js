@@ -1,0 +1,64 @@
+// The endpoints this house offers, and what is known of them. Unknown stays null: nothing here is made up.
+import { ask } from "./house.js";
+import { bytes, count } from "./numbers.js";
+
+const LAST = "freehold.model";
+
+export class Models extends EventTarget {
+  list = [];
+  loaded = false;
+
+  async load() {
+    const answer = await (await ask("/v1/models")).json();
+    this.list = (answer.data ?? []).map(model);
+    this.loaded = true;
+    this.dispatchEvent(new Event("changed"));
+  }
+
+  /** The model of that name, or null where the house does not offer it. */
+  find(name) {
+    return this.list.find((candidate) => candidate.name === name) ?? null;
+  }
+
+  /** The model a new conversation starts with: the one used last, else the first that can chat. */
+  preferred() {
+    return this.find(localStorage.getItem(LAST)) ?? this.list.find((each) => each.chats) ?? this.list[0] ?? null;
+  }
+
+  remember(name) {
+    localStorage.setItem(LAST, name);
+  }
+}
+
+function model(row) {
+  const facts = { ...row, ...(row.freehold ?? {}) };
+  return {
+    name: row.id,
+    kind: facts.kind ?? null,
+    title: facts.title ?? null,
+    license: facts.license ?? null,
+    sizeBytes: facts.size_bytes ?? null,
+    quantization: facts.quantization ?? null,
+    contextTokens: facts.context_tokens ?? facts.context_length ?? facts.max_model_len ?? null,
+    chats: facts.capabilities?.chat !== false,
+  };
+}
+
+/** Where a question to this model goes, in one word and in one sentence. */
+export function place(each) {
+  if (each?.kind === "local") return { word: "local", sentence: "Answered on your own machine. Nothing leaves the house." };
+  if (each?.kind === "remote") return { word: "remote", sentence: "Sent to a remote model: what you write leaves this house." };
+  if (each?.kind === "fake") return { word: "test", sentence: "A test endpoint: its answers are made up on your own machine." };
+  return { word: null, sentence: "" };
+}
+
+/** Known facts of a model, shortest first. */
+export function facts(each) {
+  return [
+    each.license,
+    each.quantization?.toUpperCase(),
+    each.sizeBytes === null ? null : bytes(each.sizeBytes),
+    each.contextTokens === null ? null : `${count(each.contextTokens)} tokens of context`,
+    each.chats ? null : "base model: continues text",
+  ].filter(Boolean);
+}

@@ -1,0 +1,174 @@
+"""Who may speak to the house: Host, Origin, key. Everything is refused that a foreign web page could send.
+
+- Host: only names of this house, so that DNS rebinding (CVE-2024-28224 in another server) reaches nothing.
+- Origin and Sec-Fetch-Site: only the house's own page and configured origins; nothing is allowed by a wildcard.
+- Key: one, compared in constant time, needed everywhere but at /health and for the page's own files.
+
+What it does not do: it cannot tell two programs of this machine apart; that is what the key is for.
+Over the control socket nothing is checked here: the kernel has checked that the caller is this user.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import re
+import socket
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from freehold.core.errors import ForbiddenError, KeyRefusedError, SettingsError
+from freehold.core.settings import ServerSettings
+from freehold.server.call import Call, Header
+
+_METHODS = b"GET, POST, OPTIONS"
+_PREFLIGHT_AGE_S = b"600"
+# A name or an address and nothing else: no user, path or query, which a URL's parser would pass over.
+_HOST = re.compile(r"[A-Za-z0-9._:-]+|\[[0-9A-Fa-f:.]+\](:[0-9]{0,5})?")
+_OPEN = ("/health", "/health/live", "/health/ready", "/")
+
+
+def refuse_open_address(server: ServerSettings) -> None:
+    """Raises SettingsError where the house would listen beyond this machine without a key."""
+    if server.api_key is None and not _stays_here(server.host):
+        raise SettingsError(
+            f"{server.host} can be reached from other machines, and no key is set.",
+            hint="Set FREEHOLD_API_KEY (or FREEHOLD_API_KEY_FILE) first, or listen on 127.0.0.1.",
+        )
+
+
+class Guard:
+    """Checks requests against one ServerSettings. `check` raises, or gives the headers that CORS needs."""
+
+    def __init__(self, server: ServerSettings) -> None:
+        self._hosts = frozenset(_host_name(host) for host in (*server.hosts, server.host)) - {""}
+        self._origins = frozenset(origin.rstrip("/").lower().encode() for origin in server.origins)
+        self._key = server.api_key.reveal().encode() if server.api_key is not None else None
+
+    def check(self, call: Call) -> list[Header]:
+        """Headers for the answer to a request that may pass. Raises ForbiddenError, KeyRefusedError."""
+        if call.over_control_socket:
+            return []
+        self._check_host(call)
+        headers = self._check_origin(call)
+        if self._key is not None and not _is_open(call) and not is_preflight(call):
+            self._check_key(call)
+        return headers
+
+    def preflight(self, call: Call) -> list[Header]:
+        """What a browser must hear before it lets a page of a configured origin send a request."""
+        asked = call.headers.get(b"access-control-request-headers", b"content-type")
+        return [
+            (b"access-control-allow-methods", _METHODS),
+            (b"access-control-allow-headers", asked),
+            (b"access-control-max-age", _PREFLIGHT_AGE_S),
+        ]
+
+    def _check_host(self, call: Call) -> None:
+        given = [value for name, value in call.scope["headers"] if name == b"host"]
+        name = _host_name(given[0].decode("latin-1")) if len(given) == 1 else ""
+        if name in self._hosts or _is_loopback(name):
+            return
+        # An address in numbers cannot be rebound, so the one that this connection came in by is ours.
+        server = call.scope.get("server")
+        if name and server is not None and name == server[0]:
+            return
+        raise ForbiddenError(
+            f"This house does not answer to the host {name!r}.",
+            hint='Add the name to hosts in [server] of freehold.toml, for example hosts = ["models.example.org"].',
+            host=name,
+        )
+
+    def _check_origin(self, call: Call) -> list[Header]:
+        origin = call.headers.get(b"origin")
+        if origin is None:
+            return self._check_site(call)
+        origin = origin.lower()
+        if origin in self._origins:
+            exposed = b"x-request-id, x-freehold-build, x-freehold-endpoint"
+            return [
+                (b"access-control-allow-origin", origin),
+                (b"access-control-expose-headers", exposed),
+                (b"vary", b"origin"),
+            ]
+        host = call.headers.get(b"host", b"").lower()
+        if origin not in (b"http://" + host, b"https://" + host):
+            raise _foreign(origin.decode("latin-1"))
+        return []
+
+    def _check_site(self, call: Call) -> list[Header]:
+        """Browsers leave Origin out of some requests, but then tell where the request came from."""
+        site = call.headers.get(b"sec-fetch-site", b"none")
+        opened_as_a_page = call.path == "/" and call.headers.get(b"sec-fetch-mode") == b"navigate"
+        if site not in (b"none", b"same-origin") and not opened_as_a_page:
+            raise _foreign("of another site")
+        return []
+
+    def _check_key(self, call: Call) -> None:
+        assert self._key is not None, "asked only where a key is set"
+        given = _given_key(call)
+        if given is None:
+            raise KeyRefusedError(
+                "A key is needed.", hint="Send it as `Authorization: Bearer KEY` or `x-api-key: KEY`."
+            )
+        if not hmac.compare_digest(given, self._key):
+            raise KeyRefusedError("The key is wrong.", hint="It is the one in FREEHOLD_API_KEY of this house.")
+
+
+def is_preflight(call: Call) -> bool:
+    return call.method == "OPTIONS" and b"access-control-request-method" in call.headers and b"origin" in call.headers
+
+
+def _is_open(call: Call) -> bool:
+    return call.method in ("GET", "HEAD") and (call.path in _OPEN or call.path.startswith("/static/"))
+
+
+def _given_key(call: Call) -> bytes | None:
+    bearer = call.headers.get(b"authorization")
+    if bearer is not None and bearer[:7].lower() == b"bearer ":
+        return bearer[7:].strip()
+    return call.headers.get(b"x-api-key")
+
+
+def _foreign(origin: str) -> ForbiddenError:
+    return ForbiddenError(
+        f"A page {origin} may not use this house.",
+        hint="Add its origin to origins in [server] of freehold.toml, exactly as the browser sends it.",
+        origin=origin,
+    )
+
+
+def _host_name(host: str) -> str:
+    """The name in a Host header or a setting, without its port: `[::1]:80` gives `::1`. Empty where it is none."""
+    if not _HOST.fullmatch(host):
+        return ""
+    try:
+        return (urlsplit(f"//{_bracketed(host)}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host
+
+
+def _is_loopback(name: str) -> bool:
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _stays_here(host: str) -> bool:
+    """True where every address of `host` is loopback. An empty host listens everywhere."""
+    if not host:
+        return False
+    if _is_loopback(host):
+        return True
+    try:
+        found: Iterable[tuple[object, ...]] = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return all(_is_loopback(str(row[4][0])) for row in found)  # type: ignore[index]  # sockaddr, typed as object

@@ -1,0 +1,171 @@
+"""The process that serves a house: from its sockets to its end. Prints nothing; `on_ready` tells the address.
+
+SIGHUP reloads, SIGTERM and SIGINT let requests in flight end (at most `drain_s`), a second one ends at once. When
+`serve` returns no worker is left and no socket's file either. Call it from the main thread: signals and the workers'
+parent-death signal follow it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import resource
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+
+from freehold.app import House, build_house
+from freehold.core.errors import FreeholdError
+from freehold.core.settings import Settings, load
+from freehold.server import sockets
+from freehold.server.admin import Running
+from freehold.server.asgi import Application, access_log
+from freehold.server.protocol import BoundedProtocol
+from freehold.server.security import refuse_open_address
+
+KEEP_ALIVE_S = 30
+FILES_WANTED = 65536
+_log = logging.getLogger("freehold.server")
+
+
+def serve(
+    settings: Settings,
+    *,
+    reread: Callable[[], Settings] = load,
+    on_ready: Callable[[str], None] = lambda _: None,
+    log_access: bool = False,
+) -> int:
+    """Serve `settings` until stopped; gives the exit code. `reread` gives the settings for a reload.
+
+    `on_ready` is called once with the address, when connections are accepted. `log_access` logs one JSON line for
+    each answer, without prompts. Raises SettingsError, AddressInUseError before anything is started.
+    """
+    refuse_open_address(settings.server)
+    access_log.setLevel(logging.INFO if log_access else logging.WARNING)
+    with sockets.only_house(settings.runtime_dir, settings.home):
+        return run(build_house(settings), reread=reread, on_ready=on_ready)
+
+
+def run(house: House, *, reread: Callable[[], Settings], on_ready: Callable[[str], None]) -> int:
+    """Serve `house`, holding the lock of its home already."""
+    server = house.settings.server
+    _allow_many_files()
+    with (
+        contextlib.closing(sockets.tcp_socket(server.host, server.port)) as tcp,
+        sockets.control_socket(house.settings.runtime_dir) as control,
+        asyncio.Runner(loop_factory=_new_loop) as runner,
+    ):
+        address = sockets.address_of(tcp, server.host)
+        runner.run(_Process(house, reread, address).serve([tcp, control], on_ready))
+    return 0
+
+
+class _Process:
+    """One run of one house."""
+
+    def __init__(self, house: House, reread: Callable[[], Settings], address: str) -> None:
+        self._house = house
+        self._reread = reread
+        self._reloading: set[asyncio.Task[None]] = set()
+        running = Running(reload=self._reload, stop=self._stop, address=address)
+        self._address = address
+        self._server = _Server(_config(Application(house, running), house.settings.server.drain_s))
+
+    async def serve(self, listeners: list[socket.socket], on_ready: Callable[[str], None]) -> None:
+        """Until told to stop. The workers are gone when it returns, whatever happened."""
+        gateway = self._house.gateway
+        with self._signals():
+            try:
+                await gateway.start()
+                # What was imported stays for good; without this the garbage collector looks through it again and again.
+                gc.freeze()
+                self._server.on_started = lambda: on_ready(self._address)
+                await self._server.serve(sockets=listeners)
+            finally:
+                # What may be drained has been: now only the workers are left to end.
+                await gateway.close(drain_s=0)
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        handlers = {signal.SIGTERM: self._stop, signal.SIGINT: self._stop, signal.SIGHUP: self._reload_soon}
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
+        try:
+            yield
+        finally:
+            for number in handlers:
+                loop.remove_signal_handler(number)
+
+    def _stop(self) -> None:
+        """The first time drains, the second ends at once."""
+        self._server.force_exit = self._server.should_exit
+        self._server.should_exit = True
+
+    async def _reload(self) -> tuple[str, ...]:
+        """Read the settings again and put them in force. Raises SettingsError; then nothing has changed."""
+        lines = await self._house.gateway.reload(self._reread())
+        for line in lines:
+            _log.info("reload: %s", line)
+        return lines
+
+    def _reload_soon(self) -> None:
+        task = asyncio.create_task(self._reload_logged(), name="reload")
+        self._reloading.add(task)
+        task.add_done_callback(self._reloading.discard)
+
+    async def _reload_logged(self) -> None:
+        try:
+            await self._reload()
+        except FreeholdError as error:
+            _log.error("reload: nothing has changed. %s", error)
+        except Exception:
+            _log.exception("reload failed; nothing has changed")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers, and with a word when it accepts connections."""
+
+    on_started: Callable[[], None] = staticmethod(lambda: None)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.on_started()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _config(app: Application, drain_s: float) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=BoundedProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level=logging.ERROR,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=drain_s,  # type: ignore[arg-type]  # passed to asyncio.wait_for, which takes floats
+    )
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    import uvloop
+
+    return uvloop.new_event_loop()
+
+
+def _allow_many_files() -> None:
+    """Every stream holds two sockets; the usual soft limit of 1024 is meant for programs that use select(2)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(FILES_WANTED, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
