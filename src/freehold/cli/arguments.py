@@ -1,0 +1,61 @@
+"""Options that commands share, and what the shell offers to complete.
+
+Completion never raises and never starts anything: a store that cannot be read offers nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Annotated, TypeVar
+
+import typer
+
+from freehold.core.errors import FreeholdError
+
+Command = TypeVar("Command", bound=Callable[..., int])
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print bare results only.")]
+
+
+def examples(*lines: str) -> Callable[[Command], Command]:
+    """Gives a command the examples that its help ends with."""
+
+    def attach(command: Command) -> Command:
+        command.examples = lines  # type: ignore[attr-defined]  # read by cli.main when it builds the command
+        return command
+
+    return attach
+
+
+def held_names(incomplete: str) -> list[str]:
+    """Names of held builds and of their models."""
+    from freehold.python.held import builds
+
+    return _offer(lambda: (name for build in builds() for name in (build.model, build.name)), incomplete)
+
+
+def known_names(incomplete: str) -> list[str]:
+    """Names that can be pulled: the catalog's models."""
+    from freehold.python.held import known_models
+
+    return _offer(known_models, incomplete)
+
+
+def answering_names(incomplete: str) -> list[str]:
+    """Names that can answer: configured endpoints and held builds."""
+    from freehold.core.settings import load
+
+    return sorted({*_offer(lambda: load().endpoints or (), incomplete), *held_names(incomplete)})
+
+
+def _offer(names: Callable[[], Iterable[str]], incomplete: str) -> list[str]:
+    try:
+        return sorted({name for name in names() if name.startswith(incomplete)})
+    except FreeholdError:
+        return []
+
+
+HeldRef = Annotated[
+    str, typer.Argument(metavar="REF", help="A held build, by name or source.", autocompletion=held_names)
+]

@@ -1,0 +1,173 @@
+"""`freehold list`, `show`, `rm`: what the store holds. Nothing here starts a worker or asks the network."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from freehold.cli.arguments import HeldRef, Json, Quiet, examples
+from freehold.cli.output import UNKNOWN, Column, Output, size
+from freehold.cli.pull import build_json
+from freehold.core.builds import HeldBuild
+from freehold.core.errors import CallError
+from freehold.core.refs import parse
+from freehold.core.settings import Settings, load
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+OfCatalog = Annotated[bool, typer.Option("--catalog", help="List what can be pulled by name instead.")]
+
+LISTED = (
+    Column("name", "BUILD"),
+    Column("size_bytes", "SIZE", size, right=True),
+    Column("quantization", "TYPE"),
+    Column("license", "LICENSE"),
+    Column("source", "SOURCE"),
+    Column("verified", "VERIFIED", lambda verified: "yes" if verified else "no"),
+)
+OFFERED = (
+    Column("name", "BUILD"),
+    Column("size_bytes", "SIZE", size, right=True),
+    Column("quantization", "TYPE"),
+    Column("license", "LICENSE"),
+    Column("source", "SOURCE"),
+    Column("title", "TITLE"),
+)
+
+
+@examples("freehold list", "freehold list --catalog", "freehold list --quiet | xargs -n 1 freehold show")
+def list_command(catalog: OfCatalog = False, as_json: Json = False, quiet: Quiet = False) -> int:
+    """List the builds that are held.
+
+    With --catalog: those that can be pulled by name, held or not.
+    VERIFIED says that somebody named the hash before the bytes arrived: the catalog, the source or you.
+    """
+    from freehold.python.held import known_models, offered, store
+
+    output = Output(as_json=as_json, quiet=quiet)
+    if catalog:
+        output.table(OFFERED, offered(), empty="The catalog is empty.")
+        return 0
+    held = store(load())
+    rows = [_row(build, dataclasses.asdict(held.deed(build))) for build in held.builds()]
+    known = ", ".join(known_models())
+    output.table(LISTED, rows, empty=f"Nothing is held yet: freehold pull REF. The catalog has: {known}.")
+    return 0
+
+
+@examples("freehold show smollm2-135m-instruct", "freehold show smollm2-135m-instruct:q4_1 --json")
+def show_command(ref: HeldRef, as_json: Json = False, quiet: Quiet = False) -> int:
+    """Show what is known of a build, and its deed.
+
+    Hashes, source, date, what was checked and against what. What nobody said is shown as unknown.
+    """
+    from freehold.python.held import identity, store
+
+    held = store(load())
+    build = held.find(parse(ref))
+    deed = dataclasses.asdict(held.deed(build))
+    model = identity(build)
+    data = {**_row(build, deed), "catalog": model, "deed": deed}
+    Output(as_json=as_json, quiet=quiet).record(data, _lines(build, deed, model), bare=build.name)
+    return 0
+
+
+@examples("freehold rm smollm2-135m-instruct", "freehold rm gemma-3-270m --yes")
+def rm_command(ref: HeldRef, yes: Yes = False, as_json: Json = False, quiet: Quiet = False) -> int:
+    """Remove a build from the store.
+
+    A file that was referenced in place stays where it is. A build that the running house is using is not removed.
+    """
+    from freehold.python.held import store
+
+    output = Output(as_json=as_json, quiet=quiet)
+    settings = load()
+    parsed = parse(ref)
+    held = store(settings)
+    build = held.find(parsed)
+    _refuse_in_use(build, settings)
+    if not yes and not _agreed(build, output):
+        return 1
+    removed = held.remove(parsed)
+    output.sentence(
+        {"name": removed.name, "freed_bytes": removed.freed_bytes},
+        f"{removed.name} is removed, {size(removed.freed_bytes)} freed.",
+        bare=removed.name,
+    )
+    return 0
+
+
+def _agreed(build: HeldBuild, output: Output) -> bool:
+    if not output.talks_to_person:
+        raise CallError(f"{build.name} is not removed without a yes.", hint=f"freehold rm {build.name} --yes")
+    return output.ask(f"Remove {build.name}, {size(build.size_bytes)}?")
+
+
+def _refuse_in_use(build: HeldBuild, settings: Settings) -> None:
+    from freehold import control
+
+    if control.running(settings) is None:
+        return
+    if any(worker["build"] == build.name for worker in control.ps(settings)["workers"]):
+        raise CallError(
+            f"{build.name} is in use by the running house.",
+            hint="Point its endpoint elsewhere and `freehold reload`, or `freehold stop`.",
+            build=build.name,
+        )
+
+
+def _row(build: HeldBuild, deed: Mapping[str, Any]) -> dict[str, Any]:
+    verified = all(not file["verified"].startswith("unverified") for file in deed["files"])
+    return {**build_json(build), "source": deed["origins"][0]["pinned"], "verified": verified}
+
+
+def _lines(
+    build: HeldBuild, deed: Mapping[str, Any], model: Mapping[str, Any] | None
+) -> Sequence[tuple[str, str | None]]:
+    """Name and value, one per line, for people."""
+    facts = build.facts
+    known = model or {}
+    return [
+        ("build", build.name),
+        ("also named", "\n".join(deed["names"][1:]) or "nothing else"),
+        ("title", known.get("title")),
+        ("publisher", known.get("publisher")),
+        ("license", build.license),
+        ("tuned from", known.get("base_model")),
+        ("quantized from", None),
+        ("digest", build.digest),
+        ("size", size(build.size_bytes)),
+        ("format", facts.format),
+        ("architecture", facts.architecture),
+        ("parameters", _number(facts.parameters)),
+        ("quantization", facts.quantization),
+        ("context", None if facts.context_length is None else f"{facts.context_length:,} tokens"),
+        ("chat template", "yes" if facts.chat_template is not None else "no: it continues texts, it does not chat"),
+        ("files", "\n".join(_file(file) for file in deed["files"])),
+        ("had from", "\n".join(f"{origin['pinned']}  on {_moment(origin['date'])}" for origin in deed["origins"])),
+        ("source says", "\n".join(_provenance(deed)) or None),
+        ("checked", "\n".join(deed["checks"])),
+        ("deed", f"version {deed['version']}, written by Freehold {deed['freehold']}"),
+    ]
+
+
+def _file(file: Mapping[str, Any]) -> str:
+    place = f" at {file['path']}" if file["path"] else ""
+    return f"{file['name']}{place}\n  sha256 {file['sha256']}, {file['verified']}"
+
+
+def _provenance(deed: Mapping[str, Any]) -> list[str]:
+    said = deed["origins"][0]["provenance"]
+    return [f"{key}: {value or UNKNOWN}" for key, value in said.items()]
+
+
+def _moment(date: str) -> str:
+    return datetime.fromisoformat(date).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _number(value: int | None) -> str | None:
+    return None if value is None else f"{value:,}"

@@ -1,0 +1,66 @@
+"""`freehold chat`: a conversation in the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from freehold.cli.arguments import Quiet, answering_names, examples
+from freehold.cli.output import Output
+from freehold.core.errors import CallError, UnsupportedError
+from freehold.core.settings import load
+
+Ref = Annotated[
+    str | None,
+    typer.Argument(metavar="[REF]", help="An endpoint, a build or a source.", autocompletion=answering_names),
+]
+System = Annotated[str | None, typer.Option("--system", metavar="TEXT", help="The system message.")]
+Saved = Annotated[Path | None, typer.Option("--load", metavar="FILE", help="Go on with a saved conversation.")]
+NoHistory = Annotated[bool, typer.Option("--no-history", help="Keep nothing of what is typed.")]
+
+
+@examples(
+    "freehold chat",
+    "freehold chat smollm2-135m-instruct",
+    'freehold chat openai:gpt-5 --system "Answer in one sentence."',
+    "freehold chat --load talk.json",
+)
+def chat_command(
+    ref: Ref = None, system: System = None, saved: Saved = None, no_history: NoHistory = False, quiet: Quiet = False
+) -> int:
+    """Talk to a model in this terminal.
+
+    Asks the running house where REF is one of its endpoints, else starts a worker and ends it afterwards. Ctrl-C stops
+    an answer, /help lists the commands.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise CallError("`freehold chat` needs a terminal.", hint="In a pipe use: freehold run REF")
+    asyncio.run(_chat(ref, system, saved, keep_history=not no_history, output=Output(quiet=quiet)))
+    return 0
+
+
+async def _chat(ref: str | None, system: str | None, saved: Path | None, *, keep_history: bool, output: Output) -> None:
+    from freehold.cli.connect import connect, usual_ref
+    from freehold.cli.talk import conversation as conversations
+    from freehold.cli.talk.session import ChatSession
+
+    settings = load()
+    talk = conversations.load(saved) if saved is not None else conversations.Conversation()
+    talk.system = system or talk.system
+    chosen = ref or usual_ref(settings)
+    output.say(f"Opening {chosen} …")
+    connection = await connect(chosen, settings)
+    session = ChatSession(connection, settings, talk, keep_history=keep_history)
+    try:
+        if not connection.chats:
+            raise UnsupportedError(
+                f"{connection.name} is a base model without a chat template, so it cannot chat.",
+                hint=f'It can go on with a text: freehold run {chosen} "Once upon a time"',
+            )
+        await session.run()
+    finally:
+        await session.close()

