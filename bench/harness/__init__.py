@@ -1,0 +1,1 @@
+"""What the scripts share: load generators, the arms that are compared, repetitions, tables, results."""
