@@ -40,7 +40,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class LookedAt:
-    """One file that was looked at. `sha256` is None where nobody asked for it, `format` None where none was recognized."""
+    """One file that was looked at. `sha256` None: nobody asked for it. `format` None: none was recognized."""
 
     name: str
     size_bytes: int
