@@ -1,0 +1,1 @@
+"""Model licenses: what each one says, and which one a text is."""
