@@ -14,8 +14,8 @@ import math
 from dataclasses import dataclass
 
 from freehold.core.errors import WeightsError
-from freehold.weights.cursor import Cursor
-from freehold.weights.ggml_types import TENSOR_TYPES, TensorType
+from freehold.weights.gguf.cursor import Cursor
+from freehold.weights.gguf.tensor_types import TENSOR_TYPES, TensorType
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)

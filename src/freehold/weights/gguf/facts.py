@@ -1,7 +1,7 @@
 """Facts about GGUF weight files, after their headers were checked: `read_facts` for one file, `read_split` for several.
 
 A file that is not a GGUF is named for what it is. Facts the file does not state are None. What is checked, and what is
-not, stands in `gguf_header`.
+not, stands in `header`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 
 from freehold.core.builds import WeightFacts
 from freehold.core.errors import WeightsError
-from freehold.weights.cursor import Cursor
-from freehold.weights.ggml_types import FILE_TYPES
-from freehold.weights.gguf_header import MAGIC, Array, Header, Tensor, read_header
+from freehold.weights.gguf.cursor import Cursor
+from freehold.weights.gguf.tensor_types import FILE_TYPES
+from freehold.weights.gguf.header import MAGIC, Array, Header, Tensor, read_header
 from freehold.weights.identify import LOOKED_AT_BYTES, describe
 
 # Upper bits of general.file_type carry flags ("guessed"), not the type.
