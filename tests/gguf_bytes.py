@@ -48,9 +48,16 @@ def header(keys: Mapping[str, tuple[int, object]], tensors: Sequence[bytes], *, 
 
 
 def gguf(keys: Mapping[str, tuple[int, object]] = KEYS, *, rows: int = 8, fill: bytes = b"\x11") -> bytes:
-    """A whole small file: one Q4_1 tensor of 64 by `rows` weights (40 bytes a row) and one F32 tensor of 32."""
+    """A whole small file: one Q4_1 tensor of 64 by `rows` weights (40 bytes a row) and one F32 tensor of 32.
+
+    The tensors of a later piece of a split build (`split.no`) are named apart from those of the first.
+    """
+    number = keys.get("split.no", (U32, 0))[1]
+    apart = f"piece{number}." if number else ""
     quantized_bytes = 40 * rows
     second = -(-quantized_bytes // 32) * 32
-    head = header(keys, [tensor("blk.0.weight", (64, rows), 3, 0), tensor("norm.weight", (32,), 0, second)])
+    head = header(
+        keys, [tensor(f"{apart}blk.0.weight", (64, rows), 3, 0), tensor(f"{apart}norm.weight", (32,), 0, second)]
+    )
     padding = b"\0" * (-len(head) % 32)
     return head + padding + (fill * quantized_bytes).ljust(second, b"\0") + fill * 128

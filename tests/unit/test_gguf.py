@@ -56,7 +56,7 @@ def test_without_a_file_type_the_quantization_is_the_type_that_takes_most_bytes(
 
 
 def test_a_count_that_differs_by_layer_is_given_as_its_largest(tmp_path: Path) -> None:
-    keys = {**KEYS, "llama.attention.head_count_kv": (ARRAY, (U32, [2, 4, 3]))}
+    keys = {**KEYS, "llama.attention.head_count_kv": (ARRAY, (U32, [2, 4]))}
     assert read_facts(written(tmp_path, gguf(keys))).head_count_kv == 4
 
 
@@ -94,7 +94,10 @@ def test_what_is_not_a_gguf_is_named_for_what_it_is(tmp_path: Path, data: bytes,
 
 
 def test_a_big_endian_file_is_named_as_one(tmp_path: Path) -> None:
-    assert "big-endian" in refusal(tmp_path, b"GGUF" + struct.pack(">IQQ", 3, 1, 1) + bytes(64))
+    key = struct.pack(">Q", 20) + b"general.architecture" + struct.pack(">IQ", STRING, 5) + b"llama"
+    entry = struct.pack(">Q", 1) + b"t" + struct.pack(">IQIQ", 1, 8, 0, 0)
+    whole = b"GGUF" + struct.pack(">IQQ", 3, 1, 1) + key + entry
+    assert "big-endian" in refusal(tmp_path, whole + bytes(-len(whole) % 32 + 32))
 
 
 @pytest.mark.parametrize(("version", "what"), [(1, "version 1"), (4, "version 4"), (0, "version 0")])
@@ -158,8 +161,7 @@ def test_a_tensor_that_cannot_be_is_refused_by_name(tmp_path: Path, tensors: lis
         ({"general.architecture": (U32, 7)}, "general.architecture"),
         ({"general.architecture": (STRING, "")}, "architecture"),
         ({"general.architecture": (STRING, b"\xff\xfe")}, "not UTF-8"),
-        ({"a": (ARRAY, (ARRAY, [(U32, [1])]))}, "arrays inside the array"),
-        ({"k" * 2000: (U32, 1)}, "2,000 bytes"),
+        ({"k" * 70_000: (U32, 1)}, "70,000 bytes"),
         ({"split.count": (U32, 3)}, "one of 3 files"),
     ],
 )

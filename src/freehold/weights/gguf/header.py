@@ -1,223 +1,118 @@
-"""Reads a GGUF header, version 2 or 3, little-endian, without believing any count or length in it.
+"""Reads a GGUF header, version 2 or 3, either byte order, without believing any count or length in it.
 
-What it checks: magic, version, counts, string lengths, value types, duplicate keys, tensor names, shapes, types,
-alignment, that every tensor lies inside the file and that no two overlap. What it does not: the tensors'
-numbers, whether an engine knows the architecture, whether shapes fit it. Nested arrays, which the
-format allows and no engine reads, are refused.
+It stops where nothing after can be read (a length beyond the end) and notes and reads on where it can (a key twice).
+What the values mean is judged elsewhere: `tensors`, `architecture`, `tokenizer`.
 
 Source: the GGUF specification (ggml, docs/gguf.md); limits where it has none are in the constants below.
 """
 
 from __future__ import annotations
 
-import math
+import re
 from dataclasses import dataclass
 
-from freehold.core.errors import WeightsError
-from freehold.weights.gguf.cursor import Cursor
-from freehold.weights.gguf.tensor_types import TENSOR_TYPES, TensorType
+from freehold.weights.gguf.cursor import Cursor, Order
+from freehold.weights.gguf.tensors import Tensor, read_tensor
+from freehold.weights.gguf.tokens import TokenTable
+from freehold.weights.gguf.values import Entry, Reader
+from freehold.weights.identify import LOOKED_AT_BYTES, describe
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
-DEFAULT_ALIGNMENT = 32
 MAX_KEYS = 4096
-MAX_KEY_BYTES = 1024
+MAX_KEY_BYTES = 65_535
 MAX_TENSORS = 65_536
-MAX_TENSOR_NAME_BYTES = 256
-MAX_DIMENSIONS = 4
-MAX_WEIGHTS = 2**50
-MAX_KEPT_TEXT_BYTES = 1 << 20
-MAX_KEPT_NUMBERS = 4096
-MAX_ALIGNMENT = 1 << 20
-
-Number = int | float | bool
-
-_STRING, _ARRAY, _BOOL = 8, 9, 7
-# Value type -> (struct code, bytes): specification, enum gguf_metadata_value_type.
-_NUMBERS: dict[int, tuple[str, int]] = {
-    0: ("B", 1),
-    1: ("b", 1),
-    2: ("H", 2),
-    3: ("h", 2),
-    4: ("I", 4),
-    5: ("i", 4),
-    6: ("f", 4),
-    _BOOL: ("?", 1),
-    10: ("Q", 8),
-    11: ("q", 8),
-    12: ("d", 8),
-}
-# Texts are kept only for the keys that are asked for, so that a file cannot fill the memory with others.
-_KEPT_TEXTS = frozenset({"general.architecture", "general.name", "tokenizer.chat_template"})
-
-
-@dataclass(frozen=True, slots=True)
-class Array:
-    """An array of the header: how many items, and the items where they are few numbers (else None)."""
-
-    length: int
-    numbers: tuple[Number, ...] | None
-
-
-Value = Number | str | Array
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """One tensor: `shape` fastest dimension first, `offset` in bytes from the start of the tensor data."""
-
-    name: str
-    shape: tuple[int, ...]
-    type: TensorType
-    offset: int
-
-    @property
-    def weights(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def size_bytes(self) -> int:
-        return self.weights // self.type.block_weights * self.type.block_bytes
+# A tensor's entry takes at least 24 bytes (lengths, type and place), a key's 14 (length, one byte, type, value).
+LEAST_TENSOR_BYTES = 24
+LEAST_KEY_BYTES = 14
+# Hyphens are not in the specification and in the names of many architectures (gpt-oss, command-r).
+_KEY = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Everything before the tensor data that was asked for. Texts that nobody asks for are not kept."""
+    """Everything before the tensor data that is judged later; it ends at byte `end`."""
 
     version: int
-    values: dict[str, Value]
+    order: Order
+    keys: dict[str, Entry]
     tensors: tuple[Tensor, ...]
+    tokens: TokenTable
+    end: int
 
 
 def read_header(cursor: Cursor) -> Header:
-    """The checked header at the cursor, which stands after the magic. Raises WeightsError."""
-    version = _version(cursor)
+    """The header at the start of the file. Raises Stopped where it cannot be read to its end."""
+    version = _begin(cursor)
     tensor_count = cursor.u64("the number of tensors")
     key_count = cursor.u64("the number of keys")
-    # A tensor's entry takes at least 33 bytes (name of one byte, one dimension), a key's 14.
-    _within(cursor, "tensors", tensor_count, MAX_TENSORS, 33)
-    _within(cursor, "keys", key_count, MAX_KEYS, 14)
-    values: dict[str, Value] = {}
-    for _ in range(key_count):
-        key = cursor.text(MAX_KEY_BYTES, "the name of a key")
-        if key in values:
-            raise cursor.wrong(f"has the key {key!r} twice")
-        values[key] = _value(cursor, key)
-    tensors = tuple(_tensor(cursor) for _ in range(tensor_count))
-    _check_layout(cursor, tensors, _alignment(cursor, values))
-    return Header(version, values, tensors)
+    _bound(cursor, "tensors", tensor_count, MAX_TENSORS, LEAST_TENSOR_BYTES)
+    _bound(cursor, "keys", key_count, MAX_KEYS, LEAST_KEY_BYTES)
+    tokens = TokenTable(cursor.notes, cursor.order)
+    reader = Reader(cursor, tokens)
+    keys: dict[str, Entry] = {}
+    for number in range(key_count):
+        _read_key(reader, keys, number)
+    tensors = tuple(read_tensor(cursor) for _ in range(tensor_count))
+    return Header(version, cursor.order, keys, tensors, tokens, cursor.position)
 
 
-def _version(cursor: Cursor) -> int:
-    version = cursor.u32("the version")
-    if version in VERSIONS:
-        return version
-    if version & 0xFFFF == 0 and version:
-        raise cursor.wrong("is a big-endian GGUF, which the engines here do not read; convert it to little-endian")
-    if version == 1:
-        raise cursor.wrong("is a GGUF of version 1, which no engine reads any more; convert it again")
-    raise cursor.wrong(f"is a GGUF of version {version}; versions 2 and 3 are known")
+def _begin(cursor: Cursor) -> int:
+    """Check the first eight bytes, set the cursor's byte order and give the version."""
+    head = cursor.peek(LOOKED_AT_BYTES)
+    if head[: len(MAGIC)] != MAGIC:
+        raise cursor.notes.stop("gguf.magic", f"It is not a GGUF weight file. It is {describe(head)}.", 0)
+    cursor.position = len(MAGIC)
+    raw = cursor.take(4, "the version")
+    little, big = int.from_bytes(raw, "little"), int.from_bytes(raw, "big")
+    if big in VERSIONS:
+        cursor.order = "big"
+        cursor.notes.say(
+            "gguf.byte_order",
+            "It is a big-endian GGUF, which the engines here do not read; its checks are the same.",
+            4,
+        )
+    elif 1 in (little, big):
+        raise cursor.notes.stop("gguf.version.old", "It is a GGUF of version 1, which no engine reads any more.", 4)
+    elif little not in VERSIONS:
+        raise cursor.notes.stop(
+            "gguf.version.unknown", f"It is a GGUF of version {little}; versions 2 and 3 are known.", 4
+        )
+    return int.from_bytes(raw, cursor.order)
 
 
-def _within(cursor: Cursor, what: str, count: int, limit: int, least_bytes: int) -> None:
+def _bound(cursor: Cursor, what: str, count: int, limit: int, least_bytes: int) -> None:
     if count > limit or count * least_bytes > cursor.left_bytes:
-        raise cursor.wrong(
-            f"says it has {count:,} {what}; a file of {cursor.size_bytes:,} bytes cannot, and {limit:,} is the limit",
-            size_bytes=cursor.size_bytes,
+        raise cursor.notes.stop(
+            f"gguf.count.{what}",
+            f"It says it has {count:,} {what}; {limit:,} is the limit, and less in {cursor.size_bytes:,} bytes.",
+            8,
         )
 
 
-def _value(cursor: Cursor, key: str) -> Value:
-    kind = cursor.u32(f"the type of {key!r}")
-    if kind in _NUMBERS:
-        return cursor.number(*_NUMBERS[kind], f"the value of {key!r}")
-    if kind == _STRING:
-        if key in _KEPT_TEXTS:
-            return cursor.text(MAX_KEPT_TEXT_BYTES, f"the value of {key!r}")
-        return _skip_text(cursor, key)
-    if kind == _ARRAY:
-        return _array(cursor, key)
-    raise cursor.wrong(f"has the key {key!r} with a value of unknown type {kind}")
+def _read_key(reader: Reader, keys: dict[str, Entry], number: int) -> None:
+    cursor, notes = reader.cursor, reader.cursor.notes
+    at = cursor.position
+    name = _key_name(reader, number)
+    entry = reader.value(name, cursor.u32(f"the type of {name!r}"))
+    if name in keys:
+        notes.say("gguf.key.duplicate", f"It has the key {name!r} twice.", at)
+        return
+    keys[name] = entry
 
 
-def _skip_text(cursor: Cursor, key: str) -> str:
-    cursor.skip(cursor.u64(f"the length of {key!r}"), f"the value of {key!r}")
-    return ""
-
-
-def _array(cursor: Cursor, key: str) -> Array:
-    kind = cursor.u32(f"the item type of {key!r}")
-    length = cursor.u64(f"the number of items of {key!r}")
-    if kind in _NUMBERS:
-        return _number_array(cursor, key, kind, length)
-    if kind == _STRING:
-        cursor.need(length * 8, f"{length:,} strings of {key!r}")
-        for _ in range(length):
-            _skip_text(cursor, key)
-        return Array(length, None)
-    if kind == _ARRAY:
-        raise cursor.wrong(f"has arrays inside the array {key!r}, which no engine reads")
-    raise cursor.wrong(f"has the array {key!r} with items of unknown type {kind}")
-
-
-def _number_array(cursor: Cursor, key: str, kind: int, length: int) -> Array:
-    code, item_bytes = _NUMBERS[kind]
-    if length > MAX_KEPT_NUMBERS:
-        cursor.skip(length * item_bytes, f"{length:,} items of {key!r}")
-        return Array(length, None)
-    return Array(length, tuple(cursor.number(code, item_bytes, f"an item of {key!r}") for _ in range(length)))
-
-
-def _tensor(cursor: Cursor) -> Tensor:
-    name = cursor.text(MAX_TENSOR_NAME_BYTES, "the name of a tensor")
-    what = f"the entry of tensor {name!r}"
-    dimensions = cursor.u32(what)
-    if not 1 <= dimensions <= MAX_DIMENSIONS:
-        raise cursor.wrong(f"has the tensor {name!r} with {dimensions:,} dimensions; 1 to {MAX_DIMENSIONS} are known")
-    shape = tuple(cursor.u64(what) for _ in range(dimensions))
-    kind = TENSOR_TYPES.get(number := cursor.u32(what))
-    if kind is None:
-        raise cursor.wrong(f"has the tensor {name!r} of type {number}, which this version of Freehold does not know")
-    tensor = Tensor(name, shape, kind, cursor.u64(what))
-    if not 1 <= tensor.weights <= MAX_WEIGHTS:
-        raise cursor.wrong(f"has the tensor {name!r} of the impossible shape {shape}")
-    if shape[0] % kind.block_weights:
-        raise cursor.wrong(f"has the tensor {name!r} of {kind.name} with rows of {shape[0]}, not whole blocks")
-    return tensor
-
-
-def _alignment(cursor: Cursor, values: dict[str, Value]) -> int:
-    found = values.get("general.alignment", DEFAULT_ALIGNMENT)
-    if (
-        isinstance(found, int)
-        and not isinstance(found, bool)
-        and 0 < found <= MAX_ALIGNMENT
-        and not found & (found - 1)
-    ):
-        return found
-    raise cursor.wrong("has a general.alignment that is not a power of two up to 1 MiB")
-
-
-def _check_layout(cursor: Cursor, tensors: tuple[Tensor, ...], alignment: int) -> None:
-    start = -(-cursor.position // alignment) * alignment
-    end = 0
-    names: set[str] = set()
-    for tensor in sorted(tensors, key=lambda tensor: tensor.offset):
-        if tensor.name in names:
-            raise cursor.wrong(f"has the tensor {tensor.name!r} twice")
-        names.add(tensor.name)
-        if tensor.offset % alignment:
-            raise cursor.wrong(f"has the tensor {tensor.name!r} at a place that is not aligned to {alignment} bytes")
-        if tensor.offset < end:
-            raise cursor.wrong(f"has the tensor {tensor.name!r} inside another one")
-        end = tensor.offset + tensor.size_bytes
-    if start + end > cursor.size_bytes and tensors:
-        raise _truncated(cursor, start + end)
-
-
-def _truncated(cursor: Cursor, said_bytes: int) -> WeightsError:
-    return cursor.wrong(
-        f"is truncated: its header describes {said_bytes:,} bytes and it has {cursor.size_bytes:,}",
-        needed_bytes=said_bytes,
-        size_bytes=cursor.size_bytes,
-    )
+def _key_name(reader: Reader, number: int) -> str:
+    cursor, notes = reader.cursor, reader.cursor.notes
+    at = cursor.position
+    length = cursor.u64("the length of a key's name")
+    raw = cursor.take(length, f"the name of key {number}", "gguf.string.length")
+    if not 1 <= length <= MAX_KEY_BYTES:
+        notes.say("gguf.key.length", f"It has a key with a name of {length:,} bytes; 1 to {MAX_KEY_BYTES:,} are.", at)
+        return f"(key {number})"
+    reader.keep(length)
+    name = raw.decode("latin-1")
+    if not (name.isascii() and name.isprintable()):
+        notes.say("gguf.key.ascii", f"It has a key named {raw[:64]!r}, which is not printable ASCII.", at)
+    elif not _KEY.fullmatch(name):
+        notes.say("gguf.key.name", f"It has a key named {name[:64]!r}; keys are lower case in dotted parts.", at)
+    return name

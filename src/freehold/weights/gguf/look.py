@@ -1,26 +1,34 @@
-"""One look at a GGUF file: everything that is wrong with it, what it is, and the texts that others judge."""
+"""One look at a GGUF file: everything that is wrong with it, what it is, and the texts that others judge.
+
+`check_gguf` never raises for what a file holds; `read_facts` and `read_split` refuse what a look finds wrong. No look
+reads the tensors, so it takes as long for twenty gigabytes as for twenty megabytes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from freehold.core.builds import WeightFacts
 from freehold.core.errors import WeightsError
-from freehold.weights.gguf.facts import read_facts
+from freehold.weights.gguf.architecture import architecture_of, check_architecture
+from freehold.weights.gguf.cursor import Cursor
+from freehold.weights.gguf.facts import TEMPLATE, facts_of, text
+from freehold.weights.gguf.header import Header, read_header
+from freehold.weights.gguf.key_types import check_types
+from freehold.weights.gguf.layout import ZIP_TAIL_BYTES, check_layout, check_rest
+from freehold.weights.gguf.notes import Notes, Stopped
+from freehold.weights.gguf.splits import Piece, check_pieces, piece_of
+from freehold.weights.gguf.tokenizer import check_tokenizer
+from freehold.weights.gguf.values import Array
+from freehold.weights.identify import LOOKED_AT_BYTES
 from freehold.weights.report import Finding
 
 Metadata = str | int | float | bool | tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """The place of one file in a build of several: `number` of `count`, from 0; `tensors` the build has, if said."""
-
-    number: int
-    count: int
-    tensors: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,6 @@ class GgufLook:
     templates: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, Metadata] = field(default_factory=dict)
     piece: Piece | None = None
-    tensor_names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +58,131 @@ class SplitLook:
 
 
 def check_gguf(path: Path) -> GgufLook:
-    """Look at one file, by itself. It never raises for what a file holds. Findings name the file as `path` was given."""
-    try:
-        facts = read_facts(path)
-    except WeightsError as error:
-        return GgufLook(str(path), (Finding("gguf.header", "refuse", str(path), error.message, error.hint),))
-    template = facts.chat_template
-    return GgufLook(str(path), facts=facts, templates={} if template is None else {"tokenizer.chat_template": template})
+    """Look at one file, by itself. It never raises for what a file holds. Findings name the file as `path` does."""
+    notes = Notes(str(path))
+    header, piece = _looked(path, notes)
+    if header is None:
+        return GgufLook(notes.file, notes.findings(), notes.undecided())
+    sound = not notes.refused and not notes.undecided()
+    return GgufLook(
+        file=notes.file,
+        findings=notes.findings(),
+        undecided=notes.undecided(),
+        facts=facts_of(header, header.tensors) if sound else None,
+        templates={key: found for key in header.keys if key.startswith(TEMPLATE) and (found := text(header, key))},
+        metadata=_metadata(header),
+        piece=piece,
+    )
 
 
 def check_splits(looks: Sequence[GgufLook]) -> SplitLook:
-    """Look at all files of one folder together: pieces that are missing, doubled, swapped or of another build."""
-    return SplitLook(undecided=tuple(_missing(look) for look in looks if look.piece is not None))
+    """Look at all files of one place together: pieces that are missing, doubled, or of another build."""
+    every = check_pieces([(look.file, look.piece) for look in looks if look.piece is not None])
+    return SplitLook(
+        tuple(finding for notes in every for finding in notes.findings()),
+        tuple(finding for notes in every for finding in notes.undecided()),
+    )
 
 
-def _missing(look: GgufLook) -> Finding:
-    return Finding("gguf.split.missing", "review", look.file, "The other pieces of this build were not looked at.")
+def read_facts(path: Path) -> WeightFacts:
+    """What the weight file at `path` says of itself. Raises WeightsError with what is wrong, naming the file."""
+    return read_split((path,))
+
+
+def read_split(paths: Sequence[Path]) -> WeightFacts:
+    """The facts of a build whose tensors are spread over `paths`, in order; the first file carries the keys."""
+    headers: list[Header] = []
+    pieces: list[tuple[str, Piece]] = []
+    for number, path in enumerate(paths):
+        notes = Notes(path.name)
+        header, piece = _looked(path, notes)
+        if header is None:
+            raise _refusal(path, notes)
+        _refuse(path, notes)
+        if header.order == "big":
+            raise _error(path, "is a big-endian GGUF, which the engines here do not read", "Convert it.")
+        _check_place(path, piece, number, len(paths))
+        headers.append(header)
+        pieces += [(path.name, piece)] if piece is not None else []
+    for notes in check_pieces(pieces):
+        _refuse(paths[0], notes)
+    facts = facts_of(headers[0], [tensor for header in headers for tensor in header.tensors])
+    if facts is None:
+        raise _error(paths[0], "holds no weights or does not say its architecture", "")
+    return facts
+
+
+def _looked(path: Path, notes: Notes) -> tuple[Header | None, Piece | None]:
+    """The header and the place of a file, with all that is wrong in `notes`; no header where it cannot be read."""
+    try:
+        with _opened(path, notes) as (descriptor, size_bytes):
+            cursor = Cursor(descriptor, size_bytes, notes)
+            header = read_header(cursor)
+            trailing_at = check_layout(header, size_bytes, notes)
+            trailing = b"" if trailing_at is None else os.pread(descriptor, LOOKED_AT_BYTES, trailing_at)
+            tail = os.pread(descriptor, ZIP_TAIL_BYTES, max(0, size_bytes - ZIP_TAIL_BYTES))
+    except (Stopped, OSError) as error:
+        if isinstance(error, OSError):
+            notes.say("gguf.file.unreadable", f"It cannot be read: {error.strerror}.")
+        elif notes.empty:
+            notes.say("gguf.header.unread", "Its header could not be read to its end.")
+        return None, None
+    check_rest(trailing_at, trailing, tail, size_bytes, notes)
+    check_types(header, architecture_of(header), notes)
+    check_architecture(header, notes)
+    check_tokenizer(header, notes)
+    piece = piece_of(header, path, notes)
+    if not header.tensors and piece is None:
+        notes.say("gguf.tensor.none", "It holds no weights.")
+    return header, piece
+
+
+@contextmanager
+def _opened(path: Path, notes: Notes) -> Iterator[tuple[int, int]]:
+    # Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise notes.stop("gguf.file.kind", "It is not a regular file.")
+        yield descriptor, found.st_size
+    finally:
+        os.close(descriptor)
+
+
+def _metadata(header: Header) -> dict[str, Metadata]:
+    found: dict[str, Metadata] = {}
+    for key, entry in header.keys.items():
+        if not key.startswith(("general.", "quantize.")):
+            continue
+        value = entry.value.texts if isinstance(entry.value, Array) else entry.value
+        if value is not None:
+            found[key] = value
+    return found
+
+
+def _check_place(path: Path, piece: Piece | None, number: int, count: int) -> None:
+    said_count, said_number = (piece.count, piece.number) if piece is not None else (1, 0)
+    if said_count != count:
+        message = f"is one of {said_count} files and {count} are here"
+        raise _error(path, message, "Pull all files of the build.")
+    if said_number != number:
+        raise _error(path, f"says it is file {said_number} of its build, counted from 0, and stands as {number}", "")
+
+
+def _refuse(path: Path, notes: Notes) -> None:
+    if notes.refused or notes.undecided():
+        raise _refusal(path, notes)
+
+
+def _refusal(path: Path, notes: Notes) -> WeightsError:
+    """The gravest of what was found, as an error."""
+    found = [finding for finding in notes.findings() if finding.severity == "refuse"]
+    first = (*found, *notes.undecided())[0]
+    said = first.message.removeprefix("It ")
+    message = f"{path.name} {said}" if said != first.message else f"{path.name} is refused. {said}"
+    return WeightsError(message, hint=first.hint, file=path.name, check=first.check)
+
+
+def _error(path: Path, what: str, hint: str) -> WeightsError:
+    return WeightsError(f"{path.name} {what}.", hint=hint, file=path.name)

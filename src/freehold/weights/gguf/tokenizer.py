@@ -1,0 +1,90 @@
+"""Whether the parts of the token table fit each other: lengths, types, byte tokens, special tokens.
+
+Runtimes take scores and types by the number of tokens, without looking how many there are.
+"""
+
+from __future__ import annotations
+
+from freehold.weights.gguf.header import Header
+from freehold.weights.gguf.notes import Notes
+from freehold.weights.gguf.tokens import MERGES, SCORES, TOKENS, TYPES
+from freehold.weights.gguf.values import F32, I8, I32, STRING, U8, U32, Array
+
+# Token types 0 (undefined) to 6 (byte): the specification, tokenizer.ggml.token_type.
+BYTE_TYPE = 6
+CHARSMAP = "tokenizer.ggml.precompiled_charsmap"
+_ITEMS: dict[str, frozenset[int]] = {
+    TOKENS: frozenset({STRING}),
+    MERGES: frozenset({STRING}),
+    SCORES: frozenset({F32}),
+    TYPES: frozenset({I32, U32}),
+    CHARSMAP: frozenset({U8, I8}),
+}
+
+
+def check_tokenizer(header: Header, notes: Notes) -> None:
+    """Note what does not fit."""
+    arrays = {key: array for key in _ITEMS if (array := _array(header, key, notes)) is not None}
+    tokens = arrays.get(TOKENS)
+    if tokens is not None:
+        for key in (SCORES, TYPES):
+            if key in arrays and arrays[key].length != tokens.length:
+                message = f"It has {tokens.length:,} tokens and {arrays[key].length:,} items in {key}."
+                notes.say("gguf.tokenizer.lengths", message)
+        _check_special(header, tokens.length, notes)
+    if TYPES in arrays:
+        _check_types(header, notes)
+    if CHARSMAP in arrays:
+        _check_charsmap(header, arrays[CHARSMAP], notes)
+
+
+def token_count(header: Header) -> int | None:
+    """How many tokens the table has; None where there is no table."""
+    entry = header.keys.get(TOKENS)
+    return entry.value.length if entry is not None and isinstance(entry.value, Array) else None
+
+
+def _array(header: Header, key: str, notes: Notes) -> Array | None:
+    entry = header.keys.get(key)
+    if entry is None:
+        return None
+    if isinstance(entry.value, Array) and entry.value.kind in _ITEMS[key]:
+        return entry.value
+    notes.say("gguf.tokenizer.types", f"It has a {key} that is not a list of the type it must have.")
+    return None
+
+
+def _check_special(header: Header, count: int, notes: Notes) -> None:
+    for key, entry in header.keys.items():
+        if not key.startswith("tokenizer.ggml."):
+            continue
+        if key.endswith("_token_id") and isinstance(entry.value, int):
+            found = [entry.value]
+        elif key.endswith("_token_ids") and isinstance(entry.value, Array):
+            found = [number for number in entry.value.numbers or () if isinstance(number, int)]
+        else:
+            continue
+        outside = [number for number in found if not 0 <= number < count]
+        if outside:
+            notes.say("gguf.tokenizer.special", f"It has {key} {outside[0]:,} and {count:,} tokens.")
+
+
+def _check_types(header: Header, notes: Notes) -> None:
+    types = header.tokens.types
+    if wrong := sorted(set(types) - set(range(BYTE_TYPE + 1))):
+        notes.say("gguf.tokenizer.token_type", f"It has tokens of type {wrong[0]:,}; 0 to {BYTE_TYPE} are known.")
+    flags = header.tokens.byte_token
+    if BYTE_TYPE not in types:
+        return
+    for index, (kind, well_formed) in enumerate(zip(types, flags, strict=False)):
+        if kind == BYTE_TYPE and not well_formed:
+            message = f"Token {index:,} is a byte token and not written as <0x and two hexadecimal digits and >."
+            notes.say("gguf.tokenizer.byte_token", message)
+
+
+def _check_charsmap(header: Header, found: Array, notes: Notes) -> None:
+    """The map begins with the length of its first part; the runtime reads that far."""
+    said = int.from_bytes(found.head, header.order)
+    if len(found.head) < 4 or said + 4 > found.length:
+        message = f"It has a {CHARSMAP} of {found.length:,} bytes whose first part would have {said:,}."
+        notes.say("gguf.tokenizer.charsmap", message)

@@ -1,0 +1,93 @@
+"""Looks at the token table while it passes: hundreds of thousands of strings, of which almost nothing is kept.
+
+Tokens are looked at many at a time, in steps that the interpreter does in one call; each is looked at alone only where
+a step found something. What needs two lists at once (byte tokens and their types) is judged in `tokenizer`.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Callable, Sequence
+
+from freehold.weights.gguf.cursor import Order
+from freehold.weights.gguf.notes import Notes
+
+TOKENS = "tokenizer.ggml.tokens"
+SCORES = "tokenizer.ggml.scores"
+TYPES = "tokenizer.ggml.token_type"
+MERGES = "tokenizer.ggml.merges"
+
+# A runtime once kept a token's length in 32 bits with a sign; no vocabulary has tokens near this.
+MAX_TOKEN_BYTES = 65_536
+_BYTE_TOKEN = re.compile(rb"<0x[0-9A-Fa-f]{2}>")
+
+
+class TokenTable:
+    """What was seen of the tokens: which of them are byte tokens (`byte_token`, by index) and their types."""
+
+    def __init__(self, notes: Notes, order: Order) -> None:
+        self._notes = notes
+        self._order = order
+        self._merges_seen = 0
+        self._types = b""
+        self.byte_token = bytearray()
+
+    @property
+    def types(self) -> Sequence[int]:
+        """The types of the tokens, as far as they are whole numbers of four bytes."""
+        found = array("i", self._types[: len(self._types) // 4 * 4])
+        if self._order != _NATIVE:
+            found.byteswap()
+        return found
+
+    def watches(self, key: str) -> bool:
+        """Whether the numbers of `key` are looked at."""
+        return key == TYPES
+
+    def numbers(self, key: str, data: bytes) -> None:
+        """See the numbers of `key`."""
+        if key == TYPES:
+            self._types = data
+
+    def watcher(self, key: str) -> Callable[[list[bytes]], None] | None:
+        """What looks at the strings of `key`; None for those that are no business of the token table."""
+        return {TOKENS: self._see_tokens, MERGES: self._see_merges}.get(key)
+
+    def _see_tokens(self, batch: list[bytes]) -> None:
+        first = len(self.byte_token)
+        joined = self._joined(batch, "token", first)
+        flags = bytearray(len(batch))
+        if b"<0x" in joined:
+            for index, token in enumerate(batch):
+                flags[index] = _BYTE_TOKEN.fullmatch(token) is not None
+        self.byte_token += flags
+        if max(map(len, batch)) > MAX_TOKEN_BYTES:
+            for index, token in enumerate(batch, first):
+                if len(token) > MAX_TOKEN_BYTES:
+                    message = f"Token {index:,} has {len(token):,} bytes; {MAX_TOKEN_BYTES:,} is the limit."
+                    self._notes.say("gguf.tokenizer.token_length", message)
+
+    def _see_merges(self, batch: list[bytes]) -> None:
+        self._joined(batch, "merge", self._merges_seen)
+        # Where a part begins with a space itself, the one that divides comes after it.
+        wrong = [index for index, merge in enumerate(batch) if not 0 < merge.find(b" ", 1) < len(merge) - 1]
+        for index in wrong:
+            message = (
+                f"Merge {self._merges_seen + index:,} is {batch[index][:64]!r}: not two parts with a space between."
+            )
+            self._notes.say("gguf.tokenizer.merges", message)
+        self._merges_seen += len(batch)
+
+    def _joined(self, batch: list[bytes], what: str, first: int) -> bytes:
+        """All of them in one, after checking that all are UTF-8."""
+        joined = b"\n".join(batch)
+        try:
+            joined.decode("utf-8")
+        except UnicodeDecodeError as error:
+            place = first + joined.count(b"\n", 0, error.start)
+            self._notes.say("gguf.tokenizer.utf8", f"About {what} {place:,} there are bytes that are not UTF-8.")
+        return joined
+
+
+_NATIVE: Order = "little" if array("H", b"\1\0")[0] == 1 else "big"
