@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 
-U32, F32, BOOL, STRING, ARRAY, U64 = 4, 6, 7, 8, 9, 10
+U8, U16, U32, I32, F32, BOOL, STRING, ARRAY, U64 = 0, 2, 4, 5, 6, 7, 8, 9, 10
+_CODES = {U8: "B", U16: "H", U32: "I", I32: "i", F32: "f", BOOL: "?", U64: "Q"}
 
 KEYS: Mapping[str, tuple[int, object]] = {
     "general.architecture": (STRING, "llama"),
@@ -25,7 +26,9 @@ def text(value: str | bytes) -> bytes:
 
 
 def value(kind: int, item: object) -> bytes:
-    """A value without its type."""
+    """A value without its type; bytes that are no string are written as they are."""
+    if isinstance(item, bytes) and kind != STRING:
+        return item
     if kind == STRING:
         assert isinstance(item, str | bytes)
         return text(item)
@@ -33,7 +36,7 @@ def value(kind: int, item: object) -> bytes:
         assert isinstance(item, tuple)
         of, items = item
         return struct.pack("<IQ", of, len(items)) + b"".join(value(of, each) for each in items)
-    return struct.pack("<" + {U32: "I", F32: "f", BOOL: "?", U64: "Q"}[kind], item)
+    return struct.pack("<" + _CODES[kind], item)
 
 
 def tensor(name: str, shape: Sequence[int], kind: int, offset: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import islice
 
 from freehold.weights.gguf.checks import CHECKS
 from freehold.weights.report import Finding
@@ -30,6 +31,12 @@ class Notes:
         self._times[check] += 1
         if self._times[check] <= MOST_OF_A_KIND:
             self._found.append(Finding(check, row.severity, self.file, message, row.hint, offset, row.cves))
+
+    def say_all(self, check: str, messages: Iterable[str], count: int) -> None:
+        """Take down `count` findings of one check, of which only the first `messages` are asked for."""
+        for message in islice(messages, MOST_OF_A_KIND):
+            self.say(check, message)
+        self._times[check] += max(0, count - MOST_OF_A_KIND)
 
     def stop(self, check: str, message: str, offset: int | None = None) -> Stopped:
         """As `say`, for the caller to raise: from here on nothing can be read."""

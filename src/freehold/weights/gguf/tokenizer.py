@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from freehold.weights.gguf.header import Header
 from freehold.weights.gguf.notes import Notes
-from freehold.weights.gguf.tokens import MERGES, SCORES, TOKENS, TYPES
+from freehold.weights.gguf.tokens import BYTE_TYPE, MERGES, SCORES, TOKENS, TYPES
 from freehold.weights.gguf.values import F32, I8, I32, STRING, U8, U32, Array
 
-# Token types 0 (undefined) to 6 (byte): the specification, tokenizer.ggml.token_type.
-BYTE_TYPE = 6
 CHARSMAP = "tokenizer.ggml.precompiled_charsmap"
 _ITEMS: dict[str, frozenset[int]] = {
     TOKENS: frozenset({STRING}),
@@ -70,16 +68,17 @@ def _check_special(header: Header, count: int, notes: Notes) -> None:
 
 
 def _check_types(header: Header, notes: Notes) -> None:
-    types = header.tokens.types
-    if wrong := sorted(set(types) - set(range(BYTE_TYPE + 1))):
-        notes.say("gguf.tokenizer.token_type", f"It has tokens of type {wrong[0]:,}; 0 to {BYTE_TYPE} are known.")
-    flags = header.tokens.byte_token
-    if BYTE_TYPE not in types:
-        return
-    for index, (kind, well_formed) in enumerate(zip(types, flags, strict=False)):
-        if kind == BYTE_TYPE and not well_formed:
-            message = f"Token {index:,} is a byte token and not written as <0x and two hexadecimal digits and >."
-            notes.say("gguf.tokenizer.byte_token", message)
+    if (other := header.tokens.other_type()) is not None:
+        notes.say(
+            "gguf.tokenizer.token_type", f"It has a token of type {other}; 0 to {BYTE_TYPE} are known."
+        )
+    malformed = header.tokens.malformed_byte_tokens()
+    messages = (
+        f"Token {index:,} is a byte token and not written as <0x, two hexadecimal digits and >."
+        for index, flag in enumerate(malformed)
+        if flag
+    )
+    notes.say_all("gguf.tokenizer.byte_token", messages, malformed.count(1))
 
 
 def _check_charsmap(header: Header, found: Array, notes: Notes) -> None:

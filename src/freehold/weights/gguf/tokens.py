@@ -7,8 +7,7 @@ a step found something. What needs two lists at once (byte tokens and their type
 from __future__ import annotations
 
 import re
-from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from freehold.weights.gguf.cursor import Order
 from freehold.weights.gguf.notes import Notes
@@ -20,26 +19,40 @@ MERGES = "tokenizer.ggml.merges"
 
 # A runtime once kept a token's length in 32 bits with a sign; no vocabulary has tokens near this.
 MAX_TOKEN_BYTES = 65_536
+# Token types 0 (undefined) to 6 (byte): the specification, tokenizer.ggml.token_type.
+BYTE_TYPE = 6
+_IS_BYTE_TYPE = bytes(number == BYTE_TYPE for number in range(256))
 _BYTE_TOKEN = re.compile(rb"<0x[0-9A-Fa-f]{2}>")
 
 
 class TokenTable:
-    """What was seen of the tokens: which of them are byte tokens (`byte_token`, by index) and their types."""
+    """What was seen of the tokens: which of them are written as byte tokens, and the types of all."""
 
     def __init__(self, notes: Notes, order: Order) -> None:
         self._notes = notes
         self._order = order
         self._merges_seen = 0
         self._types = b""
-        self.byte_token = bytearray()
+        self._byte_token = bytearray()
 
-    @property
-    def types(self) -> Sequence[int]:
-        """The types of the tokens, as far as they are whole numbers of four bytes."""
-        found = array("i", self._types[: len(self._types) // 4 * 4])
-        if self._order != _NATIVE:
-            found.byteswap()
-        return found
+    def other_type(self) -> int | None:
+        """A byte that is no token type, where there is one; the numbers have four bytes each."""
+        low, high = self._type_bytes()
+        others = low.translate(None, bytes(range(BYTE_TYPE + 1))) or high.replace(b"\0", b"")
+        return others[0] if others else None
+
+    def malformed_byte_tokens(self) -> bytes:
+        """One byte a token: 1 where its type says that it is a byte token and it is not written as one."""
+        low, _ = self._type_bytes()
+        size = min(len(low), len(self._byte_token))
+        typed = int.from_bytes(low[:size].translate(_IS_BYTE_TYPE), "little")
+        written = int.from_bytes(self._byte_token[:size], "little")
+        return (typed & ~written).to_bytes(size, "little")
+
+    def _type_bytes(self) -> tuple[bytes, bytes]:
+        """The lowest byte of every type, and all others."""
+        low = 0 if self._order == "little" else 3
+        return self._types[low::4], b"".join(self._types[place::4] for place in range(4) if place != low)
 
     def watches(self, key: str) -> bool:
         """Whether the numbers of `key` are looked at."""
@@ -55,13 +68,13 @@ class TokenTable:
         return {TOKENS: self._see_tokens, MERGES: self._see_merges}.get(key)
 
     def _see_tokens(self, batch: list[bytes]) -> None:
-        first = len(self.byte_token)
+        first = len(self._byte_token)
         joined = self._joined(batch, "token", first)
         flags = bytearray(len(batch))
         if b"<0x" in joined:
             for index, token in enumerate(batch):
                 flags[index] = _BYTE_TOKEN.fullmatch(token) is not None
-        self.byte_token += flags
+        self._byte_token += flags
         if max(map(len, batch)) > MAX_TOKEN_BYTES:
             for index, token in enumerate(batch, first):
                 if len(token) > MAX_TOKEN_BYTES:
@@ -72,11 +85,11 @@ class TokenTable:
         self._joined(batch, "merge", self._merges_seen)
         # Where a part begins with a space itself, the one that divides comes after it.
         wrong = [index for index, merge in enumerate(batch) if not 0 < merge.find(b" ", 1) < len(merge) - 1]
-        for index in wrong:
-            message = (
-                f"Merge {self._merges_seen + index:,} is {batch[index][:64]!r}: not two parts with a space between."
-            )
-            self._notes.say("gguf.tokenizer.merges", message)
+        first = self._merges_seen
+        messages = (
+            f"Merge {first + index:,} is {batch[index][:64]!r}: not two parts with a space between." for index in wrong
+        )
+        self._notes.say_all("gguf.tokenizer.merges", messages, len(wrong))
         self._merges_seen += len(batch)
 
     def _joined(self, batch: list[bytes], what: str, first: int) -> bytes:
@@ -88,6 +101,3 @@ class TokenTable:
             place = first + joined.count(b"\n", 0, error.start)
             self._notes.say("gguf.tokenizer.utf8", f"About {what} {place:,} there are bytes that are not UTF-8.")
         return joined
-
-
-_NATIVE: Order = "little" if array("H", b"\1\0")[0] == 1 else "big"

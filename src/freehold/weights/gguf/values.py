@@ -40,6 +40,8 @@ MAX_NUMBERS_BYTES = 16 << 20
 MAX_ITEM_BYTES = WINDOW_BYTES - 8
 # An array inside an array costs as much time as this many strings.
 _NESTED_WORK = 10
+# What a kept number takes in memory.
+_NUMBER_BYTES = 40
 _KEPT = ("general.", "quantize.", "tokenizer.chat_template", "tokenizer.ggml.model", "tokenizer.ggml.pre")
 
 Number = int | float
@@ -187,7 +189,7 @@ class Reader:
         self._tokens.numbers(key, data)
         numbers = cursor.numbers(code, data) if length <= MAX_KEPT_ITEMS else None
         if numbers:
-            self.keep(len(numbers))
+            self.keep(_NUMBER_BYTES * len(numbers))
         return Array(kind, length, numbers, head=head)
 
     def _texts(self, key: str, length: int) -> Array:

@@ -1,0 +1,1 @@
+"""Hostile weight files, one for each check, written byte by byte apart from the readers they are for."""

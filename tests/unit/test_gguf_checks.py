@@ -1,0 +1,153 @@
+"""Every check of a GGUF: a hostile file that it alone refuses, and what becomes of that file without it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from freehold.weights.gguf import CHECKS, check_gguf, check_splits
+from freehold.weights.gguf.notes import Notes
+from freehold.weights.report import Finding, Report, Verdict
+from tests.hostile.gguf_files import HOSTILE, piece, pieces, sound
+
+# The last resort where another check stopped the reading and said nothing; only a mutation brings it about.
+LAST_RESORT = "gguf.header.unread"
+# Checks after which nothing can be read.
+STOPS = {
+    *("gguf.header.truncated", "gguf.header.size", "gguf.header.work", "gguf.count.keys", "gguf.count.tensors"),
+    *("gguf.value.type", "gguf.string.length", "gguf.array.type", "gguf.array.length", "gguf.array.long"),
+    *("gguf.array.depth", "gguf.magic", "gguf.version.old", "gguf.version.unknown", "gguf.file.kind"),
+}
+NOTES_ONLY = {"gguf.byte_order"}
+
+
+def looked(paths: list[Path]) -> Report:
+    """What is found in `paths`, each alone and all together."""
+    looks = [check_gguf(path) for path in paths]
+    together = check_splits(looks)
+    findings: list[Finding] = [*together.findings]
+    undecided: list[Finding] = [*together.undecided]
+    for look in looks:
+        findings += look.findings
+        undecided += look.undecided
+    return Report((), tuple(CHECKS), tuple(findings), tuple(undecided))
+
+
+def names(report: Report) -> set[str]:
+    return {finding.check for finding in (*report.findings, *report.undecided)}
+
+
+def written(folder: Path, data: bytes, name: str = "m.gguf") -> Path:
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
+def test_there_is_a_hostile_file_for_every_check() -> None:
+    assert HOSTILE.keys() == CHECKS.keys() - {LAST_RESORT}
+    assert len(HOSTILE) >= 70
+
+
+def test_the_sound_file_they_are_made_from_is_clean(tmp_path: Path) -> None:
+    report = looked([written(tmp_path, sound())])
+    assert report.findings == report.undecided == ()
+    for number, (name, parts) in enumerate(pieces(piece(0, 2, 2), piece(1, 2, 2)).items()):
+        assert isinstance(parts[0], bytes), number
+        written(tmp_path, parts[0], name)
+    assert looked(sorted(tmp_path.glob("m-*"))).verdict == "clean"
+
+
+@pytest.mark.parametrize("check", HOSTILE)
+def test_a_hostile_file_is_found_by_its_own_check_and_no_other(check: str, tmp_path: Path) -> None:
+    hostile = HOSTILE[check]
+    paths = hostile.write(tmp_path)
+    report = looked(paths)
+    assert names(report) == {check} | hostile.also
+    expected: Verdict = "clean" if check in NOTES_ONLY else "undecidable" if CHECKS[check].undecided else "finding"
+    assert report.verdict == expected
+    disk_bytes = sum(path.stat().st_blocks * 512 for path in paths if path.exists())
+    assert disk_bytes <= 32_768
+
+
+@pytest.mark.parametrize("check", sorted(HOSTILE.keys() - NOTES_ONLY))
+def test_without_its_check_a_hostile_file_gets_another_verdict(
+    check: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = HOSTILE[check].write(tmp_path)
+    before = looked(paths).verdict
+    say = Notes.say
+    dropped = {check} | HOSTILE[check].also
+
+    def say_others(self: Notes, name: str, message: str, offset: int | None = None) -> None:
+        if name not in dropped:
+            say(self, name, message, offset)
+
+    monkeypatch.setattr(Notes, "say", say_others)
+    after = looked(paths)
+    # A check that stops the reading leaves the last resort behind: what was not read to its end is never clean.
+    assert names(after) <= {LAST_RESORT}
+    assert after.verdict == ("undecidable" if names(after) else "clean")
+    assert before != after.verdict or CHECKS[check].undecided
+    assert names(after) == {LAST_RESORT} or check not in STOPS
+
+
+def test_a_file_with_a_thousand_faults_gives_a_few_of_them_and_says_how_many_more(tmp_path: Path) -> None:
+    merges = (9, (8, ["x"] * 1000))
+    (first, *_, last) = check_gguf(written(tmp_path, sound({"tokenizer.ggml.merges": merges}))).findings
+    assert first.message.startswith("Merge 0 is b'x'")
+    assert last.message.endswith("There are 996 more of this kind.")
+
+
+def test_findings_go_on_after_the_first_where_the_file_can_still_be_read(tmp_path: Path) -> None:
+    data = sound({"llama.block_count": (4, 0), "tokenizer.ggml.bos_token_id": (4, 9)}, alignment=64) + b"tail" * 16
+    found = check_gguf(written(tmp_path, data))
+    assert {finding.check for finding in found.findings} == {
+        "gguf.arch.blocks",
+        "gguf.layout.trailing",
+        "gguf.tokenizer.special",
+    }
+    assert found.facts is None
+
+
+def test_a_look_hands_on_the_texts_that_others_judge(tmp_path: Path) -> None:
+    more = {
+        "tokenizer.chat_template.tool_use": (8, "{{ tools }}"),
+        "general.base_model.count": (4, 1),
+        "general.base_model.0.repo_url": (8, "https://hub.invalid/a/b"),
+        "general.tags": (9, (8, ["a", "b"])),
+        "quantize.imatrix.file": (8, "im.dat"),
+    }
+    look = check_gguf(written(tmp_path, sound(more)))
+    assert look.findings == look.undecided == ()
+    assert look.templates == {
+        "tokenizer.chat_template": "{{ messages[0].content }}",
+        "tokenizer.chat_template.tool_use": "{{ tools }}",
+    }
+    assert look.metadata["general.license"] == "apache-2.0"
+    assert look.metadata["general.tags"] == ("a", "b")
+    assert look.metadata["general.base_model.0.repo_url"] == "https://hub.invalid/a/b"
+    assert look.metadata["quantize.imatrix.file"] == "im.dat"
+    assert look.facts is not None
+    assert look.facts.chat_template == "{{ messages[0].content }}"
+
+
+def test_the_real_small_model_is_clean(smollm2_gguf: Path) -> None:
+    look = check_gguf(smollm2_gguf)
+    assert look.findings == look.undecided == ()
+    assert look.metadata["general.license"] == "apache-2.0"
+    assert look.facts is not None
+
+
+@pytest.mark.parametrize(
+    ("keys", "why"),
+    [
+        ({"llama.attention.head_count": (4, 0), "llama.ssm.state_size": (4, 16)}, "a state in place of attention"),
+        ({"llama.attention.head_count": (9, (4, [4, 0]))}, "a layer without attention"),
+        ({"llama.attention.head_count": (4, 6), "llama.attention.key_length": (4, 16)}, "a head size of its own"),
+        ({"tokenizer.ggml.token_type": (9, (4, [3, 6, 1, 1]))}, "types without a sign"),
+        ({"llama.context_length": (10, 10_485_760)}, "wide numbers"),
+    ],
+)
+def test_what_real_models_have_is_clean(keys: dict[str, tuple[int, object]], why: str, tmp_path: Path) -> None:
+    assert check_gguf(written(tmp_path, sound(keys))).findings == (), why
