@@ -1,0 +1,128 @@
+"""Recognizes what a file is by its bytes, never by its name: `recognize`.
+
+It looks at the beginning, and at the end for a zip archive's directory, because a zip is read from its end and can
+carry any other file before it. Pickles of protocols 0 and 1 have no magic: they are known by their first operations.
+"""
+
+from __future__ import annotations
+
+import io
+import pickletools
+import re
+from dataclasses import dataclass
+from typing import BinaryIO, Literal
+
+Format = Literal[
+    "gguf", "safetensors", "pickle", "zip", "tar", "compressed", "numpy", "hdf5", "program", "pointer", "json", "text",
+    "empty",
+]  # fmt: skip
+
+HEAD_BYTES = 4096
+# A zip's end record: 22 bytes and a comment of at most 65,535 (PKWARE appnote, 4.3.16).
+_ZIP_ENTRY = b"PK\x01\x02"
+_ZIP_END = b"PK\x05\x06"
+_ZIP_END_BYTES = 22
+TAIL_BYTES = _ZIP_END_BYTES + 65_535
+_LARGEST_OPCODES = 2000
+
+_MAGICS: tuple[tuple[bytes, Format], ...] = (
+    (b"GGUF", "gguf"),
+    (b"PK\x03\x04", "zip"),
+    (b"PK\x05\x06", "zip"),
+    (b"\x93NUMPY", "numpy"),
+    (b"\x89HDF\r\n\x1a\n", "hdf5"),
+    (b"version https://git-lfs.github.com/spec/", "pointer"),
+    (b"\x1f\x8b", "compressed"),
+    (b"(\xb5/\xfd", "compressed"),
+    (b"\xfd7zXZ\x00", "compressed"),
+    (b"BZh", "compressed"),
+    (b"7z\xbc\xaf\x27\x1c", "compressed"),
+    (b"Rar!\x1a\x07", "compressed"),
+    (b"\x7fELF", "program"),
+    (b"\xcf\xfa\xed\xfe", "program"),
+    (b"\xca\xfe\xba\xbe", "program"),
+    (b"#!", "program"),
+)
+_PICKLE_START = re.compile(rb"\x80[\x02-\x05]")
+_PROGRAM_MZ = re.compile(rb"MZ.{58}", re.DOTALL)
+_ACTS = frozenset({"GLOBAL", "STACK_GLOBAL", "INST", "REDUCE", "BUILD", "OBJ", "NEWOBJ", "NEWOBJ_EX"})
+
+
+@dataclass(frozen=True, slots=True)
+class Recognized:
+    """What a file is by its first bytes (None: nothing that is known here), and whether it is a zip by its end."""
+
+    format: Format | None
+    zip_at_end: bool
+
+
+def recognize(file: BinaryIO, size_bytes: int) -> Recognized:
+    """What `file` of `size_bytes` is. Reads at most its first 4 kB and its last 64 kB."""
+    file.seek(0)
+    return Recognized(format_of(file.read(HEAD_BYTES)), is_zip_end(file, size_bytes))
+
+
+def format_of(head: bytes) -> Format | None:
+    """The format that the first bytes of a file show."""
+    if not head:
+        return "empty"
+    for magic, name in _MAGICS:
+        if head.startswith(magic):
+            return name
+    if head[257:262] == b"ustar":
+        return "tar"
+    if _PICKLE_START.match(head) or acts_as_pickle(head):
+        return "pickle"
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**32:
+        return "safetensors"
+    if _PROGRAM_MZ.match(head):
+        return "program"
+    return _kind_of_text(head)
+
+
+def _kind_of_text(head: bytes) -> Format | None:
+    if b"\0" in head:
+        return None
+    try:
+        # The last character may be cut in two.
+        text = head.decode("utf-8") if len(head) < HEAD_BYTES else head[:-4].decode("utf-8", "ignore")
+    except UnicodeDecodeError:
+        return None
+    return "json" if text.lstrip("\ufeff \t\r\n").startswith(("{", "[")) else "text"
+
+
+def acts_as_pickle(head: bytes) -> bool:
+    """True where the bytes begin with pickle operations that import or call something."""
+    acts = 0
+    try:
+        for number, (opcode, argument, _) in enumerate(pickletools.genops(io.BytesIO(head))):
+            if opcode.name in {"GLOBAL", "INST"} and not _is_import(argument):
+                return False
+            acts += opcode.name in _ACTS
+            if opcode.name == "STOP" or number > _LARGEST_OPCODES:
+                break
+    except Exception:  # noqa: S110 - genops raises whatever odd bytes lead it to; what came before them counts
+        pass
+    return acts >= 2
+
+
+def _is_import(argument: object) -> bool:
+    return isinstance(argument, str) and bool(re.fullmatch(r"[\w.]+ [\w.]+", argument))
+
+
+def is_zip_end(file: BinaryIO, size_bytes: int) -> bool:
+    """True where a zip archive ends the file: its end record, and a directory where that says. Programs open such a
+    file as an archive whatever it begins with."""
+    first = max(0, size_bytes - TAIL_BYTES)
+    file.seek(first)
+    tail = file.read(TAIL_BYTES)
+    at = tail.rfind(_ZIP_END)
+    while at >= 0:
+        record = tail[at : at + _ZIP_END_BYTES]
+        directory = first + at - int.from_bytes(record[12:16], "little")
+        if len(record) == _ZIP_END_BYTES and directory >= 0:
+            file.seek(directory)
+            if file.read(len(_ZIP_ENTRY)) == _ZIP_ENTRY:
+                return True
+        at = tail.rfind(_ZIP_END, 0, at)
+    return False

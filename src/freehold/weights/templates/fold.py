@@ -1,0 +1,250 @@
+"""Works out which texts and numbers an expression of a template can come to, without evaluating it: `Folder`.
+
+It follows names through every assignment, in whatever order they would run, so it may find values that never occur; it
+never misses one that only constants, joining, slicing and the listed filters lead to. What depends on messages is
+unknown: an empty set. Sets, lengths and steps are bounded; `exhausted` says that a bound was met.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from jinja2 import nodes
+
+from freehold.weights.templates.parse import walk
+
+MOST_VALUES = 32
+MOST_CHARACTERS = 2048
+MOST_STEPS = 100_000
+MOST_KEPT_CHARACTERS = 4_000_000
+_LARGEST_NUMBER = 2**64
+
+Values = tuple[Any, ...]
+"""Texts, numbers and tuples of them; empty for unknown."""
+
+_TEXT_FILTERS: dict[str, Callable[[str], Any]] = {
+    "lower": str.lower, "upper": str.upper, "capitalize": str.capitalize, "title": str.title, "trim": str.strip,
+    "string": str, "e": str, "escape": str, "safe": str, "forceescape": str, "list": tuple,
+}  # fmt: skip
+_TEXT_METHODS = frozenset(
+    {"lower", "upper", "capitalize", "title", "strip", "lstrip", "rstrip", "swapcase", "replace", "removeprefix"}
+    | {"removesuffix", "split", "join"}
+)
+
+
+class Folder:
+    """The values of one template's expressions."""
+
+    def __init__(self, tree: nodes.Template) -> None:
+        self.macros: dict[str, nodes.Macro] = {}
+        self.assigned: dict[str, list[nodes.Node]] = defaultdict(list)
+        self.local: set[str] = set()
+        self.exhausted = False
+        self._bodies: dict[str, nodes.Node] = {}
+        self._known: dict[int, Values] = {}
+        self._steps = MOST_STEPS
+        self._characters = MOST_KEPT_CHARACTERS
+        for node, _ in walk(tree):
+            self._note(node)
+
+    def _note(self, node: nodes.Node) -> None:
+        if isinstance(node, nodes.Assign):
+            self._bind(node.target, node.node)
+        elif isinstance(node, nodes.AssignBlock):
+            self._bind(node.target, _body(node.body))
+        elif isinstance(node, nodes.With):
+            for target, value in zip(node.targets, node.values, strict=True):
+                self._bind(target, value)
+        elif isinstance(node, nodes.For):
+            items: Sequence[nodes.Node] = node.iter.items if isinstance(node.iter, nodes.List | nodes.Tuple) else ()
+            for item in items or (None,):
+                self._bind(node.target, item)
+        elif isinstance(node, nodes.Macro | nodes.CallBlock):
+            if isinstance(node, nodes.Macro):
+                self.macros[node.name] = node
+                self._bodies[node.name] = _body(node.body)
+            for argument, default in itertools.zip_longest(reversed(node.args), reversed(node.defaults)):
+                self._bind(argument, default)
+
+    def _bind(self, target: nodes.Node, value: nodes.Node | None) -> None:
+        if isinstance(target, nodes.Tuple):
+            values: Iterable[Any] = value.items if isinstance(value, nodes.Tuple | nodes.List) else ()
+            for inner, item in itertools.zip_longest(target.items, values):
+                if inner is not None:
+                    self._bind(inner, item)
+            return
+        name = f"{target.name}.{target.attr}" if isinstance(target, nodes.NSRef) else getattr(target, "name", "")
+        self.local.add(name)
+        if value is not None:
+            self.assigned[name].append(value)
+        if isinstance(value, nodes.Call) and callee(value) == "namespace":
+            for pair in value.kwargs:
+                self.assigned[f"{name}.{pair.key}"].append(pair.value)
+
+    def values(self, node: nodes.Node | None) -> Values:
+        """What `node` can come to, as far as constants decide it; empty where they do not."""
+        if node is None:
+            return ()
+        if id(node) not in self._known:
+            self._known[id(node)] = ()  # while it is being worked out: a name that leads to itself is unknown
+            self._steps -= 1
+            self.exhausted = self.exhausted or self._steps < 0 or self._characters < 0
+            if not self.exhausted:
+                found = (small for value in self._find(node) if _is_small(small := _hashable(value)))
+                kept = tuple(dict.fromkeys(itertools.islice(found, MOST_VALUES)))
+                self._characters -= sum(len(value) for value in kept if isinstance(value, str | tuple))
+                self._known[id(node)] = kept
+        return self._known[id(node)]
+
+    def texts(self, node: nodes.Node | None) -> tuple[str, ...]:
+        return tuple(value for value in self.values(node) if isinstance(value, str))
+
+    def numbers(self, node: nodes.Node | None) -> tuple[int, ...]:
+        return tuple(value for value in self.values(node) if type(value) is int)
+
+    def name_of(self, node: nodes.Node) -> str | None:
+        """The name under which `node` was assigned: a variable's, or `namespace.attribute`."""
+        if isinstance(node, nodes.Name):
+            return node.name
+        if isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name):
+            return f"{node.node.name}.{node.attr}"
+        if isinstance(node, nodes.NSRef):
+            return f"{node.name}.{node.attr}"
+        return None
+
+    def sources(self, node: nodes.Node) -> Sequence[nodes.Node]:
+        """The expressions that a name was ever given, or the body of the macro it calls; empty for anything else."""
+        if isinstance(node, nodes.Call) and (body := self._bodies.get(callee(node) or "")) is not None:
+            return (body,)
+        name = self.name_of(node)
+        return self.assigned.get(name, ()) if name is not None else ()
+
+    def _find(self, node: nodes.Node) -> Iterable[Any]:
+        if isinstance(node, nodes.Const):
+            return (node.value,)
+        if isinstance(node, nodes.TemplateData):
+            return (node.data,)
+        if isinstance(node, nodes.List | nodes.Tuple):
+            return self._product(node.items, lambda *items: items)
+        if isinstance(node, nodes.Concat):
+            return self._product(node.nodes, lambda *items: "".join(map(str, items)))
+        if isinstance(node, nodes.CondExpr):
+            return (*self.values(node.expr1), *self.values(node.expr2))
+        if isinstance(node, nodes.Or | nodes.And):
+            return (*self.values(node.left), *self.values(node.right))
+        if isinstance(node, nodes.BinExpr):
+            return self._product((node.left, node.right), lambda left, right: _operate(node, left, right))
+        if isinstance(node, nodes.Neg):
+            return (-value for value in self.values(node.node) if type(value) is int)
+        if isinstance(node, nodes.Getitem):
+            return self._item(node)
+        if isinstance(node, nodes.Filter):
+            return self._filter(node)
+        found = [value for source in self.sources(node) for value in self.values(source)]
+        return found if found or not isinstance(node, nodes.Call) else self._call(node)
+
+    def _product(self, parts: Sequence[nodes.Node], combine: Callable[..., Any]) -> Iterable[Any]:
+        every = itertools.islice(itertools.product(*(self.values(part) for part in parts)), MOST_VALUES)
+        return (value for items in every if (value := _attempt(combine, *items)) is not None)
+
+    def _item(self, node: nodes.Getitem) -> Iterable[Any]:
+        if isinstance(node.arg, nodes.Slice):
+            bounds = [self.values(part) or (None,) for part in (node.arg.start, node.arg.stop, node.arg.step)]
+            where: Iterable[Any] = (slice(*item) for item in itertools.product(*bounds))
+        else:
+            where = self.values(node.arg)
+        pairs = itertools.islice(itertools.product(self.values(node.node), where), MOST_VALUES)
+        return (found for value, at in pairs if (found := _attempt(lambda v, a: v[a], value, at)) is not None)
+
+    def _filter(self, node: nodes.Filter) -> Iterable[Any]:
+        before, arguments = self.values(node.node), [self.values(argument) for argument in node.args]
+        if node.name in {"default", "d"}:
+            return (*before, *(arguments[0] if arguments else ()))
+        if node.name == "random":
+            return (item for value in before if isinstance(value, str | tuple) for item in value)
+        every = itertools.islice(itertools.product(before, *arguments), MOST_VALUES)
+        return (found for items in every if (found := _attempt(_filtered, node.name, *items)) is not None)
+
+    def _call(self, node: nodes.Call) -> Iterable[Any]:
+        if callee(node) == "dict":
+            return (tuple(pair.key for pair in node.kwargs),)
+        if not isinstance(node.node, nodes.Getattr) or node.node.attr not in _TEXT_METHODS:
+            return ()
+        name = node.node.attr
+        return self._product(
+            (node.node.node, *node.args),
+            lambda value, *rest: getattr(value, name)(*rest) if isinstance(value, str) else None,
+        )
+
+
+def callee(node: nodes.Call) -> str | None:
+    return node.node.name if isinstance(node.node, nodes.Name) else None
+
+
+def _body(body: Sequence[nodes.Node]) -> nodes.Concat:
+    """What a macro or a set block writes where it is nothing but output; otherwise its outputs all the same."""
+    outputs = [part for node in body if isinstance(node, nodes.Output) for part in node.nodes]
+    return nodes.Concat(outputs)
+
+
+def _attempt(act: Callable[..., Any], *items: Any) -> Any:
+    """The result of `act`, or None where these values do not allow it."""
+    try:
+        return act(*items)
+    except (TypeError, ValueError, IndexError, KeyError, OverflowError, AttributeError):
+        return None
+
+
+def _operate(node: nodes.BinExpr, left: Any, right: Any) -> Any:
+    if isinstance(node, nodes.Add):
+        return left + right
+    if isinstance(node, nodes.Sub):
+        return left - right
+    if isinstance(node, nodes.Mul):
+        return left * right if _product_size(left, right) <= MOST_CHARACTERS else None
+    if isinstance(node, nodes.Mod) and isinstance(left, str):
+        # A width may be as large as its digits say.
+        return left % right if not any(len(digits) > 3 for digits in _digits(left)) else None
+    return None
+
+
+def _product_size(left: Any, right: Any) -> int:
+    if isinstance(left, int) and isinstance(right, int):
+        return 0 if abs(left) < _LARGEST_NUMBER and abs(right) < _LARGEST_NUMBER else MOST_CHARACTERS + 1
+    items, times = (right, left) if isinstance(left, int) else (left, right)
+    return len(items) * max(times, 0)
+
+
+def _digits(text: str) -> list[str]:
+    return ["".join(run) for is_digit, run in itertools.groupby(text, str.isdigit) if is_digit]
+
+
+def _filtered(name: str, value: Any, *arguments: Any) -> Any:
+    if name == "join":
+        return str(arguments[0] if arguments else "").join(map(str, value))
+    if name == "replace":
+        return str(value).replace(str(arguments[0]), str(arguments[1]))
+    if name == "reverse":
+        return value[::-1]
+    if name in {"first", "last"}:
+        return value[0 if name == "first" else -1]
+    if name == "int":
+        return int(value)
+    if name == "format":
+        return value % arguments if not any(len(digits) > 3 for digits in _digits(value)) else None
+    if name == "list" and isinstance(value, tuple):
+        return value
+    return _TEXT_FILTERS[name](str(value) if not isinstance(value, tuple) else "") if name in _TEXT_FILTERS else None
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
+
+
+def _is_small(value: Any) -> bool:
+    if isinstance(value, str | tuple):
+        return len(value) <= MOST_CHARACTERS
+    return value is None or not isinstance(value, int) or abs(value) <= _LARGEST_NUMBER
