@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from freehold.weights.gguf import CHECKS, check_gguf, check_splits
+from freehold.core.errors import WeightsError
+from freehold.weights.gguf import CHECKS, check_gguf, check_splits, read_facts, read_split
 from freehold.weights.gguf.notes import Notes
 from freehold.weights.report import Finding, Report, Verdict
 from tests.hostile.gguf_files import HOSTILE, piece, pieces, sound
@@ -151,3 +152,26 @@ def test_the_real_small_model_is_clean(smollm2_gguf: Path) -> None:
 )
 def test_what_real_models_have_is_clean(keys: dict[str, tuple[int, object]], why: str, tmp_path: Path) -> None:
     assert check_gguf(written(tmp_path, sound(keys))).findings == (), why
+
+
+def test_an_importance_matrix_is_no_build_and_not_hostile(tmp_path: Path) -> None:
+    path = written(tmp_path, sound({"general.type": (8, "imatrix")}, without=("general.architecture",)))
+    look = check_gguf(path)
+    assert (look.findings, look.undecided, look.facts) == ((), (), None)
+    with pytest.raises(WeightsError, match="does not say its architecture"):
+        read_facts(path)
+
+
+def test_a_refusal_names_the_check_and_a_thing_for_review_does_not_stop_a_build(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError) as caught:
+        read_facts(HOSTILE["gguf.tokenizer.byte_token"].write(tmp_path)[0])
+    assert caught.value.data["check"] == "gguf.tokenizer.byte_token"
+    assert caught.value.message.startswith("m.gguf is refused. Token 1 is a byte token")
+    assert read_facts(HOSTILE["gguf.tokenizer.merges"].write(tmp_path)[0]).architecture == "llama"
+
+
+@pytest.mark.parametrize("check", ["gguf.split.total", "gguf.split.architecture", "gguf.split.tensor"])
+def test_a_split_build_whose_pieces_do_not_fit_is_refused(check: str, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError) as caught:
+        read_split(HOSTILE[check].write(tmp_path))
+    assert caught.value.data["check"] == check

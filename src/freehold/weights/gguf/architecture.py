@@ -65,7 +65,7 @@ def check_architecture(header: Header, notes: Notes) -> None:
     """Note everything about the model that cannot be."""
     name = architecture_of(header)
     if name is None:
-        if _piece(header) == 0:
+        if _must_say(header):
             notes.say("gguf.arch.missing", "It does not say its architecture (general.architecture).")
         return
     if not _NAME.fullmatch(name):
@@ -80,10 +80,10 @@ def check_architecture(header: Header, notes: Notes) -> None:
     _check_embedding(model)
 
 
-def _piece(header: Header) -> int:
-    """The number of this piece of a split build; only the first must carry the keys."""
-    entry = header.keys.get("split.no")
-    return entry.value if entry is not None and isinstance(entry.value, int) else 0
+def _must_say(header: Header) -> bool:
+    """Later pieces of a split build need no architecture, and importance matrices are of none."""
+    number, kind = header.keys.get("split.no"), header.keys.get("general.type")
+    return (number is None or number.value == 0) and (kind is None or kind.value != "imatrix")
 
 
 def _check_sizes(model: Model) -> None:

@@ -69,9 +69,7 @@ def _check_special(header: Header, count: int, notes: Notes) -> None:
 
 def _check_types(header: Header, notes: Notes) -> None:
     if (other := header.tokens.other_type()) is not None:
-        notes.say(
-            "gguf.tokenizer.token_type", f"It has a token of type {other}; 0 to {BYTE_TYPE} are known."
-        )
+        notes.say("gguf.tokenizer.token_type", f"It has a token of type {other}; 0 to {BYTE_TYPE} are known.")
     malformed = header.tokens.malformed_byte_tokens()
     messages = (
         f"Token {index:,} is a byte token and not written as <0x, two hexadecimal digits and >."
