@@ -20,7 +20,7 @@ Kind = Literal["open source", "open content", "community", "noncommercial", "oth
 `community` commercial use within conditions; `noncommercial` none; `other` fits none of these."""
 
 Place = Literal["license", "use policy"]
-Effect = Literal["request a license", "display a name", "no rights", "license ends"]
+Effect = Literal["request a license", "pass a review", "display a name", "no rights", "license ends"]
 Ending = Literal["breach", "patent suit", "copyright suit", "any IP suit", "guardrail bypass", "cap", "insolvency"]
 
 
@@ -77,13 +77,14 @@ class RevenueCap(Clause):
 class AcceptableUse(Clause):
     """A list of forbidden uses. `mutable`: the licensor may change it after the fact (None: the text does not say).
 
-    `flow_down`: it must be passed on to whoever receives the model. `topics` are short names in our words.
+    `flow_down`: it must be passed on to whoever receives the model. `topics` are short names in our
+    words, None where the list was not read.
     """
 
     form: Literal["none", "law only", "inline", "by reference"] = "none"
     mutable: bool | None = None
     flow_down: bool | None = None
-    topics: tuple[str, ...] = ()
+    topics: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,15 +144,23 @@ class Redistribution(Clause):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Naming(Clause):
-    """Names one must use. `prefix` starts the name of every derived model; `display` is shown to users, at `where`.
+    """Names one must use. `prefix` starts the name of a derived model that is passed on; `display` is shown, `where`.
 
-    `above_cap_only`: the duty begins above the user or revenue cap.
+    `display_when`: "distribution", whenever the model or a product with it is passed on or offered; "improving a
+    model", only when it or its outputs made another model; "above a cap", only above the user or revenue cap;
+    "publicity", in public statements. `applies_to` "multimodal": only models with more than text.
     """
 
     prefix: str | None = None
     display: str | None = None
     where: str | None = None
-    above_cap_only: bool = False
+    display_when: Literal["distribution", "improving a model", "above a cap", "publicity"] = "distribution"
+    applies_to: Literal["all", "multimodal"] = "all"
+
+    @property
+    def above_cap_only(self) -> bool:
+        """True where the duty begins above the user or revenue cap."""
+        return self.display_when == "above a cap"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,7 +259,7 @@ class TextRef:
     """One text: where it was read, when, and its hashes.
 
     `sha256` is of the text as `source` holds it, UTF-8; `normalized_sha256` of what `normalize` makes of it, so that
-    the same words are recognized in another layout. Both are None where the text was not seen.
+    the same words are recognized in another layout; `normalized_words` counts them. None: nobody computed it.
     """
 
     source: str
@@ -258,14 +267,31 @@ class TextRef:
     seen: bool
     sha256: str | None = None
     normalized_sha256: str | None = None
+    normalized_words: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """How copies of a shipped text may differ and still be that text.
+
+    `file` stands in texts/. `titles` may stand above it; `holders` are the passages in which a copy names its own
+    holder; copies may end before one of `endings`.
+    """
+
+    file: str
+    titles: tuple[str, ...] = ()
+    holders: tuple[str, ...] = ()
+    endings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class License:
     """One version of one license. `use_policy` is the separate policy some of its clauses stand in.
 
+    `version_date` is the one the text gives, the first of the month where it gives no day.
     `hf_tags` are the hub's `license:` tags that mean this family, `license_names` its `license_name` values; several
-    records share one where the tag does not say which version. `summary` is one or two sentences of ours.
+    records share one where the tag does not say which version. `summary` is one or two sentences of ours. `template` is
+    there for the few permissive texts that are shipped, so that they are found inside longer files.
     """
 
     id: str
@@ -275,9 +301,10 @@ class License:
     text: TextRef
     clauses: Clauses
     use_policy: TextRef | None = None
+    template: Template | None = None
     spdx: str | None = None
     hf_tags: tuple[str, ...] = ()
     license_names: tuple[str, ...] = ()
     version_date: date | None = None
     osi_approved: bool | None = None
-    """None: nobody asked the OSI, or nobody knows."""
+    """False: not on the OSI's list of approved licenses. None: nobody looked."""
