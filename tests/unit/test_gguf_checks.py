@@ -175,3 +175,19 @@ def test_a_split_build_whose_pieces_do_not_fit_is_refused(check: str, tmp_path: 
     with pytest.raises(WeightsError) as caught:
         read_split(HOSTILE[check].write(tmp_path))
     assert caught.value.data["check"] == check
+
+
+@pytest.mark.parametrize(
+    ("key", "check"), [("block_count", "gguf.key.type"), ("attention.key_length", "gguf.arch.layer_array")]
+)
+def test_a_number_does_not_hide_in_a_list_too_long_to_read(key: str, check: str, tmp_path: Path) -> None:
+    path = written(tmp_path, sound({f"llama.{key}": (9, (4, [0] * 5000))}))
+    assert {finding.check for finding in check_gguf(path).findings} == {check}
+
+
+def test_a_name_in_a_file_cannot_steer_the_terminal_or_fill_it(tmp_path: Path) -> None:
+    name = "general.source.\x1b[2J" + "x" * 5000
+    (first, second) = check_gguf(written(tmp_path, sound({name: (4, 1)}))).findings
+    assert (first.check, second.check) == ("gguf.key.ascii", "gguf.key.type")
+    assert "\\x1b[2J" in second.message
+    assert all(finding.message.isprintable() and len(finding.message) < 600 for finding in (first, second))

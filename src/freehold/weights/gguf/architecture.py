@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from freehold.weights.gguf.header import Header
-from freehold.weights.gguf.key_types import LAYER_LISTS
+from freehold.weights.gguf.key_types import COUNTS, LAYER_LISTS
 from freehold.weights.gguf.notes import Notes
 from freehold.weights.gguf.tensors import LARGEST_INT32
 from freehold.weights.gguf.tokenizer import token_count
@@ -107,11 +107,7 @@ def _check_layers(model: Model) -> None:
     if blocks is not None and not 1 <= blocks <= MAX_BLOCKS:
         model.say("gguf.arch.blocks", "block_count", f"of {blocks:,}; 1 to {MAX_BLOCKS} layers are known")
         return
-    for key in LAYER_LISTS:
-        entry = model.header.keys.get(f"{model.name}.{key}")
-        if blocks is not None and entry is not None and isinstance(entry.value, Array) and entry.value.length != blocks:
-            message = f"with {entry.value.length:,} items for {blocks} layers"
-            model.say("gguf.arch.layer_array", key, message)
+    _check_lists(model, blocks)
     counts = {"": blocks, "enc.": blocks, "dec.": model.integer("decoder_block_count") or blocks}
     for tensor in model.header.tensors:
         found = _BLOCK.match(tensor.name)
@@ -119,6 +115,17 @@ def _check_layers(model: Model) -> None:
         if found and count is not None and int(found[2]) >= count:
             message = f"It has the tensor {tensor.name!r} and a {model.name}.block_count of {count}."
             model.notes.say("gguf.arch.block_number", message)
+
+
+def _check_lists(model: Model, blocks: int | None) -> None:
+    """A list has an item a layer, or at the least not more than any model has layers: longer ones are not read."""
+    for key in COUNTS:
+        entry = model.header.keys.get(f"{model.name}.{key}")
+        if entry is None or not isinstance(entry.value, Array):
+            continue
+        length = entry.value.length
+        if length > MAX_BLOCKS or (blocks is not None and key in LAYER_LISTS and length != blocks):
+            model.say("gguf.arch.layer_array", key, f"with {length:,} items for {blocks or 'unstated'} layers")
 
 
 def _check_heads(model: Model) -> None:

@@ -13,10 +13,13 @@ from freehold.weights.gguf.values import BOOL, FLOATS, INTEGERS, STRING, Array, 
 
 # Where a model has different layers, these are lists with one item a layer.
 LAYER_LISTS = ("attention.head_count", "attention.head_count_kv", "feed_forward_length")
-_COUNTS = (
-    *("context_length", "embedding_length", "block_count", "vocab_size", "expert_count", "expert_used_count"),
-    *("expert_shared_count", "rope.dimension_count", "attention.key_length", "attention.value_length"),
-    *("decoder_block_count", "features_length", *LAYER_LISTS),
+_ONE_COUNT = (
+    *("context_length", "embedding_length", "block_count", "decoder_block_count", "features_length"),
+    *("vocab_size", "expert_count"),
+)
+COUNTS = (
+    *("expert_used_count", "expert_shared_count", "rope.dimension_count"),
+    *("attention.key_length", "attention.value_length", *LAYER_LISTS),
 )
 _NUMBERS = (
     *("rope.freq_base", "rope.scaling.factor", "attention.layer_norm_epsilon", "attention.layer_norm_rms_epsilon"),
@@ -42,7 +45,9 @@ def check_types(header: Header, architecture: str | None, notes: Notes) -> None:
 
 
 def _wanted(own: str, key: str) -> str | None:
-    if own != key and own in _COUNTS:
+    if own != key and own in _ONE_COUNT:
+        return "one whole number"
+    if own != key and own in COUNTS:
         return "a whole number"
     if own != key and own in _NUMBERS:
         return "a number"

@@ -11,6 +11,7 @@ from freehold.weights.report import Finding
 
 # A file can be wrong in a million places; a report is for people.
 MOST_OF_A_KIND = 4
+LONGEST_MESSAGE = 500
 
 
 class Stopped(Exception):  # noqa: N818  it is no error of its own: why reading cannot go on is in the notes
@@ -30,7 +31,7 @@ class Notes:
         row = CHECKS[check]
         self._times[check] += 1
         if self._times[check] <= MOST_OF_A_KIND:
-            self._found.append(Finding(check, row.severity, self.file, message, row.hint, offset, row.cves))
+            self._found.append(Finding(check, row.severity, self.file, _plain(message), row.hint, offset, row.cves))
 
     def say_all(self, check: str, messages: Iterable[str], count: int) -> None:
         """Take down `count` findings of one check, of which only the first `messages` are asked for."""
@@ -79,3 +80,11 @@ class Notes:
                 )
             else:
                 yield finding
+
+
+def _plain(message: str) -> str:
+    """The message as it can be printed: names in a file are a stranger's, and may be long or steer a terminal."""
+    short = message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]} …"
+    return (
+        short if short.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in short)
+    )
