@@ -26,15 +26,15 @@ METHODS = _words(
 LOOP_METHODS = frozenset({"cycle", "changed"})
 
 FILTERS = _words(
-    """abs batch capitalize count d default dictsort e escape first float forceescape format from_json fromjson groupby indent int
-    items join last length list lower map max min reject rejectattr replace reverse round safe select selectattr
-    slice sort string sum title tojson trim truncate unique upper wordcount wordwrap"""
+    """abs batch capitalize count d default dictsort e escape first float forceescape format from_json fromjson groupby
+    indent int items join last length list lower map max min reject rejectattr replace reverse round safe select
+    selectattr slice sort string sum title tojson trim truncate unique upper wordcount wordwrap"""
 )
 
 TESTS = _words(
-    """!= < <= == > >= boolean callable defined divisibleby eq equalto even escaped false filter float ge greaterthan gt
-    in integer iterable le lessthan lower lt mapping ne none number odd sameas sequence string test true undefined
-    upper"""
+    """!= < <= == > >= boolean callable defined divisibleby eq equalto even escaped false filter float ge greaterthan
+    gt in integer iterable le lessthan lower lt mapping ne none number odd sameas sequence string test true
+    undefined upper"""
 )
 
 GENERATORS = frozenset({"map", "select", "reject", "selectattr", "rejectattr", "batch", "slice"})
@@ -48,8 +48,8 @@ ATTRIBUTE_FILTERS = frozenset(
 FIRST_IS_ATTRIBUTE = frozenset({"selectattr", "rejectattr", "groupby", "sum"})
 
 OBJECTS = _words(
-    """lipsum cycler joiner self super request config session g url_for get_flashed_messages app current_app environ
-    os sys builtins varargs kwargs context"""
+    """lipsum cycler joiner self super request config session g url_for get_flashed_messages app current_app environ os
+    sys builtins varargs kwargs context"""
 )
 """Objects that web frameworks and jinja2 itself leave lying about, and whose attributes lead to Python's modules."""
 
@@ -60,10 +60,10 @@ UNSAFE_ATTRIBUTES = _words(
 """Attributes without an underscore that lead out all the same (jinja2.sandbox, and Python's frames)."""
 
 STRUCTURE = _words(
-    """argument arguments array audio blocks boolean call content description developer document documents enum error file function id
-    image image_url input input_audio input_image input_text items json key name none null nullable number object output parameters parts
-    properties query reasoning reasoning_content required response result results role schema status string system
-    text thinking thought title tool tool_call tool_calls tool_response tool_result type types url user assistant
-    value values video video_url"""
+    """argument arguments array audio blocks boolean call content description developer document documents enum error
+    file function id image image_url input input_audio input_image input_text items json key name none null nullable
+    number object output parameters parts properties query reasoning reasoning_content required response result
+    results role schema status string system text thinking thought title tool tool_call tool_calls tool_response
+    tool_result type types url user assistant value values video video_url"""
 )
 """Keys of messages and of their parts: asking for one of them is no condition on what a message says."""

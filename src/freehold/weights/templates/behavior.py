@@ -18,15 +18,17 @@ from freehold.weights.templates.fold import Folder, callee
 from freehold.weights.templates.parse import walk
 
 _INSTRUCTIONS = re.compile(
-    r"(ignore|disregard|forget|override|overrule)\W+(\w+\W+){0,4}(instructions?|prompts?|rules|guidelines|messages?)"
-    r"|(do not|don't|never|without)\W+(\w+\W+){0,3}(tell|telling|mention|mentioning|reveal|revealing|disclose|disclosing"
-    r"|inform|informing|notify|notifying|alert|alerting)\W+(\w+\W+){0,4}(users?|anyone|them|this|these|it|that)\b"
+    r"(ignore|disregard|forget|override|overrule)\W+(\w+\W+){0,4}"
+    r"(instructions?|prompts?|rules|guidelines|messages?)"
+    r"|(do not|don't|never|without)\W+(\w+\W+){0,3}(tell|telling|mention|mentioning|reveal|revealing|disclose"
+    r"|disclosing|inform|informing|notify|notifying|alert|alerting)\W+"
+    r"(\w+\W+){0,4}(users?|anyone|them|this|these|it|that)\b"
     r"(?!\W+about\W+function\W+calls)"
     r"|\b(secretly|covertly|surreptitiously|stealthily|unbeknownst)\b"
     r"|(always|must|silently|subtly)\W+(\w+\W+){0,3}(recommend|promote|insert|append|include|embed|advertise|inject)\W+"
     r"(\w+\W+){0,6}(link|url|website|product|backdoor|vulnerabilit\w+|payload|script|wallet|address)"
-    r"|(send|forward|upload|exfiltrate|leak|transmit|post)\W+(\w+\W+){0,6}(conversation|users?'? messages?|passwords?|keys?"
-    r"|secrets?|credentials|data)\W+(\w+\W+){0,3}to\b"
+    r"|(send|forward|upload|exfiltrate|leak|transmit|post)\W+(\w+\W+){0,6}(conversation|users?'? messages?"
+    r"|passwords?|keys?|secrets?|credentials|data)\W+(\w+\W+){0,3}to\b"
     r"|\byou are (now )?(dan|jailbroken|unrestricted|unfiltered)\b"
     r"|hide\W+(\w+\W+){0,3}(this|these|from)\W+(\w+\W+){0,2}(instructions?|users?|prompt)",
     re.IGNORECASE,
@@ -60,7 +62,7 @@ def check_behavior(text: str, tree: nodes.Template, folder: Folder, report: Repo
     for line, name in _unseen(text):
         report("template.text.invisible", f"It holds the character {name}.", line)
     for line, said in _said(tree, folder):
-        for check, message in _signs(said):
+        for check, message in signs(said):
             report(check, message, line)
     _Branches(tree, folder).check(report)
 
@@ -99,7 +101,8 @@ def _said(tree: nodes.Template, folder: Folder) -> Iterator[tuple[int, str]]:
                 yield node.lineno, said[:_LONGEST_LOOKED_AT]
 
 
-def _signs(said: str) -> Iterator[tuple[str, str]]:
+def signs(said: str) -> Iterator[tuple[str, str]]:
+    """What a person should read in one text that reaches the model: the name of a check, and a message."""
     if found := _INSTRUCTIONS.search(said):
         yield "template.text.instruction", f"It says {found[0][:100]!r}."
     for address in _ADDRESS.finditer(said):

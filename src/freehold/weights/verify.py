@@ -1,0 +1,226 @@
+"""Looks at untrusted model files and says what is wrong with them: `verify`, and `look_over` for those who need the
+facts too.
+
+Formats are told by bytes, never by names. Nothing is loaded, imported, unpickled or rendered, and no network is used.
+What no look at bytes can show stands in every report (`report.CANNOT_SHOW`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from freehold.weights.archives import check_numpy, check_tar, check_zip
+from freehold.weights.checks import Check, Findings, checks
+from freehold.weights.formats import HEAD_BYTES, Recognized, recognize
+from freehold.weights.gguf import CHECKS as GGUF_CHECKS
+from freehold.weights.gguf import GgufLook, check_gguf, check_splits
+from freehold.weights.report import Finding, LookedAt, Report
+from freehold.weights.safetensors import check_safetensors
+from freehold.weights.shards import INDEX_SUFFIX, check_index
+from freehold.weights.sidecars import check_sidecar
+from freehold.weights.templates import check_template, known_templates
+from freehold.weights.walk import Found, files_of
+
+Hash = Callable[[Path], str]
+_WEIGHTS = frozenset(
+    {
+        ".gguf",
+        ".safetensors",
+        ".bin",
+        ".pt",
+        ".pth",
+        ".ckpt",
+        ".pkl",
+        ".pickle",
+        ".npy",
+        ".npz",
+        ".h5",
+        ".hdf5",
+        ".keras",
+    }
+    | {".onnx", ".pb", ".tflite", ".msgpack", ".pdparams", ".mlmodel", ".ggml", ".ot"}
+)
+_ALWAYS = ("file", "folder", "format", "pickle", "archive")
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A report, and what was read of the GGUF files on the way, by the path that was looked at."""
+
+    report: Report
+    gguf: Mapping[Path, GgufLook] = field(default_factory=dict)
+
+
+def verify(
+    paths: Sequence[Path], *, hash: Hash | None = None, known_templates: Mapping[str, str] | None = None
+) -> Report:
+    """Look at the files and folders `paths`. `hash` gives the sha256 of a file that the report should carry;
+    `known_templates` are names by fingerprint (None: those that ship with Freehold). Raises CallError for a path that
+    is not there, and for nothing that a file holds."""
+    return look_over(paths, hash=hash, known_templates=known_templates).report
+
+
+def look_over(
+    paths: Sequence[Path], *, hash: Hash | None = None, known_templates: Mapping[str, str] | None = None
+) -> Looked:
+    """As `verify`, with what the GGUF files say of themselves."""
+    walked = files_of(paths)
+    look = _Look(hash, known_templates)
+    for found in walked.files:
+        look.at(found)
+    look.together()
+    names = sorted(look.groups, key=lambda group: (group not in _ALWAYS, group))
+    report = Report(
+        files=tuple(look.files),
+        checks=tuple(name for group in names for name in all_checks() if name.startswith(f"{group}.")),
+        findings=(*walked.findings, *look.findings),
+        undecided=(*walked.undecided, *look.undecided),
+    )
+    return Looked(report, look.gguf)
+
+
+def all_checks() -> Mapping[str, Check]:
+    """Every check there is, by name: those of this package's table and those of GGUF files."""
+    gguf = {
+        name: Check(name, "undecided" if row.undecided else row.severity, row.what, row.hint, row.cves)
+        for name, row in GGUF_CHECKS.items()
+    }
+    return {**checks(), **gguf}
+
+
+class _Look:
+    """One verification: what was looked at and found so far."""
+
+    def __init__(self, hash: Hash | None, known: Mapping[str, str] | None) -> None:
+        self._hash = hash
+        self._known = known_templates() if known is None else known
+        self.files: list[LookedAt] = []
+        self.findings: list[Finding] = []
+        self.undecided: list[Finding] = []
+        self.gguf: dict[Path, GgufLook] = {}
+        self.groups: set[str] = set(_ALWAYS)
+        self._shards: dict[Path, dict[str, frozenset[str]]] = defaultdict(dict)
+        self._indexes: list[Path] = []
+
+    def at(self, found: Found) -> None:
+        """Look at one file."""
+        findings = Findings(str(found.path))
+        size_bytes, recognized, sha256 = 0, None, None
+        try:
+            with found.path.open("rb") as file:
+                size_bytes = file.seek(0, 2)
+                recognized = recognize(file, size_bytes)
+            sha256 = self._hash(found.path) if self._hash is not None else None
+            self._judge(found, recognized, findings)
+        except OSError as error:
+            findings.add("file.unreadable", f"It cannot be read: {error.strerror or error}.")
+        kind = recognized.format if recognized is not None else None
+        self.files.append(LookedAt(str(found.path), size_bytes, kind, sha256))
+        self._take(findings)
+
+    def together(self) -> None:
+        """What files are only together: pieces of one build, shards of one index."""
+        splits = check_splits(list(self.gguf.values()))
+        self.findings += splits.findings
+        self.undecided += splits.undecided
+        for index in self._indexes:
+            findings = Findings(str(index))
+            try:
+                check_index(index, self._shards[index.parent], findings)
+            except OSError as error:
+                findings.add("file.unreadable", f"It cannot be read: {error.strerror or error}.")
+            self._take(findings)
+
+    def _take(self, findings: Findings) -> None:
+        self.findings += findings.found
+        self.undecided += findings.undecided
+
+    def _judge(self, found: Found, recognized: Recognized, findings: Findings) -> None:
+        path, kind, suffix = found.path, recognized.format, found.path.suffix.lower()
+        if kind == "gguf" or (suffix == ".gguf" and kind in {None, "empty"}):
+            self._gguf(path, findings)
+        elif kind == "safetensors" or (suffix == ".safetensors" and kind in {None, "empty"}):
+            self._safetensors(path)
+        elif kind in _JUDGES:
+            _JUDGES[kind](path, findings)
+        elif path.name.endswith(INDEX_SUFFIX):
+            self.groups.add("shards")
+            self._indexes.append(path)
+        elif self._sidecar(path, findings):
+            pass
+        elif kind == "pointer" and (found.named or suffix in _WEIGHTS):
+            findings.add("format.pointer", "It is the pointer that Git LFS keeps in place of a file.")
+        elif _is_for_weights(suffix) or (found.named and suffix not in {".gguf", ".safetensors"}):
+            findings.add("format.unknown", f"It is {kind or 'of a format that is not known here'}.")
+        is_other = suffix in {".gguf", ".safetensors"} and kind not in {suffix[1:], None, "empty", "pointer"}
+        if is_other and not any(finding.severity == "refuse" for finding in findings.found):
+            findings.add("format.mismatch", f"Its name says {suffix[1:]} and its bytes say {kind}.")
+        if recognized.zip_at_end and kind not in {"zip", "gguf"}:
+            findings.add("format.polyglot", "Read from its end, it is a zip archive.")
+
+    def _gguf(self, path: Path, findings: Findings) -> None:
+        look = check_gguf(path)
+        self.groups.add("gguf")
+        self.gguf[path] = look
+        self.findings += look.findings
+        self.undecided += look.undecided
+        for key, text in look.templates.items():
+            self.groups.add("template")
+            check_template(text, key, findings, self._known)
+
+    def _safetensors(self, path: Path) -> None:
+        look = check_safetensors(path)
+        self.groups.add("safetensors")
+        self._shards[path.parent][path.name] = look.tensors
+        self.findings += look.findings
+        self.undecided += look.undecided
+
+    def _sidecar(self, path: Path, findings: Findings) -> bool:
+        if not check_sidecar(path, findings, self._known):
+            return False
+        self.groups |= {"sidecar", "manifest", "template"}
+        return True
+
+
+def _is_for_weights(suffix: str) -> bool:
+    return suffix in _WEIGHTS - {".gguf", ".safetensors"}
+
+
+def _pickle(path: Path, findings: Findings) -> None:
+    findings.add("pickle.stream", f"It is a Python pickle named {path.suffix or 'without an ending'}.")
+
+
+def _hdf5(path: Path, findings: Findings) -> None:
+    del path
+    findings.add("format.hdf5", "It is an HDF5 file.")
+
+
+def _program(path: Path, findings: Findings) -> None:
+    del path
+    findings.add("format.program", "It is a program.")
+
+
+def _numpy(path: Path, findings: Findings) -> None:
+    with path.open("rb") as file:
+        check_numpy(file.read(HEAD_BYTES), findings)
+    if not findings.found:
+        findings.add("format.unknown", "It is a NumPy file of numbers: no engine here reads it.")
+
+
+def _compressed(path: Path, findings: Findings) -> None:
+    del path
+    findings.add("archive.unopened", "It is compressed.")
+
+
+_JUDGES: Mapping[str | None, Callable[[Path, Findings], None]] = {
+    "pickle": _pickle,
+    "zip": check_zip,
+    "tar": check_tar,
+    "compressed": _compressed,
+    "numpy": _numpy,
+    "hdf5": _hdf5,
+    "program": _program,
+}
