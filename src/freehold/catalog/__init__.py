@@ -1,5 +1,6 @@
 """L1: facts about models, as TOML rows a person can review in a diff, and the one loader that reads them."""
 
-from freehold.catalog.catalog import Catalog, CatalogBuild, CatalogModel
+from freehold.catalog.catalog import Catalog, CatalogEntry
+from freehold.catalog.model import CatalogBuild, CatalogModel
 
-__all__ = ["Catalog", "CatalogBuild", "CatalogModel"]
+__all__ = ["Catalog", "CatalogBuild", "CatalogEntry", "CatalogModel"]

