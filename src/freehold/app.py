@@ -51,7 +51,7 @@ def build_house(settings: Settings) -> House:
         remote=Remote(),
         fake=Fake(runtime_dir=settings.runtime_dir, log_dir=logs),
     )
-    store = Store(settings.home)
+    store = Store.of(settings)
     return House(
         settings=settings,
         catalog=Catalog.load(),

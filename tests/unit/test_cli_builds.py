@@ -9,7 +9,8 @@ import pytest
 
 from freehold.cli.main import main
 from freehold.core.builds import WeightFacts
-from freehold.store.deeds import Deed, DeedFile, Origin, write_deed
+from freehold.store.deed_file import write_deed
+from freehold.store.deeds import Deed, DeedFile, Labels, Origin, Statement
 from freehold.store.layout import DEED_FILE, Layout
 
 SHA256 = "ab" * 32
@@ -23,20 +24,16 @@ def build(home: Path) -> str:
     folder.mkdir(parents=True)
     (folder / "own.gguf").write_bytes(b"GGUF" + bytes(996))
     facts = WeightFacts("gguf", "llama", "Q4_1", None, 2048, None, None, None, None, None, None)
-    write_deed(
-        folder / DEED_FILE,
-        Deed(
-            digest=f"sha256:{SHA256}",
-            names=("own:q4_1",),
-            files=(DeedFile("own.gguf", 1000, SHA256, "unverified: recorded"),),
-            origins=(Origin("https://mirror.example/own.gguf", "https://mirror.example/own.gguf", NOW),),
-            facts=facts,
-            checks=("magic", "bounds"),
-            freehold="0.1.0",
-            kept_at=NOW,
-            named_at=NOW,
-        ),
+    statement = Statement(
+        digest=f"sha256:{SHA256}",
+        files=(DeedFile("own.gguf", 1000, SHA256, "unverified: recorded"),),
+        origin=Origin("https://mirror.example/own.gguf", "https://mirror.example/own.gguf", NOW),
+        facts=facts,
+        checks=("magic", "bounds"),
+        freehold="0.1.0",
+        kept_at=NOW,
     )
+    write_deed(folder / DEED_FILE, Deed(statement, Labels(("own:q4_1",), NOW)))
     return "own:q4_1"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -53,7 +52,7 @@ def list_command(catalog: OfCatalog = False, as_json: Json = False, quiet: Quiet
         output.table(OFFERED, offered(), empty="The catalog is empty.")
         return 0
     held = store(load())
-    rows = [_row(build, dataclasses.asdict(held.deed(build))) for build in held.builds()]
+    rows = [_row(build, held.deed(build).shown()) for build in held.builds()]
     known = ", ".join(known_models())
     output.table(LISTED, rows, empty=f"Nothing is held yet: freehold pull REF. The catalog has: {known}.")
     return 0
@@ -68,8 +67,8 @@ def show_command(ref: HeldRef, as_json: Json = False, quiet: Quiet = False) -> i
     from freehold.python.held import identity, store
 
     held = store(load())
-    build = held.find(parse(ref))
-    deed = dataclasses.asdict(held.deed(build))
+    build = held.peek(parse(ref))
+    deed = held.deed(build).shown()
     model = identity(build)
     data = {**_row(build, deed), "catalog": model, "deed": deed}
     Output(as_json=as_json, quiet=quiet).record(data, _lines(build, deed, model), bare=build.name)
@@ -88,7 +87,7 @@ def rm_command(ref: HeldRef, yes: Yes = False, as_json: Json = False, quiet: Qui
     settings = load()
     parsed = parse(ref)
     held = store(settings)
-    build = held.find(parsed)
+    build = held.peek(parsed)
     _refuse_in_use(build, settings)
     if not yes and not _agreed(build, output):
         return 1
@@ -151,13 +150,19 @@ def _lines(
         ("had from", "\n".join(f"{origin['pinned']}  on {_moment(origin['date'])}" for origin in deed["origins"])),
         ("source says", "\n".join(_provenance(deed)) or None),
         ("checked", "\n".join(deed["checks"])),
-        ("deed", f"version {deed['version']}, written by Freehold {deed['freehold']}"),
+        ("deed", _deed(deed)),
     ]
 
 
 def _file(file: Mapping[str, Any]) -> str:
     place = f" at {file['path']}" if file["path"] else ""
     return f"{file['name']}{place}\n  sha256 {file['sha256']}, {file['verified']}"
+
+
+def _deed(deed: Mapping[str, Any]) -> str:
+    version, signature = deed["written_as"], deed["signature"]
+    by = f"signed by {signature['key']}" if signature else "not signed"
+    return f"version {version}{': no papers' if version == 1 else ''}, written by Freehold {deed['freehold']}, {by}"
 
 
 def _provenance(deed: Mapping[str, Any]) -> list[str]:

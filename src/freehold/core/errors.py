@@ -19,7 +19,12 @@
     │   └── HashMismatchError        the bytes are not the bytes named        (file, expected, found)
     ├── StoreError                   the store on disk failed                 exit 3, HTTP 507
     │   ├── NoSpaceError             not enough room                          (needed, free)
-    │   └── ReadOnlyError            the store cannot be written
+    │   ├── ReadOnlyError            the store cannot be written
+    │   ├── BuildChangedError        the files are not what their deed says   HTTP 500
+    │   ├── HouseKeyError            the house's signing key cannot be used   HTTP 500
+    │   └── DeedError                a deed is damaged or another build's     HTTP 500
+    │       ├── DeedChangedError     it is not what it was when written
+    │       └── DeedSignatureError   its signature is missing, wrong or a stranger's
     ├── CatalogError                 rows of the catalog are wrong, every one listed
     ├── WeightsError                 a weight file is damaged or not one      exit 3, HTTP 422
     ├── EngineError                  an engine failed                         exit 3, HTTP 502
@@ -224,6 +229,35 @@ class NoSpaceError(StoreError):
 
 class ReadOnlyError(StoreError):
     code = "store_read_only"
+
+
+class BuildChangedError(StoreError):
+    """The bytes of a held build are not the bytes its deed names. No engine opens them."""
+
+    code = "build_changed"
+    status = 500
+
+
+class HouseKeyError(StoreError):
+    """The key that signs deeds is missing, locked, badly kept or already there."""
+
+    code = "house_key"
+    status = 500
+
+
+class DeedError(StoreError):
+    """A deed cannot be read, or belongs to another build. Its build is not opened."""
+
+    code = "deed_refused"
+    status = 500
+
+
+class DeedChangedError(DeedError):
+    code = "deed_changed"
+
+
+class DeedSignatureError(DeedError):
+    code = "deed_signature"
 
 
 class CatalogError(FreeholdError):

@@ -13,7 +13,7 @@ from freehold.store.store import Store
 
 def store(settings: Settings | None = None) -> Store:
     """The store of these settings, or of those of this folder and environment."""
-    return Store((settings or load()).home)
+    return Store.of(settings or load())
 
 
 def builds(settings: Settings | None = None) -> tuple[HeldBuild, ...]:

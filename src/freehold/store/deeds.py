@@ -1,40 +1,48 @@
-"""Deeds: the record that belongs to a held build, as `deed.json` beside its files.
+"""Deeds: the record that belongs to a held build. Records only; `deed_file` reads and writes them.
 
-A deed says what was checked and against what; it never says "verified" of bytes nobody named a hash for. It is
-versioned: a deed of another version, or a damaged one, is refused with its path, never guessed at.
+A deed has two parts. The **statement** says what never changes: which files, from where, on which day, what was
+checked and found, and the papers of that day (license, openness, lineage). It is what a signature covers. The
+**labels** may change without it: the names a build has in this house, further places it was asked for at, and where
+files lie that are referenced in place. So naming a build breaks no signature, and a signature says nothing about names.
+
+What must stay true: a deed says "named by" only of bytes somebody named a hash for, and unknown is None in it.
 """
 
 from __future__ import annotations
 
-import json
-import types
-import typing
+import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from freehold.core.builds import WeightFacts
-from freehold.core.errors import StoreError
-from freehold.store.durable import write_whole
+from freehold.store.canonical import canonical
+from freehold.weights.report import Finding, Report, Verdict
 
-DEED_VERSION = 1
-_LARGEST_DEED_BYTES = 8 * 1024 * 1024
+DEED_VERSION = 2
 
 Verified = Literal["named by catalog", "named by source", "named by you", "unverified: recorded"]
 
 
 @dataclass(frozen=True, slots=True)
 class DeedFile:
-    """One weight file. `path` is absolute for a file that is referenced in place, None for one the store holds;
-    `modified_ns` is the modification time of the former when its hash was taken."""
+    """One weight file, `verified` against the hash that somebody named, or not."""
 
     name: str
     size_bytes: int
     sha256: str
     verified: Verified
-    path: str | None = None
-    modified_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextFile:
+    """A license text or notice that came with the weights, kept in the build's `papers` folder. `source` is where it
+    was had: an address without its secrets."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,97 +56,127 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
-    """Everything known of one held build. The first name is the one shown; the first origin gave the bytes.
+class Verification:
+    """What a look at the files found before the build became visible. `date` is in UTC, `freehold` who looked.
 
-    `kept_at` and `named_at` say when it came in and when it was last given a name (UTC, ISO 8601).
+    `cannot_show` stands in it so that nobody reads "clean" for more than it is.
+    """
+
+    verdict: Verdict
+    checks: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    undecided: tuple[Finding, ...]
+    cannot_show: tuple[str, ...]
+    date: str
+    freehold: str
+
+    @classmethod
+    def of(cls, report: Report, *, date: str, freehold: str) -> Verification:
+        """The record of `report`."""
+        return cls(report.verdict, report.checks, report.findings, report.undecided, report.cannot_show, date, freehold)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What never changes of one held build, and what is signed.
+
+    `papers` is what the catalog said on the day of the pull (model, license with its clauses and the hash of its text,
+    openness, lineage), None where it did not know the model. `verification` None: the files were looked at by an
+    earlier Freehold, which kept no record; `checks` says what it did. `written_as` is the version of the deed that was
+    written when the build came in. `kept_at` is in UTC.
     """
 
     digest: str
-    names: tuple[str, ...]
     files: tuple[DeedFile, ...]
-    origins: tuple[Origin, ...]
+    origin: Origin
     facts: WeightFacts
     checks: tuple[str, ...]
     freehold: str
     kept_at: str
-    named_at: str
     license: str | None = None
-    version: int = DEED_VERSION
+    papers: Mapping[str, Any] | None = None
+    texts: tuple[TextFile, ...] = ()
+    verification: Verification | None = None
+    written_as: int = DEED_VERSION
 
 
-def write_deed(path: Path, deed: Deed) -> None:
-    """Put `deed` at `path` in one step."""
-    write_whole(path, (json.dumps(asdict(deed), indent=2, ensure_ascii=False) + "\n").encode())
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What may change of a deed. The first name is the one shown; `named_at` is when it was last given one (UTC).
+
+    `later_origins` are further places it was asked for at; `places` has the absolute path of every file that is
+    referenced in place, by its name, and nothing for files the store holds.
+    """
+
+    names: tuple[str, ...]
+    named_at: str
+    later_origins: tuple[Origin, ...] = ()
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_deed(path: Path) -> Deed:
-    """The deed at `path`. Raises StoreError for one of another version, and for a damaged one."""
-    try:
-        with path.open("rb") as file:
-            data = json.loads(file.read(_LARGEST_DEED_BYTES))
-    except (OSError, ValueError, RecursionError) as error:
-        raise _damaged(path, str(error)) from error
-    version = data.get("version") if isinstance(data, dict) else None
-    if isinstance(version, int) and version != DEED_VERSION:
-        raise StoreError(
-            f"{path} is a deed of version {version}; this Freehold reads version {DEED_VERSION}.",
-            hint="A newer Freehold wrote it: update this one.",
-            path=str(path),
-        )
-    try:
-        return _whole(_record(Deed, data, "the deed"))
-    except (TypeError, ValueError) as error:
-        raise _damaged(path, str(error)) from error
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Who vouches for a statement: the fingerprint of the key, and 128 hexadecimal digits."""
+
+    key: str
+    value: str
+    algorithm: Literal["ed25519"] = "ed25519"
 
 
-def _whole(deed: Deed) -> Deed:
-    """`deed`, which has what everything else relies on: a name, a file and an origin. Raises ValueError."""
-    for field_name in ("names", "files", "origins"):
-        if not getattr(deed, field_name):
-            raise ValueError(f"deed.{field_name} is empty")
-    return deed
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """A statement, its labels, and the signature if there is one.
 
+    `sealed` is the statement's text as it was written, fields included that this version does not know: what is
+    hashed and signed. It is made from `statement` where it is not given; a deed with another statement is a new Deed.
+    """
 
-def _damaged(path: Path, why: str) -> StoreError:
-    return StoreError(
-        f"{path} cannot be read as a deed: {why}.",
-        hint=f"Remove the folder {path.parent} and pull the build again.",
-        path=str(path),
-    )
+    statement: Statement
+    labels: Labels
+    signature: Signature | None = None
+    sealed: str = field(default="", compare=False, repr=False)
 
+    def __post_init__(self) -> None:
+        if not self.sealed:
+            object.__setattr__(self, "sealed", canonical(asdict(self.statement)))
 
-_Record = TypeVar("_Record")
+    @property
+    def digest(self) -> str:
+        return self.statement.digest
 
+    @property
+    def files(self) -> tuple[DeedFile, ...]:
+        return self.statement.files
 
-def _record(kind: type[_Record], data: object, where: str) -> _Record:
-    """A dataclass from its JSON object. Fields it does not know are left out, since a version may only add them."""
-    if not isinstance(data, dict):
-        raise ValueError(f"{where} is not an object")
-    hints = typing.get_type_hints(kind)
-    names = [item.name for item in fields(typing.cast("Any", kind))]
-    return kind(**{name: _value(hints[name], data[name], f"{where}.{name}") for name in names if name in data})
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.labels.names
 
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """The origin that gave the bytes, then the others."""
+        return (self.statement.origin, *self.labels.later_origins)
 
-def _value(kind: Any, data: object, where: str) -> Any:
-    """`data` as the annotation `kind` wants it: the few shapes deeds are made of."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is types.UnionType:
-        return None if data is None else _value(arguments[0], data, where)
-    if origin is tuple:
-        return tuple(_value(arguments[0], item, where) for item in _checked(list, data, where))
-    if origin is Mapping:
-        return {str(key): _checked(str, item, where) for key, item in _checked(dict, data, where).items()}
-    if origin is Literal:
-        if data not in arguments:
-            raise ValueError(f"{where} is {data!r}")
-        return data
-    if kind in {str, int}:
-        return _checked(kind, data, where)
-    return _record(kind, data, where)
+    @property
+    def facts(self) -> WeightFacts:
+        return self.statement.facts
 
+    @property
+    def license(self) -> str | None:
+        return self.statement.license
 
-def _checked(kind: type, data: object, where: str) -> Any:
-    if type(data) is not kind:
-        raise ValueError(f"{where} is {data!r}, not of type {kind.__name__}")
-    return data
+    @property
+    def statement_sha256(self) -> str:
+        return hashlib.sha256(self.sealed.encode()).hexdigest()
+
+    def shown(self) -> dict[str, Any]:
+        """For programs that read about a build: one object, both parts in it, every file with its `path`."""
+        data = asdict(self.statement) | asdict(self.labels)
+        del data["origin"], data["later_origins"], data["places"]
+        return data | {
+            "version": DEED_VERSION,
+            "files": [asdict(file) | {"path": self.labels.places.get(file.name)} for file in self.files],
+            "origins": [asdict(origin) for origin in self.origins],
+            "statement_sha256": self.statement_sha256,
+            "signature": asdict(self.signature) if self.signature else None,
+        }

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from freehold.core.errors import StoreError
+from freehold.core.errors import DeedError, StoreError
 from freehold.core.refs import FileRef, ModelRef, SourceRef
-from freehold.store.deeds import Deed, Origin, read_deed
+from freehold.store.canonical import canonical
+from freehold.store.deed_file import read_deed
+from freehold.store.deeds import Deed, Origin
 from freehold.store.layout import DEED_FILE, Layout
 from freehold.store.naming import absolute, displaced_name, written
 
@@ -20,23 +22,56 @@ _FOLDER = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """A deed that could not be read, or lies in another build's folder, and why."""
+
+    path: Path
+    error: StoreError
+
+    def mentions(self, ref: ModelRef | SourceRef) -> bool:
+        """Whether `ref` stands in its bytes as a name or an origin does: then it is what was meant."""
+        text = canonical(written(ref))
+        wanted = text if not isinstance(ref, ModelRef) or ref.tag is not None else f"{text[:-1]}:"
+        try:
+            return wanted.encode() in self.path.read_bytes()
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """What lies in the store: the deeds, every name given once, and those that could not be read."""
 
     deeds: tuple[Deed, ...]
-    problems: tuple[StoreError, ...]
+    unread: tuple[Unread, ...]
+
+    @property
+    def problems(self) -> tuple[StoreError, ...]:
+        return tuple(unread.error for unread in self.unread)
 
 
 def scan(layout: Layout) -> Scan:
     """Read every deed. Raises StoreError only where the folder of builds itself cannot be read."""
-    deeds, problems = [], []
+    deeds, unread = [], []
     for folder in _folders(layout.builds):
         try:
-            deeds.append(read_deed(folder / DEED_FILE))
+            deeds.append(read_held(folder))
         except StoreError as error:
             if folder.exists():  # else it was removed while this ran
-                problems.append(error)
-    return Scan(settle(deeds), tuple(problems))
+                unread.append(Unread(folder / DEED_FILE, error))
+    return Scan(settle(deeds), tuple(unread))
+
+
+def read_held(folder: Path) -> Deed:
+    """The deed of the build in `folder`. Raises DeedError, also for one that belongs to another folder."""
+    deed = read_deed(folder / DEED_FILE)
+    if deed.digest != f"sha256:{folder.name}":
+        raise DeedError(
+            f"{folder / DEED_FILE} is the deed of another build, {deed.digest}: it was put here in place of its own.",
+            hint=f"Restore it from a copy, or remove the folder {folder} and pull the build again.",
+            path=str(folder / DEED_FILE),
+        )
+    return deed
 
 
 def _folders(builds: Path) -> list[Path]:
@@ -56,10 +91,11 @@ def settle(deeds: Iterable[Deed]) -> tuple[Deed, ...]:
     """
     taken: set[str] = set()
     settled = []
-    for deed in sorted(deeds, key=lambda deed: (deed.named_at, deed.digest), reverse=True):
+    for deed in sorted(deeds, key=lambda deed: (deed.labels.named_at, deed.digest), reverse=True):
         names = tuple(name for name in deed.names if name not in taken)
         taken.update(names)
-        settled.append(replace(deed, names=names or (displaced_name(deed.names[0], deed.digest),)))
+        names = names or (displaced_name(deed.names[0], deed.digest),)
+        settled.append(replace(deed, labels=replace(deed.labels, names=names)))
     return tuple(sorted(settled, key=lambda deed: deed.names[0]))
 
 

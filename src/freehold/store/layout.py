@@ -1,8 +1,10 @@
 """Where things lie under the home of the store. Names only: nothing here touches the disk.
 
-builds/<sha256>/       one build: its weight files, read-only, and deed.json
+builds/<sha256>/       one build: its weight files, read-only, deed.json, and papers/, the license texts
 partial/<key>/         one pull that has not ended: parts/ with journals, build/ being put together
 quarantine/            bytes that were not the bytes named
+seen/                  what was hashed last, and when, one file per build
+keys/                  the house's own key and trusted/, the public keys of others
 locks/                 one lock per pull, one for the names
 """
 
@@ -15,6 +17,7 @@ from pathlib import Path
 from freehold.store.plan import Plan
 
 DEED_FILE = "deed.json"
+PAPERS_FOLDER = "papers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +38,16 @@ class Layout:
     def names_lock(self) -> Path:
         return self.home / "locks" / "names.lock"
 
+    @property
+    def keys(self) -> Path:
+        return self.home / "keys"
+
     def build(self, digest: str) -> Path:
         """The folder of the build with `digest` (`sha256:` and 64 hexadecimal digits)."""
         return self.builds / digest.removeprefix("sha256:")
+
+    def seen(self, digest: str) -> Path:
+        return self.home / "seen" / f"{digest.removeprefix('sha256:')}.json"
 
     def partial(self, key: str) -> Path:
         return self.home / "partial" / key

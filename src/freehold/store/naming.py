@@ -81,7 +81,7 @@ def split_names(file: str) -> tuple[str, ...]:
 
 def is_file_name(name: str) -> bool:
     """True for a plain name that can stand in a build's folder."""
-    return bool(re.fullmatch(r"[\w][\w.+=@ ~()\[\],-]{0,199}", name)) and name != "deed.json"
+    return bool(re.fullmatch(r"[\w][\w.+=@ ~()\[\],-]{0,199}", name)) and name not in {"deed.json", "papers"}
 
 
 def _legal(text: str) -> str:

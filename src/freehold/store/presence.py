@@ -1,68 +1,115 @@
-"""Is a held build still what its deed says? Sizes always; for files in place also the time they were changed.
+"""Is a held build still what its deed says? Every file of it is: the weights, and the license texts beside them.
 
-The hash is taken again only where a file in place has another time than when it was hashed. A file the store
-itself holds is read-only and trusted by its size: a full check against bit rot is a matter of its own.
+Sizes always; hashes unless the kernel says that the file is the one that was hashed last (see `seen`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import replace
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-from freehold.core.errors import StoreError
-from freehold.store.deeds import Deed, DeedFile
+from freehold.core.errors import BuildChangedError
+from freehold.store.deeds import Deed, DeedFile, TextFile
+from freehold.store.layout import PAPERS_FOLDER
+from freehold.store.seen import Look, read_looks, write_looks
 
 _CHUNK_BYTES = 1 << 20
 
 
-def file_path(folder: Path, file: DeedFile) -> Path:
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """One file of a build as it is found. `problem` is the end of a sentence, None where nothing is wrong."""
+
+    name: str
+    path: Path
+    problem: str | None
+
+
+def file_path(folder: Path, deed: Deed, file: DeedFile) -> Path:
     """Where the bytes of `file` are: in the build's folder, or in place."""
-    return Path(file.path) if file.path is not None else folder / file.name
+    place = deed.labels.places.get(file.name)
+    return folder / file.name if place is None else Path(place)
 
 
 def is_in_place(deed: Deed) -> bool:
     """True where the store refers to files elsewhere and holds none."""
-    return any(file.path is not None for file in deed.files)
+    return bool(deed.labels.places)
 
 
 def sha256_of(path: Path, advance: Callable[[int], None] | None = None) -> str:
     """The hash of the whole file; `advance` is told the bytes of every step. Raises OSError."""
-    digest = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-            if advance is not None:
-                advance(len(chunk))
+        return _hash(file, advance)
+
+
+def confirm(folder: Path, deed: Deed, notes: Path) -> None:
+    """Raise BuildChangedError unless every file is what the deed says. `notes` is where looks are noted."""
+    known, looks = read_looks(notes), {}
+    for path, file in _files(folder, deed):
+        try:
+            looks[str(path)] = _looked_at(path, file, known.get(str(path)))
+        except _WrongError as wrong:
+            raise _changed(path, deed, str(wrong)) from wrong
+    if looks != known:
+        write_looks(notes, looks)
+
+
+def states(folder: Path, deed: Deed) -> Iterator[FileState]:
+    """Every file of the build, hashed whatever was noted."""
+    for path, file in _files(folder, deed):
+        try:
+            _looked_at(path, file, None)
+            yield FileState(file.name, path, None)
+        except _WrongError as wrong:
+            yield FileState(file.name, path, str(wrong))
+
+
+class _WrongError(Exception):
+    """What is wrong with a file, as the end of a sentence that begins with its name."""
+
+
+def _files(folder: Path, deed: Deed) -> Iterator[tuple[Path, DeedFile | TextFile]]:
+    for file in deed.files:
+        yield file_path(folder, deed, file), file
+    for text in deed.statement.texts:
+        yield folder / PAPERS_FOLDER / text.name, text
+
+
+def _looked_at(path: Path, file: DeedFile | TextFile, known: Look | None) -> Look:
+    try:
+        with path.open("rb", buffering=0) as opened:
+            found, began_ns = os.fstat(opened.fileno()), time.time_ns()
+            if found.st_size != file.size_bytes:
+                raise _WrongError(f"has {found.st_size:,} bytes; {file.size_bytes:,} were kept")
+            if known is not None and known.holds(found, file.sha256):
+                return known
+            sha256 = _hash(opened)
+    except OSError as error:
+        raise _WrongError(f"cannot be read: {error.strerror}") from error
+    if sha256 != file.sha256:
+        raise _WrongError(f"was changed: its sha256 is {sha256} now, {file.sha256} was kept")
+    return Look.of(sha256, found, began_ns)
+
+
+def _hash(file: IO[bytes], advance: Callable[[int], None] | None = None) -> str:
+    digest = hashlib.sha256()
+    while chunk := file.read(_CHUNK_BYTES):
+        digest.update(chunk)
+        if advance is not None:
+            advance(len(chunk))
     return digest.hexdigest()
 
 
-def confirm(folder: Path, deed: Deed) -> Deed:
-    """The deed, its times brought up to date where a file was touched and not changed. Raises StoreError."""
-    return replace(deed, files=tuple(_confirmed(folder, deed, file) for file in deed.files))
-
-
-def _confirmed(folder: Path, deed: Deed, file: DeedFile) -> DeedFile:
-    path = file_path(folder, file)
-    try:
-        found = path.stat()
-        if found.st_size != file.size_bytes:
-            raise _changed(path, deed, f"has {found.st_size:,} bytes; {file.size_bytes:,} were kept")
-        if file.path is None or found.st_mtime_ns == file.modified_ns:
-            return file
-        if (sha256 := sha256_of(path)) != file.sha256:
-            raise _changed(path, deed, f"was changed: its sha256 is {sha256} now, {file.sha256} was kept")
-        return replace(file, modified_ns=found.st_mtime_ns)
-    except OSError as error:
-        raise _changed(path, deed, f"cannot be read: {error.strerror}") from error
-
-
-def _changed(path: Path, deed: Deed, what: str) -> StoreError:
+def _changed(path: Path, deed: Deed, what: str) -> BuildChangedError:
     name = deed.names[0]
-    return StoreError(
+    return BuildChangedError(
         f"{path}, which {name} is made of, {what}.",
-        hint=f"`freehold rm {name}`, then `freehold pull {deed.origins[0].asked}`.",
+        hint=f"`freehold rm {name}`, then `freehold pull {deed.statement.origin.asked}`.",
         file=str(path),
         build=name,
     )

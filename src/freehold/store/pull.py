@@ -21,7 +21,7 @@ from freehold.core.errors import CallError, FreeholdError, NotFoundError, StoreE
 from freehold.core.ports import Progress
 from freehold.core.refs import FakeRef, FileRef, ModelRef, Reference, RemoteRef, SourceKind, SourceRef, WebRef, parse
 from freehold.store.acquire import Acquired, Workplace, acquire, remove_if_empty, set_aside
-from freehold.store.deeds import Deed, DeedFile, Origin, Verified
+from freehold.store.deeds import Deed, DeedFile, Labels, Origin, Statement, Verified
 from freehold.store.durable import make_folder, writing
 from freehold.store.layout import key_of
 from freehold.store.locks import hold
@@ -181,7 +181,9 @@ class _Pull:
         paths = _local_paths(self.wanted.source, plan)
         files = tuple([await self._measured(path) for path in paths])
         facts = await asyncio.to_thread(read_split, paths)
-        return self.store.keep(make_folder(folder / "build"), self._deed(plan, files, facts))
+        deed = self._deed(plan, files, facts)
+        labels = replace(deed.labels, places={path.name: str(path) for path in paths})
+        return self.store.keep(make_folder(folder / "build"), replace(deed, labels=labels))
 
     async def _measured(self, path: Path) -> DeedFile:
         task, found = f"hashing {path.name}", await asyncio.to_thread(path.stat)
@@ -189,7 +191,7 @@ class _Pull:
         sha256 = await asyncio.to_thread(sha256_of, path, lambda nbytes: self.progress.advance(task, nbytes))
         self.progress.finish(task)
         verified: Verified = "named by catalog" if self.catalog.by_sha256(sha256) else "unverified: recorded"
-        return DeedFile(path.name, found.st_size, sha256, verified, path=str(path), modified_ns=found.st_mtime_ns)
+        return DeedFile(path.name, found.st_size, sha256, verified)
 
     async def _facts(self, paths: list[Path], files: tuple[DeedFile, ...], plan: Plan) -> WeightFacts:
         """Check the weights. What is none is set aside, so that the next pull asks the source again."""
@@ -223,18 +225,17 @@ class _Pull:
             names.insert(0, chosen_name(self.name, facts))
         suggested = plan.suggested_name
         usual = legal_name(suggested, facts) if suggested else name_from_file(files[0].name, facts)
-        return Deed(
+        statement = Statement(
             digest=digest_of([file.sha256 for file in files]),
-            names=tuple(dict.fromkeys(names)) or (usual,),
             files=files,
-            origins=(origin,),
+            origin=origin,
             facts=facts,
             checks=CHECKS,
             freehold=__version__,
             kept_at=origin.date,
-            named_at=origin.date,
             license=entry.model.license if entry else plan.provenance.get("license"),
         )
+        return Deed(statement, Labels(tuple(dict.fromkeys(names)) or (usual,), origin.date))
 
     def _origin(self, pinned: str, plan: Plan | None) -> Origin:
         now = datetime.now(UTC).isoformat(timespec="microseconds")

@@ -1,0 +1,182 @@
+"""Deeds on disk: `deed.json` beside the files of a build, in one form and with seals that make a change show.
+
+The file is canonical JSON (see `canonical`) of five members: `version`, `statement`, `labels`, `signature` and
+`seals`, the SHA-256 of both parts. A seal finds rot and slips; against somebody who writes a new seal only a signature
+helps, which is not looked at here (see `signing`). A deed of a later version, or a damaged one, is refused with its
+path, never guessed at. Deeds of version 1 are read: they have no seals, no papers and no record of a verification.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from freehold.core.builds import WeightFacts
+from freehold.core.errors import DeedChangedError, DeedError
+from freehold.store.canonical import canonical, parsed
+from freehold.store.deed_reading import record
+from freehold.store.deeds import DEED_VERSION, Deed, DeedFile, Labels, Origin, Signature, Statement, Verified
+from freehold.store.durable import write_whole
+from freehold.store.naming import digest_of
+
+_LARGEST_DEED_BYTES = 8 * 1024 * 1024
+
+
+def document(deed: Deed) -> dict[str, Any]:
+    """The deed as its file holds it."""
+    labels = asdict(deed.labels)
+    return {
+        "version": DEED_VERSION,
+        "statement": parsed(deed.sealed.encode()),
+        "labels": labels,
+        "seals": {"statement": deed.statement_sha256, "labels": _sha256(canonical(labels))},
+        "signature": asdict(deed.signature) if deed.signature else None,
+    }
+
+
+def write_deed(path: Path, deed: Deed) -> None:
+    """Put `deed` at `path` in one step."""
+    write_whole(path, _written(document(deed)))
+
+
+def read_deed(path: Path, *, exactly: bool = True) -> Deed:
+    """The deed at `path`, its seals compared; a signature is not looked at here.
+
+    `exactly` wants the very bytes that `write_deed` writes; without it the same values in another layout do too, as
+    for a deed that somebody printed. Raises DeedError for one of another version and for a damaged one,
+    DeedChangedError for one that is not what it was when it was sealed.
+    """
+    raw, data = _read(path)
+    version = data.get("version")
+    if type(version) is int and version > DEED_VERSION:
+        raise DeedError(
+            f"{path} is a deed of version {version}; this Freehold reads up to version {DEED_VERSION}.",
+            hint="A newer Freehold wrote it: update this one.",
+            path=str(path),
+        )
+    try:
+        deed = _first_version(data) if version == 1 else _second_version(data, path)
+        if version == DEED_VERSION and exactly and raw != _written(data):
+            raise _changed(path, "It is not laid out as it was written.")
+        return _whole(deed)
+    except (TypeError, ValueError) as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _read(path: Path) -> tuple[bytes, dict[str, Any]]:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_LARGEST_DEED_BYTES)
+        data = parsed(raw)
+    except (OSError, ValueError) as error:
+        raise _damaged(path, str(error)) from error
+    if not isinstance(data, dict):
+        raise _damaged(path, "it is no JSON object")
+    return raw, data
+
+
+def _written(data: Mapping[str, Any]) -> bytes:
+    return (canonical(data) + "\n").encode()
+
+
+def _second_version(data: Mapping[str, Any], path: Path) -> Deed:
+    if type(data.get("version")) is not int or data["version"] != DEED_VERSION:
+        raise ValueError(f"deed.version is {data.get('version')!r}")
+    missing = {"statement", "labels", "seals", "signature"} - data.keys()
+    if missing:
+        raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+    for part in ("statement", "labels"):
+        found = _sha256(canonical(data[part]))
+        seal = data["seals"].get(part) if isinstance(data["seals"], dict) else None
+        if seal != found:
+            raise _changed(path, f"Its {part} has sha256 {found}, and {seal} was sealed.")
+    return Deed(
+        record(Statement, data["statement"], "deed.statement"),
+        record(Labels, data["labels"], "deed.labels"),
+        None if data["signature"] is None else record(Signature, data["signature"], "deed.signature"),
+        canonical(data["statement"]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _FirstFile:
+    """A weight file as version 1 wrote it down."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+    verified: Verified
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _FirstDeed:
+    """The one part that a deed of version 1 had."""
+
+    digest: str
+    names: tuple[str, ...]
+    files: tuple[_FirstFile, ...]
+    origins: tuple[Origin, ...]
+    facts: WeightFacts
+    checks: tuple[str, ...]
+    freehold: str
+    kept_at: str
+    named_at: str
+    license: str | None = None
+
+
+def _first_version(data: Mapping[str, Any]) -> Deed:
+    old = record(_FirstDeed, data, "deed")
+    if not old.origins:
+        raise ValueError("deed.origins is empty")
+    statement = Statement(
+        digest=old.digest,
+        files=tuple(DeedFile(file.name, file.size_bytes, file.sha256, file.verified) for file in old.files),
+        origin=old.origins[0],
+        facts=old.facts,
+        checks=old.checks,
+        freehold=old.freehold,
+        kept_at=old.kept_at,
+        license=old.license,
+        written_as=1,
+    )
+    places = {file.name: file.path for file in old.files if file.path is not None}
+    return Deed(statement, Labels(old.names, old.named_at, old.origins[1:], places))
+
+
+def _whole(deed: Deed) -> Deed:
+    """`deed`, which has what everything else relies on. Raises ValueError."""
+    for field, values in (("names", deed.names), ("files", deed.files)):
+        if not values:
+            raise ValueError(f"deed.{field} is empty")
+    files = [*(file.name for file in deed.files), *(text.name for text in deed.statement.texts)]
+    beyond = [name for name in files if Path(name).name != name]
+    if beyond:
+        raise ValueError(f"{beyond[0]!r} is not the name of a file in a folder")
+    of_files = digest_of([file.sha256 for file in deed.files])
+    if deed.digest != of_files:
+        raise ValueError(f"deed.digest is {deed.digest}, and its files make {of_files}")
+    return deed
+
+
+def _changed(path: Path, what: str) -> DeedChangedError:
+    return DeedChangedError(
+        f"{path} was changed after it was written. {what}",
+        hint=f"Restore it from a copy, or remove the folder {path.parent} and pull the build again.",
+        path=str(path),
+    )
+
+
+def _damaged(path: Path, why: str) -> DeedError:
+    return DeedError(
+        f"{path} cannot be read as a deed: {why}.",
+        hint=f"Remove the folder {path.parent} and pull the build again.",
+        path=str(path),
+    )
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
