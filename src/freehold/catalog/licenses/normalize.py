@@ -103,7 +103,7 @@ def _is_notice(line: str, before: str) -> bool:
         return True
     words = len(named.split())
     marked = _NOTICE_MARK.search(named) is not None or (words <= _BARE_NOTICE_WORDS and not _NO_NAME.search(named))
-    return words <= _NOTICE_WORDS and marked and _NOTICE.match(named) is not None and names_someone(named)
+    return 1 < words <= _NOTICE_WORDS and marked and _NOTICE.match(named) is not None and names_someone(named)
 
 
 def _named(line: str) -> str:

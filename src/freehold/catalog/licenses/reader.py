@@ -43,6 +43,7 @@ def read_license(text: str, file: str) -> License:
 
 
 def _refusal(file: str, problems: list[Problem]) -> CatalogError:
+    problems = sorted(problems, key=lambda problem: problem.line or 0)
     lines = "".join(f"\n  line {problem.line}: {problem.text}" for problem in problems)
     rows = [{"key": problem.key, "line": problem.line, "text": problem.text} for problem in problems]
     return CatalogError(f"{file} has {len(problems)} wrong fields:{lines}", file=file, problems=rows)
@@ -67,13 +68,13 @@ class _Row:
             self.problem(path, f"must be a table, not {data!r}")
             return None
         known = _shape(kind)
-        for key in data.keys() - known.keys():
+        for key in (key for key in data if key not in known):
             guess = nearest(key, tuple(known))
             self.problem((*path, key), "is not a field" + (f"; did you mean {guess[0]!r}?" if guess else ""))
         for key in _needs(kind):
             if key not in data:
                 self.problem((*path, key), "is missing")
-        values = {key: self._value(known[key][0], data[key], (*path, key)) for key in data.keys() & known.keys()}
+        values = {key: self._value(known[key][0], data[key], (*path, key)) for key in data if key in known}
         if issubclass(kind, Clause) and "section" not in data:
             self.problem(path, 'needs its section, or "none" where the text has no such clause')
         return None if self.problems else kind(**values)
