@@ -8,13 +8,14 @@ that the clause was looked for and is not there; a clause left out was not looke
 from __future__ import annotations
 
 import re
-import tomllib
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import date
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import tomli
 
 from freehold.catalog.licenses.record import Clause, License
 from freehold.core.errors import CatalogError
@@ -30,8 +31,8 @@ _FIELDLESS = frozenset({"exists"})  # never written in a row: it follows from th
 def read_license(text: str, file: str) -> License:
     """The record in the TOML `text` of `file`. Raises CatalogError naming every problem with its line."""
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        data = tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
         raise CatalogError(f"{file} is not TOML: {error}.", file=file) from error
     row = _Row(text)
     record = row.record(License, data, ())
