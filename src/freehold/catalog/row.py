@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from freehold.catalog.model import Figure, Source
+from freehold.catalog.model import Component, Figure, Source
 from freehold.core.names import nearest
 from freehold.core.toml_reader import Problem, TableReader
 
@@ -20,12 +20,16 @@ _WHEN = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
 
 @dataclass(frozen=True, slots=True)
 class RowFile:
-    """One file while it is read: its text, the sources it names, and what was found wrong in it."""
+    """One file while it is read: its text, the sources it names, and what was found wrong in it.
+
+    `components` holds those that were read already, by the value they were read from: a family's serve all its models.
+    """
 
     name: str
     text: str
     sources: dict[str, Source] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    components: dict[int, Component] = field(default_factory=dict)
 
     @property
     def publisher(self) -> str:
@@ -58,6 +62,13 @@ class Row(TableReader):
             self._family.problem(key, text)
         else:
             super().problem(key, text)
+
+    def seen(self, key: str) -> Component | None:
+        """What was read from the very value that stands at `key`, if it was read before."""
+        return self._file.components.get(id(self.data[key]))
+
+    def remember(self, key: str, component: Component) -> Component:
+        return self._file.components.setdefault(id(self.data[key]), component)
 
     def only(self, known: Collection[str]) -> Row:
         """This row, every field of its own that is not among `known` reported."""

@@ -179,13 +179,17 @@ def _published(row: Row) -> dict[str, Component]:
 
 
 def _component(key: str, row: Row) -> Component:
-    if not row.has(key):
+    if key not in row.data:
         return NOT_KNOWN
+    known = row.seen(key)
+    if known is not None:
+        return known
     parts = row.texts(key)
     if len(parts) != 3 or parts[0] not in _STATES or parts[1] not in _EVIDENCE:
         row.problem(key, f"must be [state, evidence, source]: {', '.join(_STATES)}; {', '.join(_EVIDENCE)}")
         return NOT_KNOWN
-    return Component(cast("State", parts[0]), cast("Evidence", parts[1]), row.source(key, parts[2]))
+    component = Component(cast("State", parts[0]), cast("Evidence", parts[1]), row.source(key, parts[2]))
+    return row.remember(key, component)
 
 
 def _field_sources(row: Row) -> dict[str, Source]:

@@ -11,7 +11,7 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import typer
@@ -27,10 +27,13 @@ READER_GONE = 141
 
 # name: (module, one line of help). The line is the first of the command's docstring; a test holds them equal.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "find": ("find", "Search the models that are known, held or not."),
     "pull": ("pull", "Bring a build into the store, checked."),
     "list": ("builds", "List the builds that are held."),
     "show": ("builds", "Show what is known of a build, and its deed."),
     "rm": ("builds", "Remove a build from the store."),
+    "deed": ("deed", "Show, verify, compare and sign the deeds of builds."),
+    "keys": ("keys", "Make the key that signs deeds, and say whose to trust."),
     "up": ("up", "Start the house: the API and the chat page."),
     "ps": ("house", "Show what is running, and why it runs that way."),
     "reload": ("house", "Make the running house read its settings again."),
@@ -69,12 +72,29 @@ class LazyGroup(TyperGroup):
 
 
 def _command(module: Any, name: str) -> Any:
-    """The typer command that `module` calls `name`: its function `<name>_command`."""
-    function = getattr(module, f"{name}_command")
+    """The typer command that `module` calls `name`: its function `<name>_command`, or, for a group such as
+    `freehold deed`, the functions in its mapping `<name>_commands`, by the second word."""
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    examples = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in function.examples)
-    single.command(name=name, epilog=examples)(function)
+    members: dict[str, Any] | None = getattr(module, f"{name}_commands", None)
+    if members is None:
+        function = getattr(module, f"{name}_command")
+        single.command(name=name, epilog=_examples(function.examples))(function)
+        return get_command(single)
+    for word, function in members.items():
+        single.command(name=word, epilog=_examples(function.examples))(function)
+    first = _examples([function.examples[0] for function in members.values()])
+    single.callback(invoke_without_command=True, help=COMMANDS[name][1], epilog=first)(_group)
     return get_command(single)
+
+
+def _group(ctx: typer.Context) -> None:
+    """A group alone shows its commands."""
+    if ctx.invoked_subcommand is None:
+        Output().piece(ctx.get_help() + "\n")
+
+
+def _examples(lines: Iterable[str]) -> str:
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 app = typer.Typer(

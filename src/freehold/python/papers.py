@@ -1,0 +1,107 @@
+"""What is known of models, held or not: the catalog searched, and the whole paper of one. No network is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from freehold.catalog import Catalog
+from freehold.catalog.find import (
+    Graded,
+    Query,
+    graded,
+    matches,
+    read_license,
+    read_openness,
+    read_size,
+    read_skill,
+    read_sort,
+    search,
+)
+from freehold.catalog.licenses.shelf import Licenses
+from freehold.catalog.openness import LABELS
+from freehold.core.errors import NotFoundError
+from freehold.core.names import nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A search as people write it; what is None or empty asks for nothing. The forms are those of `catalog.find`."""
+
+    text: str = ""
+    size: str | None = None
+    license: str | None = None
+    openness: str | None = None
+    skills: tuple[str, ...] = ()
+    publisher: str = ""
+    open_weights: bool = False
+    sort: str = "match"
+
+
+def find(asked: Asked) -> list[dict[str, Any]]:
+    """The models that fit, one row of stable keys each; null is unknown.
+
+    Raises CallError for what cannot be read, NotFoundError with the nearest names where no model has such a text.
+    """
+    catalog = Catalog.load()
+    query = _query(asked, catalog)
+    if not any(matches(model, asked.text) for model in catalog.models):
+        names = [model.name for model in catalog.models]
+        near = nearest("-".join(asked.text.split()), names, limit=5)
+        raise NotFoundError("model", asked.text, nearest=near, hint="" if near else "`freehold find` lists them all.")
+    return [_row(each) for each in search(graded(catalog, Licenses.load()), query)]
+
+
+def paper(name: str) -> dict[str, Any]:
+    """The whole paper of the model of this name or hub repository: `catalog.paper`. Raises NotFoundError."""
+    from freehold.catalog.paper import paper as written
+
+    catalog = Catalog.load()
+    return written(catalog, catalog.model(name))
+
+
+def _query(asked: Asked, catalog: Catalog) -> Query:
+    freedom, license_id = (None, None)
+    if asked.license is not None:
+        freedom, license_id = read_license(asked.license, (model.license for model in catalog.models))
+    return Query(
+        text=asked.text,
+        size=None if asked.size is None else read_size(asked.size),
+        freedom=freedom,
+        license_id=license_id,
+        openness=None if asked.openness is None else read_openness(asked.openness),
+        skills=tuple(read_skill(skill) for skill in asked.skills),
+        publisher=asked.publisher,
+        open_weights=asked.open_weights,
+        sort=read_sort(asked.sort),
+    )
+
+
+def _row(each: Graded) -> dict[str, Any]:
+    model = each.model
+    released = model.weights_released or model.api_released
+    return {
+        "name": model.name,
+        "title": model.title,
+        "publisher": model.publisher.name,
+        "publisher_kind": model.publisher.kind,
+        "parameters": model.parameters,
+        "parameters_nominal": model.parameters_nominal,
+        "active_parameters": model.active_parameters,
+        "context_tokens": model.context_tokens,
+        "license": model.license,
+        "freedom": {"low": each.freedom[0], "high": each.freedom[1]},
+        "published": {"low": each.published[0], "high": each.published[1]},
+        "label": {
+            "low": each.label[0],
+            "high": each.label[1],
+            "name": LABELS[each.label[0]],
+            "best": LABELS[each.label[1]],
+        },
+        "skills": list(model.skills),
+        "modalities": list(model.modalities),
+        "weights": model.weights,
+        "released": None if released is None else released.isoformat(),
+        "repository": model.repository,
+        "pullable": bool(model.builds),
+    }
