@@ -96,6 +96,8 @@ normalized_words = {len(words.words.split())}
     assert str(recognize(text.replace("“", '"').replace("”", '"'), licenses)) == "recognized as example-1"
     more = recognize(f"{text}\n\nAnd tell us.", licenses)
     assert (str(more), more.residue) == ("modified example-1", "and tell us.")
+    below = recognize(f"Read this first.\n\n{text}", licenses)
+    assert (str(below), below.residue) == ("modified example-1", "read this first.")
     assert str(recognize(text.replace("million", "billion"), licenses)) == "modified mit"
 
 
@@ -134,6 +136,9 @@ def test_a_bsd_license_may_name_its_holder_and_nothing_else() -> None:
     assert (named.kind, named.holders) == ("exact", ("the example university",))
     ruled = text.replace("the ORGANIZATION", "the licensee, who must pay, nor the name of the ORGANIZATION")
     assert _verdict(ruled)[0] == "unknown"
+    assert _verdict(text.replace("the ORGANIZATION", "a " + "very " * 40 + "long name"))[0] == "unknown"
+    broken = text.partition("ORGANIZATION")[0] + "nobody at all\n\n"
+    assert _verdict(broken + text.replace("the ORGANIZATION", "the Example University")) == ("modified", "bsd-3-clause")
 
 
 NUMBERS = {license_id: len(_text(license_id).split()) for license_id in SHIPPED}
@@ -176,9 +181,39 @@ def test_a_number_that_begins_a_line_inside_a_long_sentence_is_no_list_marker(
     assert normalize(long).words != normalize(long.replace(*change)).words
 
 
-def test_invisible_signs_and_list_marks_do_not_hide_words() -> None:
+NAMES = "ann bob cid dan eve fay gus hal ida jim kim leo mia ned oda pat"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "this is under the Example License,\nCopyright (c) 2026 Example Inc.",
+        "every copy has to show in a prominent place the following line:\nCopyright (c) 2026 Example Inc.",
+        f"Copyright {NAMES}",
+        f"Copyright (c) 2026 {NAMES} {NAMES}",
+        "Copyright laws protect this",
+        "Copyright\nlaw applies",
+        "Copyright (c) 2026 Example, for research",
+    ],
+)
+def test_a_line_about_copyright_that_is_no_bare_notice_stays_in_the_text(text: str) -> None:
+    assert normalize(text).words == " ".join(text.casefold().split())
+    assert normalize(text).holders == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Copyright (c) 2026 Ann <contact@example.org>", "(c) Example GmbH, 2026", "Copyright the Example contributors"],
+)
+def test_a_bare_notice_is_set_apart(text: str) -> None:
+    assert normalize(f"{text}\n\nWords.").words == "words."
+    assert normalize(text).holders == (text.casefold(),)
+
+
+def test_layout_and_signs_do_not_hide_or_make_words() -> None:
     assert normalize("* No\u200b military\n  (a) use\n1. at all").words == "no military use at all"
-    assert normalize("Copyright\nlaw applies").words == "copyright law applies"
+    assert normalize("1\\. “ﬁne” — ｏｎｅ").words == '"fine" - one'
+    assert normalize("at https://example.org").words == "at http://example.org"
 
 
 @pytest.mark.parametrize("text", ["", "\n", "MIT", "x" * (LONGEST + 1), MIT + " " * LONGEST, "\ud800"])
