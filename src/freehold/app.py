@@ -46,12 +46,12 @@ class House:
 def build_house(settings: Settings) -> House:
     """Put a house together. Nothing is started, made or downloaded until something is asked of it."""
     logs = settings.home / "logs"
+    store = Store.of(settings)
     engines = Engines(
-        llamacpp=LlamaCpp(runtime_dir=settings.runtime_dir, log_dir=logs),
+        llamacpp=LlamaCpp(runtime_dir=settings.runtime_dir, log_dir=logs, confirm=store.confirm),
         remote=Remote(),
         fake=Fake(runtime_dir=settings.runtime_dir, log_dir=logs),
     )
-    store = Store.of(settings)
     return House(
         settings=settings,
         catalog=Catalog.load(),

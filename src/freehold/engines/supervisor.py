@@ -41,8 +41,9 @@ class SupervisedWorker:
     """A `core.ports.Worker` made of a WorkerProgram. `describe` turns one start into the Upstream to ask.
 
     `inspect`, where given, asks a worker that has just said it is ready; what it returns is added to `Started.facts`.
-    It exists because a locked worker cannot connect to itself. `choices` are what `freehold ps` shows of the settings
-    it runs with. Use one worker from one event loop.
+    It exists because a locked worker cannot connect to itself. `before`, where given, runs in a thread before every
+    start, restarts too; what it raises keeps the process from being started. `choices` are what `freehold ps` shows of
+    the settings it runs with. Use one worker from one event loop.
     """
 
     def __init__(
@@ -54,10 +55,12 @@ class SupervisedWorker:
         log_dir: Path,
         choices: Mapping[str, Choice] | None = None,
         inspect: Callable[[Started], Awaitable[Mapping[str, Any]]] | None = None,
+        before: Callable[[], None] | None = None,
     ) -> None:
         self._program = program
         self._describe = describe
         self._inspect = inspect
+        self._before = before
         self._runtime_dir = runtime_dir
         self._choices = dict(choices or {})
         name = log_name(program.engine, f"{program.build} {_fingerprint(program)}")
@@ -141,7 +144,7 @@ class SupervisedWorker:
         except WorkerStartError as error:
             failure = error
         except FreeholdError as error:
-            failure = self._cannot_start(error.message)
+            failure = self._cannot_start(error.message, hint=error.hint)
         except Exception as error:  # this task's edge: whoever waits must hear that nobody keeps the worker any more
             _log.exception("The keeper of the worker of %s failed.", self._program.build)
             failure = self._cannot_start(f"keeping it failed with {type(error).__name__}: {error}. This is a bug.")
@@ -153,6 +156,8 @@ class SupervisedWorker:
     async def _launch(self) -> None:
         assert self._folder is not None, "a worker is launched into its folder"
         self._log.begin()
+        if self._before is not None:
+            await asyncio.to_thread(self._before)
         deadline = asyncio.get_running_loop().time() + self._program.start_timeout_s
         process = await WorkerProcess.spawn(self._program, self._folder, self._log)
         try:
@@ -209,9 +214,9 @@ class SupervisedWorker:
         _log.warning("%s", self._last_ending)
         return ended.result()
 
-    def _cannot_start(self, reason: str) -> WorkerStartError:
-        hint = f"{self._log.place} `freehold doctor` looks at the rest."
-        return WorkerStartError(self._program.build, reason, log=self._log.tail(), hint=hint)
+    def _cannot_start(self, reason: str, *, hint: str = "") -> WorkerStartError:
+        look = hint or f"{self._log.place} `freehold doctor` looks at the rest."
+        return WorkerStartError(self._program.build, reason, log=self._log.tail(), hint=look)
 
     def _clear(self, state: WorkerState) -> None:
         self._process = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,18 @@ BESIDE_LINES = r"security: no API key is set"
 
 
 class LlamaCpp:
-    """Makes workers. Nothing is started or made on disk until one of them is."""
+    """Makes workers. Nothing is started or made on disk until one of them is.
 
-    def __init__(self, *, runtime_dir: Path, log_dir: Path) -> None:
+    `confirm` raises where a build may not be opened (its files are not what its deed says); it is asked before every
+    start of a process, in a thread.
+    """
+
+    def __init__(
+        self, *, runtime_dir: Path, log_dir: Path, confirm: Callable[[HeldBuild], None] | None = None
+    ) -> None:
         self._runtime_dir = runtime_dir
         self._log_dir = log_dir
+        self._confirm = confirm
 
     def worker(self, build: HeldBuild, options: EngineOptions) -> Worker:
         """A worker for `build`, with what `options` sets and the rest chosen for this machine as it is now."""
@@ -46,6 +54,7 @@ class LlamaCpp:
             log_dir=self._log_dir,
             choices=choices.shown,
             inspect=inspect,
+            before=functools.partial(self._confirm, build) if self._confirm is not None else None,
         )
 
 

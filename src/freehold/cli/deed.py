@@ -1,0 +1,157 @@
+"""`freehold deed show`, `verify`, `diff`, `sign`: the papers of held builds. Nothing here starts a worker or asks the
+network. Where a command takes a build it takes a deed in a `.json` file too, but for `sign`: a house signs what it
+has looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from freehold.cli.arguments import HeldRef, Json, Quiet, examples, held_names
+from freehold.cli.output import Column, Output, size
+from freehold.core.errors import CallError
+
+if TYPE_CHECKING:
+    from freehold.python.deeds import Found
+
+WRONG, UNDECIDED = 1, 4
+_NO_PAPERS = {1: ": no papers"}
+
+Before = Annotated[str, typer.Argument(metavar="A", help="A held build, or a deed's file.", autocompletion=held_names)]
+After = Annotated[str, typer.Argument(metavar="B", help="The one to compare it with.", autocompletion=held_names)]
+Refs = Annotated[list[str] | None, typer.Argument(metavar="REF...", help="Held builds.", autocompletion=held_names)]
+All = Annotated[bool, typer.Option("--all", help="Every build whose deed is not signed.")]
+
+PARTS = (Column("part", "PART"), Column("state", "STATE"), Column("said", "WHAT WAS FOUND"))
+
+
+@examples("freehold deed show smollm2-135m-instruct", "freehold deed show smollm2-135m-instruct --json > then.json")
+def show_command(ref: HeldRef, as_json: Json = False, quiet: Quiet = False) -> int:
+    """Show a deed: what was stated of a build on the day it came in.
+
+    With --json: the deed itself, which can be kept anywhere and compared later. --quiet: the statement's hash.
+    """
+    from freehold.python.deeds import find
+
+    found = find(ref)
+    lines = _lines(found)
+    Output(as_json=as_json, quiet=quiet).record(found.document, lines, bare=found.deed.statement_sha256)
+    return 0
+
+
+@examples("freehold deed verify smollm2-135m-instruct", "freehold deed verify then.json --json")
+def verify_command(ref: HeldRef, as_json: Json = False, quiet: Quiet = False) -> int:
+    """Say of each part of a deed whether it holds; every file is hashed.
+
+    Exit code 1: something is wrong. 4: nothing is, but some of it could not be looked at from here.
+    """
+    from freehold.python.deeds import look
+
+    checked = look(ref)
+    output = Output(as_json=as_json, quiet=quiet)
+    parts = [asdict(part) for part in checked.parts]
+    if as_json:
+        output.document({"name": checked.called, "verdict": checked.verdict, "parts": parts})
+    elif quiet:
+        output.line(checked.verdict)
+    else:
+        output.table(PARTS, parts, empty="")
+    return {"ok": 0, "wrong": WRONG, "undecided": UNDECIDED}[checked.verdict]
+
+
+@examples(
+    "freehold deed diff then.json smollm2-135m-instruct",
+    "freehold deed diff hf:org/repo@8f3c2d1:Q4_K_M hf:org/repo:Q4_K_M",
+)
+def diff_command(before: Before, after: After, as_json: Json = False, quiet: Quiet = False) -> int:
+    """Say what changed from one deed to another, the license first.
+
+    Exit code 1: something did. Names, days and the Freehold that wrote them are not compared.
+    """
+    from freehold.python.deeds import compare, find
+
+    old, new = find(before), find(after)
+    changes = compare(old, new)
+    output = Output(as_json=as_json, quiet=quiet)
+    if as_json:
+        output.document({"before": old.called, "after": new.called, "differences": [asdict(each) for each in changes]})
+    elif not changes:
+        output.say(f"The statements of {old.called} and {new.called} say the same.")
+    section = ""
+    for change in changes if not as_json else ():
+        if change.section != section and not quiet:
+            output.line(change.section)
+        section = change.section
+        output.line(change.words if quiet else f"  {change.words}")
+    return WRONG if changes else 0
+
+
+@examples("freehold deed sign smollm2-135m-instruct", "freehold deed sign --all")
+def sign_command(refs: Refs = None, all_: All = False, as_json: Json = False, quiet: Quiet = False) -> int:
+    """Sign the deeds of held builds with this house's key, after hashing every file.
+
+    A signature says: these are the bytes and the papers this house looked at. Builds pulled since the house has a key
+    are signed already.
+    """
+    from freehold.python.deeds import keys, sign, unsigned
+
+    if bool(refs) == all_:
+        raise CallError("Name the builds whose deeds are to be signed, or say --all.", hint="freehold deed sign --all")
+    keys().require_signer()
+    output = Output(as_json=as_json, quiet=quiet)
+    signed = sign(unsigned() if all_ else refs or [])
+    rows = [
+        {"name": found.called, "key": signature.key}
+        for found in signed
+        if (signature := found.deed.signature) is not None
+    ]
+    if not rows:
+        output.say("Every deed is signed already.")
+    if as_json:
+        output.document({"signed": rows})
+    for row in () if as_json else rows:
+        output.line(row["name"] if quiet else f"{row['name']} is signed by {row['key']}")
+    return 0
+
+
+deed_commands = {"show": show_command, "verify": verify_command, "diff": diff_command, "sign": sign_command}
+
+
+def _lines(found: Found) -> list[tuple[str, str | None]]:
+    """Name and value, one per line, for people."""
+    deed, stated = found.deed, found.deed.statement
+    papers: Mapping[str, Any] = stated.papers or {}
+    files = (f"{file.name}, {size(file.size_bytes)}\n  sha256 {file.sha256}, {file.verified}" for file in stated.files)
+    texts = (f"{text.name}\n  sha256 {text.sha256}, from {text.source}" for text in stated.texts)
+    return [
+        ("names", "\n".join(deed.names)),
+        ("digest", deed.digest),
+        ("files", "\n".join(files)),
+        ("texts", "\n".join(texts) or "none came with it"),
+        ("had from", f"{stated.origin.pinned}, asked for as {stated.origin.asked}"),
+        ("on", stated.origin.date[:19].replace("T", " ") + " UTC"),
+        ("source said", "\n".join(f"{key}: {value}" for key, value in stated.origin.provenance.items()) or None),
+        ("license", _lined(stated.license, papers.get("license", {}).get("reading"))),
+        ("openness", papers.get("openness", {}).get("sentence")),
+        ("checked", "\n".join(stated.checks)),
+        ("verification", _verification(found)),
+        (
+            "written",
+            f"version {stated.written_as}{_NO_PAPERS.get(stated.written_as, '')}, by Freehold {stated.freehold}",
+        ),
+        ("statement", f"sha256 {deed.statement_sha256}"),
+        ("signed by", deed.signature.key if deed.signature else "nobody"),
+    ]
+
+
+def _verification(found: Found) -> str | None:
+    looked = found.deed.statement.verification
+    return f"{looked.verdict}: {len(looked.checks)} checks, {len(looked.findings)} findings" if looked else None
+
+
+def _lined(*texts: str | None) -> str | None:
+    return "\n".join(text for text in texts if text) or None
