@@ -142,8 +142,6 @@ def test_a_bsd_license_may_name_its_holder_and_nothing_else() -> None:
 
 
 NUMBERS = {license_id: len(_text(license_id).split()) for license_id in SHIPPED}
-FREE = re.compile(r"\W*|organization|copyright|holders?|contributors|and|or|the", re.IGNORECASE)
-"""Words of a slot in which a copy names its holder: a change there is a change of name."""
 
 
 @settings(max_examples=150, deadline=None)
@@ -153,18 +151,21 @@ FREE = re.compile(r"\W*|organization|copyright|holders?|contributors|and|or|the"
     word=st.from_regex(r"[a-z]{2,12}", fullmatch=True),
     how=st.sampled_from(["replace", "drop", "insert"]),
 )
-def test_a_text_with_one_word_changed_is_never_exact(license_id: str, at: int, word: str, how: str) -> None:
+def test_a_text_with_one_word_changed_is_never_exact_unless_the_change_is_shown_as_a_name(
+    license_id: str, at: int, word: str, how: str
+) -> None:
     pieces = re.split(r"(\s+)", _text(license_id).strip())
     index = at % NUMBERS[license_id] * 2
     old = pieces[index]
-    if FREE.fullmatch(old.strip('."')) or re.fullmatch(r"\(?\w{1,2}[.)]", old):
-        return
+    if re.fullmatch(r"\(?\w{1,2}[.)]", old):
+        return  # a list marker is layout
     pieces[index] = {"replace": word, "drop": "", "insert": f"{old} {word}"}[how]
     mutated = "".join(pieces)
     if normalize(mutated).words == normalize(_text(license_id)).words:
         assert old.casefold() == word
         return
-    assert recognize(mutated, LICENSES).kind != "exact", (old, word)
+    found, whole = recognize(mutated, LICENSES), recognize(_text(license_id), LICENSES)
+    assert found.kind != "exact" or found.holders != whole.holders, (old, word)
 
 
 @pytest.mark.parametrize(
