@@ -104,6 +104,13 @@ def test_a_base_nobody_knows_leaves_an_interval_and_is_asked_for() -> None:
     assert (found.freedom.low, found.freedom.high) == (1, 3)
     assert (found.label.low, found.label.high) == (1, 5)
     assert ("base model", "who/knows", "tuned") in [(each.kind, each.what, each.of) for each in found.evidence]
+    assert "the terms of who/knows, which tuned was made from, are not known" in found.sentence
+
+
+def test_what_a_publisher_says_of_its_model_covers_its_own_base_also_without_a_row() -> None:
+    found = assessed(row("tuned", "mit", EVERYTHING, bases=("Org/base",), repository="org/tuned"))
+    assert (found.published.low, found.published.derived) == (4, False)
+    assert (found.freedom.low, found.freedom.high) == (1, 3), "what that base was made from is still unknown"
 
 
 def test_a_row_that_does_not_say_what_it_was_made_from_leaves_an_interval() -> None:

@@ -90,8 +90,10 @@ def test_a_use_list_that_repeats_the_law_restricts_nothing() -> None:
 
 def test_a_clause_for_multimodal_models_leaves_text_models_alone() -> None:
     record = _license({"territory": clause.Territory(excluded=("EU",), applies_to="multimodal")})
-    assert _freedom(record) == (3, 3)
-    assert _freedom(record, ("text", "image")) == (2, 2)
+    name = _license({"naming": clause.Naming(display="Built on NVIDIA Cosmos", applies_to="multimodal")})
+    for each in (record, name):
+        assert _freedom(each) == (3, 3)
+        assert _freedom(each, ("text", "image")) == (2, 2)
 
 
 def test_a_clause_nobody_looked_for_leaves_an_interval() -> None:

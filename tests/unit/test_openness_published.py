@@ -16,6 +16,8 @@ def test_the_training_of_a_derived_model_is_as_published_as_its_base_is() -> Non
     base = row("llama", "llama3.1", REPORT, publisher="meta")
     found = assessed(row("tuned", "mit", EVERYTHING, bases=("llama",), publisher="me"), base)
     assert (found.published.low, found.published.high, found.published.derived) == (2, 2, True)
+    assert {found.published.components[name].high for name in ("data_card", "training_code")} == {"absent"}
+    assert found.published.components["eval_code"].low == "open"
 
 
 def test_a_derived_model_without_documents_of_its_own_has_those_of_its_base() -> None:

@@ -137,7 +137,7 @@ def grade(
     low: FreedomLevel = high
     if any(name in _COMMERCIAL for name in unknown):
         low = 1
-    elif unknown and high == 3:
+    elif unknown:
         low = 2
     return low, high, (*barred, *terms), unknown
 
