@@ -222,6 +222,25 @@ def test_what_is_no_license_text_or_far_too_long_is_unknown(text: str) -> None:
     assert _verdict(text) == ("unknown", None)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" + " " * (LONGEST - 2) + "b",
+        "copyright (c) 2026 a" + " " * (LONGEST - 40) + "all rights reserve",
+        "copyright (c) 2026 <" + "@" * (LONGEST - 40),
+        "a " + "| " * (LONGEST // 2 - 2) + "b",
+        "1" + ".)" * (LONGEST // 2 - 2),
+        "/" * (LONGEST - 1),
+        "redistribution and use in source and binary forms " * 20_000,
+        "\\." * (LONGEST // 2),
+    ],
+)
+def test_a_text_made_to_be_slow_is_decided_like_any_other(text: str) -> None:
+    """Each of these takes hours where one step is quadratic in the length of the text."""
+    assert len(text) <= LONGEST
+    assert _verdict(text) == ("unknown", None)
+
+
 def test_the_license_files_of_installed_packages_are_told_apart() -> None:
     found: dict[str, int] = {}
     for file in Path(sysconfig.get_paths()["purelib"]).glob("*.dist-info/**/*"):

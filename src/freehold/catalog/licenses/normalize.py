@@ -24,7 +24,6 @@ _SIGNS = str.maketrans(
     }
 )
 _LINE_MARKS = re.compile(r"^(?:\s|/{2,}|/(?=\s|$)|#|;{2,}|--(?=\s)|>|<!--|-->|\|(?=\s))+")
-_LINE_END = re.compile(r"(?:\s|-->|\s\|)+$|(?<=\s)/$")
 _RULE = re.compile(r"[-=_~+\s]*")
 _MARKER = re.compile(r"(?:[-•·o▪](?=\s)|\(?(?:\d{1,2}(?:\.\d{1,2}){0,3}|[a-z]|[ivx]{1,4})[.)]+)\s+(?=\S)")
 _ITEM_BEFORE = re.compile(r"(?:[.;:,]|\b(?:and|or))$")
@@ -42,6 +41,7 @@ _SAYS_MORE = re.compile(
 )
 _NO_NAME = re.compile(r"\b(?:holders?|owners?|laws?|appl(?:y|ies)|protect(?:s|ed)?|statements?|notices|and/or)\b")
 _NOTICE_WORDS = 24
+_NOTICE_CHARACTERS = 400
 _BARE_NOTICE_WORDS = 9  # of a notice without a year or a sign
 _TITLE_WORDS = 8
 _NAME_TAIL_WORDS = 3  # "Example, Inc. and its affiliates": more after a full stop is a sentence
@@ -75,7 +75,7 @@ def normalize(text: str) -> Normalized:
             before = ""
         elif _is_notice(line, before):
             if _named(line):
-                holders.append(" ".join(line.split()))
+                holders.append(line)
             before = ""
         else:
             kept.append(_without_marker(line, before))
@@ -91,12 +91,14 @@ def _plain(text: str) -> str:
 
 
 def _bare(line: str) -> str:
-    return _LINE_END.sub("", _LINE_MARKS.sub("", line))
+    """One line with single blanks and without the marks of a comment, a quotation or a table around it."""
+    inner = _LINE_MARKS.sub("", " ".join(line.split()))
+    return inner.rstrip(" |").removesuffix("-->").removesuffix(" /").rstrip()
 
 
 def _is_notice(line: str, before: str) -> bool:
     """True for a line that only names who holds the copyright, at a place where notices stand."""
-    if before and (len(before.split()) > _TITLE_WORDS or before.endswith(",")):
+    if len(line) > _NOTICE_CHARACTERS or (before and (len(before.split()) > _TITLE_WORDS or before.endswith(","))):
         return False
     named = _named(line)
     if not named:
