@@ -88,7 +88,9 @@ def _kind_of_text(head: bytes) -> Format | None:
         text = head.decode("utf-8") if len(head) < HEAD_BYTES else head[:-4].decode("utf-8", "ignore")
     except UnicodeDecodeError:
         return None
-    return "json" if text.lstrip("\ufeff \t\r\n").startswith(("{", "[")) else "text"
+    start = text.lstrip("\ufeff \t\r\n")
+    # A template for jinja2 begins with a brace as well.
+    return "json" if start.startswith(("{", "[")) and not start.startswith(("{{", "{%", "{#")) else "text"
 
 
 def acts_as_pickle(head: bytes) -> bool:

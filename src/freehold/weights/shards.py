@@ -13,6 +13,7 @@ from freehold.weights.checks import Findings
 LARGEST_INDEX_BYTES = 16 << 20
 MOST_TENSORS = 400_000
 _FLAT_OBJECT = re.compile(r"\{[^{}]*\}")
+_SHARD = re.compile(r"-\d{5}-of-\d{5}\.safetensors")
 INDEX_SUFFIX = ".safetensors.index.json"
 
 
@@ -35,7 +36,8 @@ def check_index(path: Path, tensors: Mapping[str, frozenset[str]], findings: Fin
         elif tensors[file] and not names <= tensors[file]:
             missing = min(names - tensors[file])
             findings.add("shards.tensor", f"The shard {file[:120]!r} does not hold the tensor {missing[:80]!r}.")
-    for file in sorted(tensors.keys() - placed.keys()):
+    # Other files, such as the same model in one piece, may lie beside the shards.
+    for file in sorted(name for name in tensors.keys() - placed.keys() if _SHARD.search(name)):
         findings.add("shards.unnamed", f"The file {file[:120]!r} lies here and is not in the index.")
     return None
 

@@ -94,7 +94,8 @@ def _entries(folder: Path, levels: int) -> Iterator[Path]:
 
 def _stays(link: Path, folder: Path, findings: Findings) -> bool:
     """True where `link` should be followed; says where it leads if not."""
-    target = link.resolve()
+    # Not Path.resolve, which raises for a link to itself.
+    target = Path(os.path.realpath(link))
     if _is_cached(link, target):
         return True
     if not target.is_relative_to(folder.resolve()):

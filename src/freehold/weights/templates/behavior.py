@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 
 from jinja2 import nodes
 
@@ -148,26 +149,25 @@ class _Branches:
         key = node.arg if isinstance(node, nodes.Getitem) else node.args[0] if is_get and node.args else None  # type: ignore[attr-defined]  # is_get says so
         return isinstance(key, nodes.Const) and key.value in _MESSAGE_TEXTS
 
-    def _spread(self, begins: object) -> set[str]:
+    def _spread(self, begins: Callable[[nodes.Node], bool]) -> set[str]:
         """The names whose values come from expressions for which `begins` is true, through assignments and macros."""
-        assert callable(begins)
-        found: set[str] = set()
+        found: list[str] = []
+        leads_to: dict[str, list[str]] = defaultdict(list)
         pairs = [(name, source) for name, sources in self._folder.assigned.items() for source in sources]
         pairs += [(name, node) for node, _ in walk(self._tree) for name, node in self._bound(node)]
-        inside = [
-            (
-                name,
-                {self._folder.name_of(part) for part, _ in walk(source)},
-                any(begins(part) for part, _ in walk(source)),
-            )
-            for name, source in pairs
-        ]
-        for _ in range(len(pairs) + 1):
-            more = {name for name, names, starts in inside if name not in found and (starts or names & found)}
-            if not more:
-                break
-            found |= more
-        return found
+        for name, source in pairs:
+            for part, _ in walk(source):
+                if begins(part):
+                    found.append(name)
+                elif (other := self._folder.name_of(part)) is not None:
+                    leads_to[other].append(name)
+        reached: set[str] = set()
+        while found:
+            name = found.pop()
+            if name not in reached:
+                reached.add(name)
+                found += leads_to[name]
+        return reached
 
     def _bound(self, node: nodes.Node) -> Iterator[tuple[str, nodes.Node]]:
         """What loops and macro calls give their variables."""

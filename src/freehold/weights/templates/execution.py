@@ -25,7 +25,6 @@ _MAGIC = re.compile(
 _PIECES = re.compile(r"_|class|mro|base|globals|builtins|subclass|init|import|popen|eval|exec|getattr|\\|%|&#")
 _FIELD = re.compile(r"\{[^{}]*[.\[][^{}]*\}")
 _MAKE_TEXT = frozenset({"string", "e", "escape", "forceescape", "safe"})
-_DEEPEST = 40
 
 
 def check_execution(tree: nodes.Template, folder: Folder, report: Report) -> None:
@@ -78,44 +77,46 @@ def _subscript(node: nodes.Getitem, folder: Folder) -> Iterator[tuple[str, str]]
         if text.startswith("__") or _is_private(text):
             yield "template.exec.private", f"It reaches for the name {text[:60]!r}."
             return
-    if (
-        not texts
-        and _is_computed(node.arg, folder)
-        and any(_PIECES.search(piece) for piece in _pieces(node.arg, folder))
-    ):
+    parts = _origins(node.arg, folder) if not texts or folder.cut else []
+    unsure = any(id(part) in folder.cut for part in parts) or (not texts and _is_computed(node.arg, folder))
+    if unsure and any(_PIECES.search(piece) for part in parts for piece in _said(part)):
         yield "template.exec.computed", "It puts together a name that cannot be told beforehand."
 
 
-def _is_computed(node: nodes.Node, folder: Folder, deep: int = 0) -> bool:
+def _is_computed(node: nodes.Node, folder: Folder) -> bool:
     """True where a name is put together out of texts, here or wherever it was assigned."""
-    if isinstance(node, nodes.Concat | nodes.Filter):
-        return not (isinstance(node, nodes.Filter) and node.name in {"int", "length", "count", "abs"})
-    if isinstance(node, nodes.Add | nodes.Mod | nodes.Mul):
-        return any(isinstance(part, nodes.Const) and isinstance(part.value, str) for part in _operands(node)) or any(
-            _is_computed(part, folder, deep + 1) for part in _operands(node) if deep < _DEEPEST
-        )
-    if isinstance(node, nodes.Call):
-        return True
-    return deep < _DEEPEST and any(_is_computed(source, folder, deep + 1) for source in folder.sources(node))
+    seen: set[int] = set()
+    waiting = [node]
+    while waiting and folder.spend():
+        part = waiting.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, nodes.Concat | nodes.Call):
+            return True
+        if isinstance(part, nodes.Filter) and part.name not in {"int", "length", "count", "abs"}:
+            return True
+        if isinstance(part, nodes.Add | nodes.Mod | nodes.Mul):
+            if any(isinstance(operand, nodes.Const) and isinstance(operand.value, str) for operand in _operands(part)):
+                return True
+            waiting += _operands(part)
+        waiting += folder.sources(part)
+    return False
 
 
 def _operands(node: nodes.BinExpr) -> tuple[nodes.Node, nodes.Node]:
     return node.left, node.right
 
 
-def _pieces(node: nodes.Node, folder: Folder) -> Iterator[str]:
-    """Every text that goes into `node`. A key by which something is looked up goes into nothing."""
-    seen: set[int] = set()
+def _origins(node: nodes.Node, folder: Folder) -> list[nodes.Node]:
+    """Every expression that goes into `node`. A key by which something is looked up goes into nothing."""
+    seen: dict[int, nodes.Node] = {}
     waiting = [node]
-    while waiting:
+    while waiting and folder.spend():
         part = waiting.pop()
         if id(part) in seen or isinstance(part, nodes.Compare | nodes.Test):
             continue
-        seen.add(id(part))
-        if isinstance(part, nodes.Const) and isinstance(part.value, str):
-            yield part.value
-        elif isinstance(part, nodes.TemplateData):
-            yield part.data
+        seen[id(part)] = part
         waiting.extend(folder.sources(part))
         if isinstance(part, nodes.Getitem):
             waiting.append(part.node)
@@ -123,6 +124,13 @@ def _pieces(node: nodes.Node, folder: Folder) -> Iterator[str]:
             waiting.append(part.node.node)
         else:
             waiting.extend(part.iter_child_nodes())
+    return list(seen.values())
+
+
+def _said(part: nodes.Node) -> tuple[str, ...]:
+    if isinstance(part, nodes.TemplateData):
+        return (part.data,)
+    return (part.value,) if isinstance(part, nodes.Const) and isinstance(part.value, str) else ()
 
 
 def _filter(node: nodes.Filter, folder: Folder) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,8 @@
 
 It follows names through every assignment, in whatever order they would run, so it may find values that never occur; it
 never misses one that only constants, joining, slicing and the listed filters lead to. What depends on messages is
-unknown: an empty set. Sets, lengths and steps are bounded; `exhausted` says that a bound was met.
+unknown: an empty set. Sets, lengths and steps are bounded: `cut` are the nodes (by id) that can come to more than is
+kept, `exhausted` says that steps or memory ran out.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from jinja2 import nodes
 
 from freehold.weights.templates.parse import walk
 
-MOST_VALUES = 32
+MOST_VALUES = 64
 MOST_CHARACTERS = 2048
 MOST_STEPS = 100_000
-MOST_KEPT_CHARACTERS = 4_000_000
+MOST_KEPT_CHARACTERS = 1_000_000
 _LARGEST_NUMBER = 2**64
 
 Values = tuple[Any, ...]
@@ -43,6 +44,7 @@ class Folder:
         self.assigned: dict[str, list[nodes.Node]] = defaultdict(list)
         self.local: set[str] = set()
         self.exhausted = False
+        self.cut: set[int] = set()
         self._bodies: dict[str, nodes.Node] = {}
         self._known: dict[int, Values] = {}
         self._steps = MOST_STEPS
@@ -90,14 +92,20 @@ class Folder:
             return ()
         if id(node) not in self._known:
             self._known[id(node)] = ()  # while it is being worked out: a name that leads to itself is unknown
-            self._steps -= 1
-            self.exhausted = self.exhausted or self._steps < 0 or self._characters < 0
-            if not self.exhausted:
+            if self.spend() and self._characters >= 0:
                 found = (small for value in self._find(node) if _is_small(small := _hashable(value)))
-                kept = tuple(dict.fromkeys(itertools.islice(found, MOST_VALUES)))
+                kept = tuple(dict.fromkeys(itertools.islice(found, MOST_VALUES + 1)))
+                if len(kept) > MOST_VALUES:
+                    self.cut.add(id(node))
                 self._characters -= sum(len(value) for value in kept if isinstance(value, str | tuple))
                 self._known[id(node)] = kept
         return self._known[id(node)]
+
+    def spend(self) -> bool:
+        """Take one step; False, and `exhausted` from then on, where there is none left."""
+        self._steps -= 1
+        self.exhausted = self.exhausted or self._steps < 0 or self._characters < 0
+        return not self.exhausted
 
     def texts(self, node: nodes.Node | None) -> tuple[str, ...]:
         return tuple(value for value in self.values(node) if isinstance(value, str))
@@ -143,11 +151,13 @@ class Folder:
             return self._item(node)
         if isinstance(node, nodes.Filter):
             return self._filter(node)
-        found = [value for source in self.sources(node) for value in self.values(source)]
-        return found if found or not isinstance(node, nodes.Call) else self._call(node)
+        sources = self.sources(node)
+        if sources or not isinstance(node, nodes.Call):
+            return itertools.chain.from_iterable(self.values(source) for source in sources)
+        return self._call(node)
 
     def _product(self, parts: Sequence[nodes.Node], combine: Callable[..., Any]) -> Iterable[Any]:
-        every = itertools.islice(itertools.product(*(self.values(part) for part in parts)), MOST_VALUES)
+        every = itertools.islice(itertools.product(*(self.values(part) for part in parts)), MOST_VALUES + 1)
         return (value for items in every if (value := _attempt(combine, *items)) is not None)
 
     def _item(self, node: nodes.Getitem) -> Iterable[Any]:
@@ -156,7 +166,7 @@ class Folder:
             where: Iterable[Any] = (slice(*item) for item in itertools.product(*bounds))
         else:
             where = self.values(node.arg)
-        pairs = itertools.islice(itertools.product(self.values(node.node), where), MOST_VALUES)
+        pairs = itertools.islice(itertools.product(self.values(node.node), where), MOST_VALUES + 1)
         return (found for value, at in pairs if (found := _attempt(lambda v, a: v[a], value, at)) is not None)
 
     def _filter(self, node: nodes.Filter) -> Iterable[Any]:
@@ -165,7 +175,7 @@ class Folder:
             return (*before, *(arguments[0] if arguments else ()))
         if node.name == "random":
             return (item for value in before if isinstance(value, str | tuple) for item in value)
-        every = itertools.islice(itertools.product(before, *arguments), MOST_VALUES)
+        every = itertools.islice(itertools.product(before, *arguments), MOST_VALUES + 1)
         return (found for items in every if (found := _attempt(_filtered, node.name, *items)) is not None)
 
     def _call(self, node: nodes.Call) -> Iterable[Any]:

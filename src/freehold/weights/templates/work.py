@@ -15,6 +15,7 @@ from freehold.weights.templates.fold import Folder, callee
 from freehold.weights.templates.parse import walk
 
 LARGEST_COUNT = 10_000
+LARGEST_TEXT = 1_000_000
 MOST_ROUNDS = 100_000
 DEEPEST_LOOPS = 8
 _PADDING = frozenset(
@@ -30,9 +31,8 @@ def check_work(tree: nodes.Template, folder: Folder, report: Report) -> None:
                 report("template.work.range", "It counts to a number over 10,000, or that cannot be told.", node.lineno)
         elif _repeats(node, folder):
             report("template.work.repeat", "It repeats, pads or raises to a large size.", node.lineno)
-        elif isinstance(node, nodes.For | nodes.Macro):
-            for line in _doublings(node, folder):
-                report("template.work.growth", "It appends a text to itself in a loop.", line)
+    for line in _doublings(tree, folder):
+        report("template.work.growth", "It appends a text to itself in a loop.", line)
     rounds = _Rounds(folder)
     if rounds.of(tree.body) > MOST_ROUNDS:
         report("template.work.loops", f"Its loops come to more than {MOST_ROUNDS:,} rounds.", 1)
@@ -51,6 +51,8 @@ def _repeats(node: nodes.Node, folder: Folder) -> bool:
         return True
     if isinstance(node, nodes.Mul):
         return _length(node, folder) > LARGEST_COUNT
+    if isinstance(node, nodes.Concat | nodes.Add):
+        return _length(node, folder) > LARGEST_TEXT
     if isinstance(node, nodes.Mod) and isinstance(node.left, nodes.Const | nodes.Name):
         return any(_has_long_digits(text) for text in folder.texts(node.left))
     if isinstance(node, nodes.Filter):
@@ -76,19 +78,29 @@ def _has_long_digits(text: str) -> bool:
     return False
 
 
-def _length(node: nodes.Node, folder: Folder, deep: int = 0) -> int:
-    """A bound of how long a repeated thing becomes: 1 for what is unknown."""
-    if deep > 40:
-        return 1
-    if isinstance(node, nodes.Mul):
-        return _length(node.left, folder, deep + 1) * _length(node.right, folder, deep + 1)
+def _length(node: nodes.Node, folder: Folder, known: dict[int, int] | None = None) -> int:
+    """A bound of how long a repeated thing becomes: 1 for what is unknown. `known` are those worked out before."""
+    known = {} if known is None else known
+    if id(node) in known or not folder.spend():
+        return known.get(id(node), 1)
+    known[id(node)] = 1  # while it is being worked out
     values = folder.values(node)
-    if values:
-        return max(
-            abs(value) if type(value) is int else len(value) if isinstance(value, str | tuple) else 1
-            for value in values
-        )
-    return max((_length(source, folder, deep + 1) for source in folder.sources(node)), default=1)
+    if isinstance(node, nodes.Mul):
+        found = _length(node.left, folder, known) * _length(node.right, folder, known)
+    elif isinstance(node, nodes.Concat | nodes.Add | nodes.List | nodes.Tuple) and not values:
+        found = sum(_length(part, folder, known) for part in node.iter_child_nodes())
+    elif values:
+        found = max(_size(value) for value in values)
+    else:
+        found = max((_length(source, folder, known) for source in folder.sources(node)), default=1)
+    known[id(node)] = min(found, LARGEST_COUNT**2)
+    return known[id(node)]
+
+
+def _size(value: object) -> int:
+    if type(value) is int:
+        return abs(value)
+    return len(value) if isinstance(value, str | tuple) else 1
 
 
 class _Rounds:
@@ -126,11 +138,16 @@ def _times(node: nodes.Node, folder: Folder) -> int:
     return max((len(value) for value in folder.values(node) if isinstance(value, str | tuple)), default=1)
 
 
-def _doublings(loop: nodes.For | nodes.Macro, folder: Folder) -> Iterator[int]:
-    for node, _ in walk(loop):
-        name = folder.name_of(node.target) if isinstance(node, nodes.Assign) else None
+def _doublings(tree: nodes.Template, folder: Folder) -> Iterator[int]:
+    """The lines inside loops and macros on which something is joined to itself."""
+    waiting: list[tuple[nodes.Node, bool]] = [(tree, False)]
+    while waiting:
+        node, repeated = waiting.pop()
+        name = folder.name_of(node.target) if repeated and isinstance(node, nodes.Assign) else None
         if name is not None and isinstance(node, nodes.Assign) and _times_in(node.node, name, folder) >= 2:
             yield node.lineno
+        repeated = repeated or isinstance(node, nodes.For | nodes.Macro)
+        waiting += ((child, repeated) for child in node.iter_child_nodes())
 
 
 def _times_in(node: nodes.Node, name: str, folder: Folder) -> int:
