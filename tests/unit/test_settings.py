@@ -93,3 +93,12 @@ def test_a_missing_secret_file_is_named(tmp_path: Path) -> None:
 def test_a_named_settings_file_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="is not there"):
         load(environment={"FREEHOLD_CONFIG": str(tmp_path / "none.toml")}, folder=tmp_path)
+
+
+def test_what_becomes_of_unsigned_deeds_is_accept_refuse_or_left_to_the_key(tmp_path: Path) -> None:
+    assert load(environment={}, folder=tmp_path).deeds.unsigned is None
+    (tmp_path / "freehold.toml").write_text('[deeds]\nunsigned = "accept"\n')
+    assert load(environment={}, folder=tmp_path).deeds.unsigned == "accept"
+    (tmp_path / "freehold.toml").write_text('[deeds]\nunsigned = "perhaps"\n')
+    with pytest.raises(SettingsError, match=r"line 2: deeds\.unsigned must be one of accept, refuse, not 'perhaps'"):
+        load(environment={}, folder=tmp_path)

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 from freehold.core import paths
 from freehold.core.errors import SettingsError
@@ -99,6 +99,13 @@ class HubSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DeedSettings:
+    """What becomes of builds whose deed nobody known has signed. None: refused once the house has a key of its own."""
+
+    unsigned: Literal["accept", "refuse"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that is configured. `file` is the freehold.toml that was read, None if there is none.
 
@@ -110,6 +117,7 @@ class Settings:
     server: ServerSettings = ServerSettings()
     engine: EngineOptions = EngineOptions()
     hub: HubSettings = HubSettings()
+    deeds: DeedSettings = DeedSettings()
     endpoints: Mapping[str, EndpointSettings] | None = None
     file: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -181,6 +189,7 @@ def _from(top: TableReader, env: Mapping[str, str], file: Path | None) -> Settin
         server=_server(top.table("server"), env),
         engine=_engine(top.table("engine")),
         hub=_hub(top.table("hub"), env),
+        deeds=_deeds(top.table("deeds")),
         endpoints=_endpoints(top) if top.has("endpoints") else None,
         file=file,
         environment=env,
@@ -233,6 +242,12 @@ def _hub(table: TableReader, env: Mapping[str, str]) -> HubSettings:
     return hub
 
 
+def _deeds(table: TableReader) -> DeedSettings:
+    chosen = table.one_of("unsigned", "accept", ("accept", "refuse")) if table.has("unsigned") else None
+    table.refuse_unknown()
+    return DeedSettings(cast('Literal["accept", "refuse"] | None', chosen))
+
+
 def _endpoints(top: TableReader) -> dict[str, EndpointSettings]:
     table = top.table("endpoints")
     found: dict[str, EndpointSettings] = {}
@@ -264,6 +279,7 @@ def _secret(env: Mapping[str, str], name: str) -> Secret | None:
 
 __all__ = [
     "DEFAULT_MODEL",
+    "DeedSettings",
     "EndpointSettings",
     "EngineOptions",
     "HubSettings",

@@ -20,7 +20,8 @@ class Part:
     """One download. `sha256` and `size_bytes` are of the downloaded bytes; None where the source does not say.
 
     `member` is a pattern (fnmatch, on the whole path in the archive) of the one zip member that is wanted;
-    None takes the download as it is. `url` may be `file:`. `headers` may hold a token: never logged.
+    None takes the download as it is. `url` may be `file:`. `headers` may hold a token: never logged. `content` is what
+    the source has read already, of a small text: nothing is downloaded then.
     """
 
     url: str
@@ -29,6 +30,7 @@ class Part:
     sha256: str | None = None
     member: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    content: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Plan:
     `origin` is the reference pinned: a version, a commit, a digest. `provenance` are facts for the deed
     (index project and version, repository and commit, license named by the source), all strings.
     `suggested_name` is `model:tag` where the source can tell, for builds that the catalog does not know.
+    `papers` are the license texts that lie beside the weights: small files, kept if they can be had.
     `tls` is the certificate authorities to trust for its downloads, where the source is configured with its own, and
     `proxy` the one to ask, where it is configured with one apart from the environment's; it may hold a password.
     """
@@ -56,6 +59,7 @@ class Plan:
     files: tuple[PlannedFile, ...]
     provenance: Mapping[str, str]
     suggested_name: str | None = None
+    papers: tuple[Part, ...] = ()
     tls: ssl.SSLContext | None = field(default=None, repr=False, compare=False)
     proxy: str | None = field(default=None, repr=False)
 

@@ -21,13 +21,15 @@ from freehold.core.errors import CallError, FreeholdError, NotFoundError, StoreE
 from freehold.core.ports import Progress
 from freehold.core.refs import FakeRef, FileRef, ModelRef, Reference, RemoteRef, SourceKind, SourceRef, WebRef, parse
 from freehold.store.acquire import Acquired, Workplace, acquire, remove_if_empty, set_aside
-from freehold.store.deeds import Deed, DeedFile, Labels, Origin, Statement, Verified
+from freehold.store.deeds import Deed, DeedFile, Labels, Origin, Statement, TextFile, Verified
 from freehold.store.durable import make_folder, writing
-from freehold.store.layout import key_of
+from freehold.store.layout import PAPERS_FOLDER, key_of
+from freehold.store.license_texts import MISSING, keep_texts
 from freehold.store.locks import hold
 from freehold.store.naming import absolute, chosen_name, digest_of, legal_name, name_from_file, written
 from freehold.store.plan import Plan, Source
 from freehold.store.presence import sha256_of
+from freehold.store.snapshot import papers_of
 from freehold.store.store import Store
 from freehold.store.transfer import Patience, open_session
 from freehold.weights.gguf import read_split
@@ -136,6 +138,7 @@ class _Pull:
         return self.store.find(parse(found.name)) if found else None
 
     async def run(self, plan: Plan) -> HeldBuild:
+        self.store.keys.require_signer()
         plan = self._named(plan)
         layout, key = self.store.layout, key_of(plan)
         waiting = f"{plan.origin} is being pulled by another process: waiting for it."
@@ -171,9 +174,13 @@ class _Pull:
         async with open_session(plan.tls, patience, plan.proxy) as session:
             place = Workplace(folder, self.store.layout.quarantine, self.progress, session, patience)
             acquired = await acquire(plan, place)
+            texts = place.build / PAPERS_FOLDER
+            kept = await keep_texts(plan.papers, texts, session=session, progress=self.progress)
         files = tuple(DeedFile(item.path.name, item.size_bytes, item.sha256, self._verified(item)) for item in acquired)
         facts = await self._facts([item.path for item in acquired], files, plan)
-        return self.store.keep(place.build, self._deed(plan, files, facts))
+        if kept.missing:
+            plan = replace(plan, provenance={**plan.provenance, MISSING: "; ".join(kept.missing)})
+        return self.store.keep(place.build, self._deed(plan, files, facts, kept.texts))
 
     async def _in_place(self, plan: Plan, folder: Path) -> HeldBuild:
         if not isinstance(self.wanted.source, FileRef):
@@ -217,7 +224,9 @@ class _Pull:
             return "named by catalog"
         return "named by source" if item.hash_named else "unverified: recorded"
 
-    def _deed(self, plan: Plan, files: tuple[DeedFile, ...], facts: WeightFacts) -> Deed:
+    def _deed(
+        self, plan: Plan, files: tuple[DeedFile, ...], facts: WeightFacts, texts: tuple[TextFile, ...] = ()
+    ) -> Deed:
         entry = self.catalog.by_sha256(files[0].sha256) if len(files) == 1 else None
         origin = self._origin(plan.origin, plan)
         names = [entry.name] if entry else []
@@ -234,6 +243,8 @@ class _Pull:
             freehold=__version__,
             kept_at=origin.date,
             license=entry.model.license if entry else plan.provenance.get("license"),
+            papers=papers_of(self.catalog, files, plan.provenance),
+            texts=texts,
         )
         return Deed(statement, Labels(tuple(dict.fromkeys(names)) or (usual,), origin.date))
 

@@ -53,8 +53,9 @@ class Store:
     @classmethod
     def of(cls, settings: Settings) -> Store:
         """The store of a house: its home, and its keys with the passphrase from the environment."""
-        home = settings.home
-        return cls(home, Keys(Layout(home).keys, passphrase=settings.secret(PASSPHRASE)))
+        keys = Layout(settings.home).keys
+        phrase, unsigned = settings.secret(PASSPHRASE), settings.deeds.unsigned
+        return cls(settings.home, Keys(keys, passphrase=phrase, unsigned=unsigned))
 
     def builds(self) -> tuple[HeldBuild, ...]:
         """Every build whose deed can be read, by name. Their files and signatures are not looked at."""

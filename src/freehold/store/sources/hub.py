@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from freehold.core.errors import NotFoundError, SourceError
 from freehold.core.names import nearest
 from freehold.core.refs import LOOPBACK_HOSTS, HubRef, SourceRef
 from freehold.core.settings import HubSettings
+from freehold.store import license_texts
 from freehold.store.plan import Part, Plan, PlannedFile
 from freehold.store.sources import gguf_names, hub_errors
 
@@ -83,7 +84,15 @@ class HubSource:
                 **({"other_builds": ", ".join(others)} if others else {}),
             },
             suggested_name=gguf_names.suggested_name(build.files[0]),
+            papers=tuple(self._texts(ref, repository)),
         )
+
+    def _texts(self, ref: HubRef, repository: _Repository) -> Iterator[Part]:
+        """The license texts at the top of the repository, as it has them at this commit."""
+        found = [path for path in repository.files if "/" not in path and license_texts.is_text(path)]
+        for path in license_texts.chosen(found):
+            if repository.files[path].size_bytes <= license_texts.MAX_TEXT_BYTES:
+                yield self._part(ref, repository.commit, repository.files[path])
 
     @property
     def _has_token(self) -> bool:
@@ -121,15 +130,18 @@ class HubSource:
             raise ours from error
 
     def _planned(self, ref: HubRef, commit: str, file: _File) -> PlannedFile:
+        part = self._part(ref, commit, file)
+        return PlannedFile(part.name, (part,), file.sha256, file.size_bytes)
+
+    def _part(self, ref: HubRef, commit: str, file: _File) -> Part:
         token = self._settings.token
-        part = Part(
+        return Part(
             url=f"{self._settings.endpoint}/{ref.repository}/resolve/{commit}/{quote(file.path)}",
             name=PurePosixPath(file.path).name,
             size_bytes=file.size_bytes,
             sha256=file.sha256,
             headers={"Authorization": f"Bearer {token.reveal()}"} if token else {},
         )
-        return PlannedFile(part.name, (part,), file.sha256, file.size_bytes)
 
 
 class _NotAHubError(Exception):

