@@ -91,16 +91,19 @@ def test_a_build_is_listed_shown_and_removed(held: str, smollm2_gguf: Path) -> N
     (listed,) = json.loads(freehold("list", "--json").stdout)
     assert (listed["model"], listed["quantization"], listed["size_bytes"]) == (NAME, "Q4_1", 98_362_432)
     assert NAME in freehold("list").stdout
-    shown = freehold("show", held)
+    shown = freehold("show", listed["name"])
     assert shown.returncode == 0 and "apache-2.0" in shown.stdout.lower() and "unknown" in shown.stdout
-    assert json.loads(freehold("show", held, "--json").stdout)["name"] == listed["name"]
+    assert json.loads(freehold("show", listed["name"], "--json").stdout)["name"] == listed["name"]
+    (of_model,) = json.loads(freehold("show", held, "--json").stdout)["held"]
+    assert (of_model["name"], of_model["deed"]["digest"]) == (listed["name"], listed["digest"])
     refused = freehold("rm", held)
     assert refused.returncode == 2 and "--yes" in refused.stderr
     removed = freehold("rm", held, "--yes")
     assert removed.returncode == 0, removed.stderr
     assert smollm2_gguf.exists()
     assert json.loads(freehold("list", "--json").stdout) == []
-    assert freehold("show", held).returncode == 1
+    assert freehold("show", listed["name"]).returncode == 1
+    assert json.loads(freehold("show", held, "--json").stdout)["held"] == []
 
 
 def test_nothing_runs_is_the_answer_no() -> None:

@@ -14,11 +14,12 @@ from datetime import date
 from typing import Any
 
 from freehold.catalog.catalog import Catalog
-from freehold.catalog.licenses.record import Clause, License, TextRef
+from freehold.catalog.licenses.record import Clause, License
 from freehold.catalog.licenses.shelf import Licenses
 from freehold.catalog.model import PROPRIETARY, CatalogModel, Figure, Shape, Source
 from freehold.catalog.openness import Openness, assess
 from freehold.catalog.openness.freedom import FREEDOM_MEANS, Freedom
+from freehold.catalog.openness.lineage import Ancestor
 from freehold.catalog.openness.mof import MOF_VERSION
 from freehold.catalog.openness.osaid import OSAID_VERSION
 from freehold.catalog.openness.published import PUBLISHED_MEANS, Published
@@ -37,35 +38,22 @@ def paper(catalog: Catalog, model: CatalogModel, licenses: Licenses | None = Non
     """The whole paper of `model`. Raises CatalogError where a row or a license record is wrong."""
     shelf = licenses or Licenses.load()
     opened = assess(model, catalog.get, shelf.get)
-    return {
+    multimodal = model.modalities != ("text",)
+    written = {
         "model": _model(model),
-        "license": license_paper(model.license, shelf),
+        "license": license_paper(model.license, shelf, multimodal=multimodal),
         "openness": _openness(opened),
-        "lineage": _lineage(opened, shelf),
+        "lineage": _lineage(opened, shelf, multimodal),
     }
+    return {part: _plain(value) for part, value in written.items()}
 
 
-def license_paper(license_id: str, licenses: Licenses) -> dict[str, Any]:
-    """One license. `known` False: there is no record of it and every clause is unknown."""
+def license_paper(license_id: str, licenses: Licenses, *, multimodal: bool = True) -> dict[str, Any]:
+    """One license. `known` False: there is no record of it and every clause is unknown. `multimodal` False leaves out
+    the duties that only models with more than text have."""
     record = licenses.get(license_id)
-    if record is None:
-        return _no_record(license_id)
-    return {
-        "id": record.id,
-        "known": True,
-        "name": record.name,
-        "spdx": record.spdx,
-        "kind": record.kind,
-        "version_date": _day(record.version_date),
-        "osi_approved": record.osi_approved,
-        "summary": record.summary,
-        "reading": reading(record),
-        "text": _text(record.text),
-        "use_policy": _text(record.use_policy) if record.use_policy else None,
-        "duties": [duty._asdict() for duty in duties(record.clauses)],
-        "clauses": {name: _clause(name, clause) for name, clause in record.clauses.items()},
-        "unknown": list(record.clauses.unknown),
-    }
+    written: dict[str, Any] = _plain(_license(record, multimodal) if record else _no_record(license_id))
+    return written
 
 
 def license_name(license_id: str, licenses: Licenses) -> str:
@@ -121,17 +109,17 @@ def _model(model: CatalogModel) -> dict[str, Any]:
         "license": model.license,
         "license_note": model.license_note,
         "gated": model.gated,
-        "base_models": None if model.base_models is None else list(model.base_models),
-        "skills": list(model.skills),
-        "modalities": list(model.modalities),
+        "base_models": model.base_models,
+        "skills": model.skills,
+        "modalities": model.modalities,
         "parameters": model.parameters,
         "parameters_nominal": model.parameters_nominal,
         "active_parameters": model.active_parameters,
         "context_tokens": model.context_tokens,
         "shape": shape,
         "weights": model.weights,
-        "weights_released": _day(model.weights_released),
-        "api_released": _day(model.api_released),
+        "weights_released": model.weights_released,
+        "api_released": model.api_released,
         "repository": model.repository,
         "chat_template": model.chat_template,
         "published": {
@@ -144,6 +132,29 @@ def _model(model: CatalogModel) -> dict[str, Any]:
     }
 
 
+def _license(record: License, multimodal: bool) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "known": True,
+        "name": record.name,
+        "spdx": record.spdx,
+        "kind": record.kind,
+        "version_date": record.version_date,
+        "osi_approved": record.osi_approved,
+        "summary": record.summary,
+        "reading": reading(record),
+        "text": asdict(record.text),
+        "use_policy": asdict(record.use_policy) if record.use_policy else None,
+        "duties": _duties(record, multimodal),
+        "clauses": {name: _clause(name, clause) for name, clause in record.clauses.items()},
+        "unknown": record.clauses.unknown,
+    }
+
+
+def _duties(record: License | None, multimodal: bool) -> list[dict[str, Any]]:
+    return [duty._asdict() for duty in duties(record.clauses, multimodal=multimodal)] if record else []
+
+
 def _openness(opened: Openness) -> dict[str, Any]:
     return {
         "label": {
@@ -152,7 +163,7 @@ def _openness(opened: Openness) -> dict[str, Any]:
             "name": opened.label.name,
             "best": opened.label.best,
             "text": opened.label.text,
-            "position": list(opened.label.position),
+            "position": opened.label.position,
         },
         "sentence": opened.sentence,
         "freedom": _freedom(opened.freedom),
@@ -181,7 +192,7 @@ def _freedom(freedom: Freedom) -> dict[str, Any]:
                 "low": part.low,
                 "high": part.high,
                 "restrictions": [asdict(each) for each in part.restrictions],
-                "unknown": list(part.unknown),
+                "unknown": part.unknown,
             }
             for part in freedom.parts
         ],
@@ -199,22 +210,30 @@ def _published(published: Published) -> dict[str, Any]:
     }
 
 
-def _lineage(opened: Openness, licenses: Licenses) -> dict[str, Any]:
+def _lineage(opened: Openness, licenses: Licenses, multimodal: bool) -> dict[str, Any]:
     """`complete`: every ancestor and what it was made from is known."""
-    ancestors = [
-        {
-            "name": each.name,
-            "path": list(each.path),
-            "in_catalog": each.model is not None,
-            "publisher": each.model.publisher.name if each.model else None,
-            "license": each.model.license if each.model else None,
-            "license_name": license_name(each.model.license, licenses) if each.model else None,
-            "binding": each.binding,
-        }
-        for each in opened.lineage.ancestors
-    ]
     gaps = [asdict(gap) for gap in opened.lineage.gaps]
+    ancestors = [_ancestor(each, licenses, multimodal) for each in opened.lineage.ancestors]
     return {"ancestors": ancestors, "gaps": gaps, "complete": not gaps}
+
+
+def _ancestor(each: Ancestor, licenses: Licenses, multimodal: bool) -> dict[str, Any]:
+    """`binding`: the license of this base binds whoever takes the model; `duties` are what it asks then."""
+    base = each.model
+    record = licenses.get(base.license) if base else None
+    return {
+        "name": each.name,
+        "path": each.path,
+        "in_catalog": base is not None,
+        "publisher": base.publisher.name if base else None,
+        "weights": base.weights if base else None,
+        "license": base.license if base else None,
+        "license_name": license_name(base.license, licenses) if base else None,
+        "known": record is not None,
+        "binding": each.binding,
+        "reading": reading(record) if record else None,
+        "duties": _duties(record, multimodal) if each.binding else [],
+    }
 
 
 def _no_record(license_id: str) -> dict[str, Any]:
@@ -228,7 +247,7 @@ def _no_record(license_id: str) -> dict[str, Any]:
         "name": name,
         **empty,
         "summary": summary,
-        "reading": "nobody read it",
+        "reading": "nobody read these terms",
         "duties": [],
         "clauses": {},
         "unknown": ["every clause"],
@@ -238,12 +257,7 @@ def _no_record(license_id: str) -> dict[str, Any]:
 def _clause(name: str, clause: Clause | None) -> dict[str, Any] | None:
     if clause is None:
         return None
-    values = {key: _day(value) if isinstance(value, date) else value for key, value in asdict(clause).items()}
-    return {"words": spoken(name, clause), **values}
-
-
-def _text(text: TextRef) -> dict[str, Any]:
-    return {**asdict(text), "retrieved": _day(text.retrieved)}
+    return {"words": spoken(name, clause), **asdict(clause)}
 
 
 def _figure(figure: Figure | None) -> dict[str, Any] | None:
@@ -254,5 +268,10 @@ def _source(source: Source | None) -> Mapping[str, str | None] | None:
     return None if source is None else asdict(source)
 
 
-def _day(day: date | None) -> str | None:
-    return None if day is None else day.isoformat()
+def _plain(value: Any) -> Any:
+    """The same in what JSON has: lists, objects, dates as text."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value.isoformat() if isinstance(value, date) else value

@@ -64,9 +64,16 @@ def spoken(name: str, clause: Clause) -> str:
     return _WORDS[name](clause)
 
 
-def duties(clauses: Clauses) -> tuple[Duty, ...]:
-    """What the text asks of whoever uses, offers or passes on the model, in the order of its clauses."""
-    return tuple(_duties(clauses))
+def duties(clauses: Clauses, *, multimodal: bool = True) -> tuple[Duty, ...]:
+    """What the text asks of whoever uses, offers or passes on the model, limits first.
+
+    `multimodal` False: the model is known to take and give text alone, and what binds only others is left out.
+    """
+    return tuple(duty for duty in _duties(clauses) if multimodal or not _is_for_others(clauses, duty.clause))
+
+
+def _is_for_others(clauses: Clauses, name: str) -> bool:
+    return bool(getattr(getattr(clauses, name), "applies_to", "all") == "multimodal")
 
 
 def _commercial(clause: Commercial) -> str:
@@ -122,7 +129,8 @@ def _territory(clause: Territory) -> str:
         return NONE
     who = "people and companies of" if clause.principal_place else "use in"
     what = ", for models that take or give more than text" if clause.applies_to == "multimodal" else ""
-    return f"no grant for {who} {', '.join(clause.excluded)}{what}"
+    places = ", ".join("the EU" if place == "EU" else place for place in clause.excluded)
+    return f"no grant for {who} {places}{what}"
 
 
 def _outputs(clause: Outputs) -> str:

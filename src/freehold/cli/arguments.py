@@ -42,6 +42,13 @@ def known_names(incomplete: str) -> list[str]:
     return _offer(known_models, incomplete)
 
 
+def shown_names(incomplete: str) -> list[str]:
+    """Names that can be shown: every model of the catalog, and held builds."""
+    from freehold.python.held import catalog_names
+
+    return sorted({*_offer(catalog_names, incomplete), *held_names(incomplete)})
+
+
 def answering_names(incomplete: str) -> list[str]:
     """Names that can answer: configured endpoints and held builds."""
     from freehold.core.settings import load

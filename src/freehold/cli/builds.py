@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from freehold.cli.arguments import HeldRef, Json, Quiet, examples
+from freehold.cli.arguments import HeldRef, Json, Quiet, examples, shown_names
 from freehold.cli.output import UNKNOWN, Column, Output, size
 from freehold.cli.pull import build_json
 from freehold.core.builds import HeldBuild
@@ -17,6 +17,8 @@ from freehold.core.refs import parse
 from freehold.core.settings import Settings, load
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+ShownRef = Annotated[str, typer.Argument(metavar="REF", help="A model, or a held build.", autocompletion=shown_names)]
 
 OfCatalog = Annotated[bool, typer.Option("--catalog", help="List what can be pulled by name instead.")]
 
@@ -58,20 +60,35 @@ def list_command(catalog: OfCatalog = False, as_json: Json = False, quiet: Quiet
     return 0
 
 
-@examples("freehold show smollm2-135m-instruct", "freehold show smollm2-135m-instruct:q4_1 --json")
-def show_command(ref: HeldRef, as_json: Json = False, quiet: Quiet = False) -> int:
-    """Show what is known of a build, and its deed.
+@examples(
+    "freehold show llama-3.3-70b-instruct",
+    "freehold show smollm2-135m-instruct --json",
+    "freehold show smollm2-135m-instruct:q4_1",
+)
+def show_command(ref: ShownRef, as_json: Json = False, quiet: Quiet = False) -> int:
+    """Show the whole paper of a model, or a held build and its deed.
 
-    Hashes, source, date, what was checked and against what. What nobody said is shown as unknown.
+    A name without a tag is a model: who published it, how open it is and by whose word, what its license asks, clause
+    by clause, what it was made from. A build (a name with a tag, a file) has its deed too. What nobody said is unknown.
     """
-    from freehold.python.held import identity, store
+    from freehold.cli.page import sections
+    from freehold.python.held import store
+    from freehold.python.papers import look_up
 
     held = store(load())
-    build = held.peek(parse(ref))
-    deed = held.deed(build).shown()
-    model = identity(build)
-    data = {**_row(build, deed), "catalog": model, "deed": deed}
-    Output(as_json=as_json, quiet=quiet).record(data, _lines(build, deed, model), bare=build.name)
+    shown = look_up(parse(ref), held)
+    output = Output(as_json=as_json, quiet=quiet)
+    deeds = {build.digest: held.deed(build).shown() for build in (*shown.held, *filter(None, [shown.build]))}
+    rows = [{**_row(build, deeds[build.digest]), "deed": deeds[build.digest]} for build in shown.held]
+    if shown.build is None:
+        assert shown.paper is not None, "what is neither held nor known was refused above"
+        output.pages({**shown.paper, "held": rows}, sections(shown.paper, rows), bare=shown.paper["model"]["name"])
+        return 0
+    build, deed = shown.build, deeds[shown.build.digest]
+    data = {**_row(build, deed), "catalog": shown.paper, "deed": deed}
+    output.record(data, _lines(build, deed, shown.paper), bare=build.name)
+    if shown.paper is not None and not quiet and not as_json:
+        output.pages(shown.paper, sections(shown.paper, rows), bare="")
     return 0
 
 
@@ -125,18 +142,19 @@ def _row(build: HeldBuild, deed: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lines(
-    build: HeldBuild, deed: Mapping[str, Any], model: Mapping[str, Any] | None
+    build: HeldBuild, deed: Mapping[str, Any], paper: Mapping[str, Any] | None
 ) -> Sequence[tuple[str, str | None]]:
     """Name and value, one per line, for people."""
     facts = build.facts
-    known = model or {}
+    known: Mapping[str, Any] = paper["model"] if paper else {}
+    bases = known.get("base_models")
     return [
         ("build", build.name),
         ("also named", "\n".join(deed["names"][1:]) or "nothing else"),
         ("title", known.get("title")),
-        ("publisher", known.get("publisher")),
+        ("publisher", known["publisher"]["name"] if known else None),
         ("license", build.license),
-        ("tuned from", known.get("base_model")),
+        ("tuned from", None if bases is None else "\n".join(bases) or "nothing: trained from scratch"),
         ("quantized from", None),
         ("digest", build.digest),
         ("size", size(build.size_bytes)),

@@ -29,8 +29,9 @@ READER_GONE = 141
 COMMANDS: dict[str, tuple[str, str]] = {
     "find": ("find", "Search the models that are known, held or not."),
     "pull": ("pull", "Bring a build into the store, checked."),
+    "verify": ("verify", "Find what is wrong with weight files, before anything opens them."),
     "list": ("builds", "List the builds that are held."),
-    "show": ("builds", "Show what is known of a build, and its deed."),
+    "show": ("builds", "Show the whole paper of a model, or a held build and its deed."),
     "rm": ("builds", "Remove a build from the store."),
     "deed": ("deed", "Show, verify, compare and sign the deeds of builds."),
     "keys": ("keys", "Make the key that signs deeds, and say whose to trust."),

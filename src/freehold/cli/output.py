@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, NamedTuple, TextIO
 
 from freehold.core.errors import FreeholdError, NotFoundError, WorkerStartError
 
@@ -34,6 +34,14 @@ class Column:
     title: str
     show: Callable[[Any], str] = str
     right: bool = False
+
+
+class Section(NamedTuple):
+    """A heading and its lines, a name and a value each (None is unknown); `note` is said below them."""
+
+    title: str
+    lines: Sequence[tuple[str, str | None]]
+    note: str = ""
 
 
 class Output:
@@ -79,13 +87,31 @@ class Output:
         elif self.quiet:
             self._line(bare)
         else:
-            width = max(len(name) for name, _ in lines)
-            for name, value in lines:
-                self._styled(f"{name:<{width}}", "bold", end="  ")
-                first, *rest = (UNKNOWN if value is None else value).splitlines() or [""]
-                self._styled(clean(first), "dim" if value is None else _LEVEL_STYLES.get(first))
-                for line in rest:
-                    self._line(" " * (width + 2) + clean(line))
+            self._lines(lines, max(len(name) for name, _ in lines))
+
+    def pages(self, data: Mapping[str, Any], sections: Sequence[Section], *, bare: str) -> None:
+        """A long document. JSON: `data`. Quiet: `bare`. People: a heading per section, its lines as in `record`, its
+        note; names stand in one column down the whole page."""
+        if self.as_json:
+            self._json(data)
+            return
+        if self.quiet:
+            self._line(bare)
+            return
+        width = max(len(name) for section in sections for name, _ in section.lines)
+        for section in sections:
+            self._write("\n")
+            self._styled(clean(section.title), "bold underline")
+            self._lines(section.lines, width)
+            self._line(clean(section.note))
+
+    def _lines(self, lines: Sequence[tuple[str, str | None]], width: int) -> None:
+        for name, value in lines:
+            self._styled(f"{name:<{width}}", "bold", end="  ")
+            first, *rest = (UNKNOWN if value is None else value).splitlines() or [""]
+            self._styled(clean(first), "dim" if value is None else _LEVEL_STYLES.get(first))
+            for line in rest:
+                self._line(" " * (width + 2) + clean(line))
 
     def sentence(self, data: Mapping[str, Any], text: str, *, bare: str) -> None:
         """Something done: `text` tells people, `data` programs, `bare` scripts."""

@@ -22,27 +22,27 @@ def builds(settings: Settings | None = None) -> tuple[HeldBuild, ...]:
 
 
 def known_models() -> tuple[str, ...]:
-    """Names of the catalog's models: what `freehold pull NAME` knows."""
+    """Names of the catalog's models that can be pulled: what `freehold pull NAME` knows."""
+    return Catalog.load().pullable
+
+
+def catalog_names() -> tuple[str, ...]:
+    """Names of every model of the catalog, with builds or without."""
     return tuple(model.name for model in Catalog.load().models)
 
 
 def offered() -> list[dict[str, Any]]:
     """Every build of the catalog, in its order; sizes and hashes are those it names, nobody has looked."""
+    from freehold.catalog.licenses.shelf import Licenses
+    from freehold.catalog.paper import license_name
+
+    licenses = Licenses.load()
     return [
         {
             "name": entry.name,
             "title": entry.model.title,
-            "license": entry.model.license,
+            "license": license_name(entry.model.license, licenses),
             **dataclasses.asdict(entry.build),
         }
         for entry in Catalog.load().entries()
     ]
-
-
-def identity(build: HeldBuild) -> dict[str, Any] | None:
-    """What the catalog says of the model that `build` is a build of, found by its hash; None where it does not know
-    these bytes. Keys are those of the catalog's rows, without the builds."""
-    entry = Catalog.load().by_sha256(build.digest.removeprefix("sha256:"))
-    if entry is None:
-        return None
-    return {key: value for key, value in dataclasses.asdict(entry[0]).items() if key != "builds"}

@@ -1,0 +1,98 @@
+"""The sections of a page that come from licenses: what each says, what it asks, what the bases of the model ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from freehold.cli.layout import LABEL, WIDTH, Line, short, wrapped
+from freehold.cli.output import Section
+
+READ_IT = "A reading is not legal advice; whether your use is allowed depends on who you are and what you do."
+
+
+def license_section(paper: Mapping[str, Any]) -> Section:
+    license_, model = paper["license"], paper["model"]
+    lines: list[Line] = [
+        ("license", wrapped(f"{license_['name']} ({license_['id']})")),
+        ("kind", license_["kind"]),
+        ("in short", wrapped(license_["summary"])),
+    ]
+    lines += [("note", wrapped(model["license_note"]))] if model["license_note"] else []
+    if license_["known"]:
+        approved = {True: "yes", False: "no", None: None}[license_["osi_approved"]]
+        lines += [("version of", license_["version_date"]), ("approved by the OSI", approved)]
+        lines += [("text", _text(license_["text"]))]
+        lines += [("use policy", _text(license_["use_policy"]))] if license_["use_policy"] else []
+    said = license_["reading"]
+    return Section("LICENSE", lines, wrapped(f"{said[0].upper()}{said[1:]}. {READ_IT}", width=WIDTH))
+
+
+def _text(text: Mapping[str, Any]) -> str:
+    seen = f"read on {text['retrieved'] or 'a day unknown'}" if text["seen"] else "not read"
+    return wrapped(text["source"], f"{seen}, {short(text['sha256'])}")
+
+
+def duties_section(paper: Mapping[str, Any]) -> Section:
+    name, own = paper["model"]["name"], paper["license"]
+    asked = [(name, own["known"], own["duties"])]
+    asked += [
+        (each["name"], each["known"], each["duties"]) for each in paper["lineage"]["ancestors"] if each["binding"]
+    ]
+    lines = [line for each in asked for line in _asked(*each, first=each[0] == name)]
+    return Section("WHAT IT ASKS OF YOU", lines)
+
+
+def _asked(model: str, known: bool, duties: Sequence[Mapping[str, Any]], *, first: bool) -> Iterator[Line]:
+    """The duties of one license; those of a base model under its name."""
+    if not first:
+        yield "and by its base", model
+    if not known:
+        yield "", wrapped("unknown: nobody read these terms. Read them before you use it.")
+    elif not duties:
+        yield "", "nothing that we found"
+    for duty in duties:
+        section = f"section {duty['section']}" if duty["section"] else duty["clause"]
+        yield (section, wrapped(duty["what"])) if len(section) <= LABEL else ("", wrapped(duty["what"], f"({section})"))
+
+
+def clauses_section(paper: Mapping[str, Any]) -> Section:
+    clauses = paper["license"]["clauses"]
+    there = [(name, clause) for name, clause in clauses.items() if clause and clause["words"] != "none"]
+    none = [name.replace("_", " ") for name, clause in clauses.items() if clause and clause["words"] == "none"]
+    lines = [(name.replace("_", " "), _words(clause)) for name, clause in there]
+    lines += [("no rule on", wrapped(", ".join(none)))] if none else []
+    unread = ", ".join(name.replace("_", " ") for name in paper["license"]["unknown"])
+    lines += [("nobody looked for", wrapped(unread))] if unread and clauses else []
+    return Section("THE LICENSE, CLAUSE BY CLAUSE", lines)
+
+
+def _words(clause: Mapping[str, Any]) -> str:
+    place = "" if clause["place"] == "license" else f"{clause['place']}, "
+    section = f"{place}section {clause['section']}" if clause["section"] else "no section"
+    memory = "" if clause["confidence"] == "seen" else "; from memory, the text was not read"
+    return wrapped(clause["words"], f"({section}{memory})", clause["note"])
+
+
+def lineage_section(paper: Mapping[str, Any]) -> Section:
+    lineage = paper["lineage"]
+    own = paper["model"]["license"]
+    lines = [(" " * (len(each["path"]) - 2) + "made from", _ancestor(each, own)) for each in lineage["ancestors"]]
+    gaps = [f"{gap['of']}: {gap['what']}" for gap in lineage["gaps"]]
+    lines += [("not known", wrapped(*gaps))] if gaps else []
+    note = "" if lines else "Trained from scratch: it has no base model."
+    return Section("WHAT IT WAS MADE FROM", lines, note)
+
+
+def _ancestor(each: Mapping[str, Any], own: str) -> str:
+    if not each["in_catalog"]:
+        return wrapped(f"{each['name']}: not in the catalog, its license is unknown")
+    return wrapped(f"{each['name']}, {each['publisher']}", f"{each['license_name']}: {_binds(each, own)}")
+
+
+def _binds(each: Mapping[str, Any], own: str) -> str:
+    if each["binding"]:
+        return "its license binds here too"
+    if each["weights"] == "withheld":
+        return "its weights were never published"
+    return "the same license" if each["license"] == own else "the same publisher, which set other terms"
