@@ -16,12 +16,13 @@ from pathlib import Path
 from freehold import __version__
 from freehold.catalog import Catalog
 from freehold.catalog.catalog import CatalogEntry
-from freehold.core.builds import HeldBuild, WeightFacts
+from freehold.core.builds import HeldBuild
 from freehold.core.errors import CallError, FreeholdError, NotFoundError, StoreError, WeightsError
 from freehold.core.ports import Progress
 from freehold.core.refs import FakeRef, FileRef, ModelRef, Reference, RemoteRef, SourceKind, SourceRef, WebRef, parse
 from freehold.store.acquire import Acquired, Workplace, acquire, remove_if_empty, set_aside
-from freehold.store.deeds import Deed, DeedFile, Labels, Origin, Statement, TextFile, Verified
+from freehold.store.checked import Checked, check
+from freehold.store.deeds import Deed, DeedFile, Labels, Origin, Statement, TextFile, Verification, Verified
 from freehold.store.durable import make_folder, writing
 from freehold.store.layout import PAPERS_FOLDER, key_of
 from freehold.store.license_texts import MISSING, keep_texts
@@ -32,9 +33,8 @@ from freehold.store.presence import sha256_of
 from freehold.store.snapshot import papers_of
 from freehold.store.store import Store
 from freehold.store.transfer import Patience, open_session
-from freehold.weights.gguf import read_split
 
-CHECKS = ("sha256 of every file", "gguf header: magic, bounds, tensor sizes against the file's size")
+CHECKS = ("sha256 of every file", "verification of every file before anything opened it")
 
 
 async def pull(
@@ -148,7 +148,7 @@ class _Pull:
                 return held
             if isinstance(self.wanted.source, FileRef):
                 # Before anything is copied: most of what is no weight file is a slip in a path.
-                await asyncio.to_thread(read_split, _local_paths(self.wanted.source, plan))
+                await asyncio.to_thread(check, _local_paths(self.wanted.source, plan), self.catalog)
             folder = make_folder(layout.partial(key))
             try:
                 build = await (self._in_place(plan, folder) if not self.copy else self._download(plan, folder))
@@ -177,18 +177,18 @@ class _Pull:
             texts = place.build / PAPERS_FOLDER
             kept = await keep_texts(plan.papers, texts, session=session, progress=self.progress)
         files = tuple(DeedFile(item.path.name, item.size_bytes, item.sha256, self._verified(item)) for item in acquired)
-        facts = await self._facts([item.path for item in acquired], files, plan)
+        checked = await self._checked([item.path for item in acquired], files, plan)
         if kept.missing:
             plan = replace(plan, provenance={**plan.provenance, MISSING: "; ".join(kept.missing)})
-        return self.store.keep(place.build, self._deed(plan, files, facts, kept.texts))
+        return self.store.keep(place.build, self._deed(plan, files, checked, kept.texts))
 
     async def _in_place(self, plan: Plan, folder: Path) -> HeldBuild:
         if not isinstance(self.wanted.source, FileRef):
             raise CallError(f"{self.wanted.source} is not a file of this disk: it cannot be used where it lies.")
         paths = _local_paths(self.wanted.source, plan)
         files = tuple([await self._measured(path) for path in paths])
-        facts = await asyncio.to_thread(read_split, paths)
-        deed = self._deed(plan, files, facts)
+        checked = await self._look(paths, files)
+        deed = self._deed(plan, files, checked)
         labels = replace(deed.labels, places={path.name: str(path) for path in paths})
         return self.store.keep(make_folder(folder / "build"), replace(deed, labels=labels))
 
@@ -200,11 +200,18 @@ class _Pull:
         verified: Verified = "named by catalog" if self.catalog.by_sha256(sha256) else "unverified: recorded"
         return DeedFile(path.name, found.st_size, sha256, verified)
 
-    async def _facts(self, paths: list[Path], files: tuple[DeedFile, ...], plan: Plan) -> WeightFacts:
-        """Check the weights. What is none is set aside, so that the next pull asks the source again."""
+    async def _look(self, paths: list[Path], files: tuple[DeedFile, ...]) -> Checked:
         self.progress.note("Checking the weights.")
+        known = {path: file.sha256 for path, file in zip(paths, files, strict=True)}
+        checked = await asyncio.to_thread(check, paths, self.catalog, known)
+        for said in checked.to_say:
+            self.progress.note(said)
+        return checked
+
+    async def _checked(self, paths: list[Path], files: tuple[DeedFile, ...], plan: Plan) -> Checked:
+        """Check the weights. What is refused is set aside, so that the next pull asks the source again."""
         try:
-            return await asyncio.to_thread(read_split, paths)
+            return await self._look(paths, files)
         except WeightsError as error:
             aside = [
                 set_aside(path, self.store.layout.quarantine, file.sha256)
@@ -225,8 +232,9 @@ class _Pull:
         return "named by source" if item.hash_named else "unverified: recorded"
 
     def _deed(
-        self, plan: Plan, files: tuple[DeedFile, ...], facts: WeightFacts, texts: tuple[TextFile, ...] = ()
+        self, plan: Plan, files: tuple[DeedFile, ...], checked: Checked, texts: tuple[TextFile, ...] = ()
     ) -> Deed:
+        facts = checked.facts
         entry = self.catalog.by_sha256(files[0].sha256) if len(files) == 1 else None
         origin = self._origin(plan.origin, plan)
         names = [entry.name] if entry else []
@@ -245,6 +253,7 @@ class _Pull:
             license=entry.model.license if entry else plan.provenance.get("license"),
             papers=papers_of(self.catalog, files, plan.provenance),
             texts=texts,
+            verification=Verification.of(checked.report, date=origin.date, freehold=__version__),
         )
         return Deed(statement, Labels(tuple(dict.fromkeys(names)) or (usual,), origin.date))
 

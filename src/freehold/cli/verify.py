@@ -1,0 +1,145 @@
+"""`freehold verify`: whether files may be opened at all, before anything opens them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from freehold.cli.arguments import Json, Quiet, examples
+from freehold.cli.output import Column, Output, size
+from freehold.cli.progress import display_for
+from freehold.core.errors import CallError
+
+if TYPE_CHECKING:
+    from freehold.weights.report import Finding, Report
+
+Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Weight files, or folders of a model.")]
+Sarif = Annotated[bool, typer.Option("--sarif", help="Print SARIF 2.1.0, for code scanning.")]
+Hash = Annotated[bool, typer.Option("--hash", help="Also take the sha256 of every file.")]
+
+EXIT_CODES: Mapping[str, int] = {"clean": 0, "finding": 1, "undecidable": 4}
+FILES = (
+    Column("name", "FILE"),
+    Column("format", "FORMAT"),
+    Column("size_bytes", "SIZE", size, right=True),
+    Column("verdict", "VERDICT"),
+)
+MOST_CLEAN_ROWS = 20
+
+
+@examples(
+    "freehold verify ./model.gguf",
+    "freehold verify ~/models/SmolLM3-3B --hash",
+    "freehold verify *.safetensors --sarif > verify.sarif",
+)
+def verify_command(
+    paths: Paths, as_json: Json = False, sarif: Sarif = False, hash: Hash = False, quiet: Quiet = False
+) -> int:
+    """Find what is wrong with weight files, before anything opens them.
+
+    Nothing is loaded, imported, unpickled or rendered, and no network is used. The exit code is 0 where nothing was
+    found, 1 where something was, 4 where it cannot be decided. With --quiet only the verdict is printed.
+    """
+    if as_json and sarif:
+        raise CallError("--json and --sarif are two forms of one answer.", hint="Leave one of them out.")
+    from freehold.python.verifying import report_json, report_sarif
+
+    output = Output(as_json=as_json or sarif, quiet=quiet)
+    report = _report(paths, output, hashed=hash)
+    if sarif:
+        output.document(report_sarif(report))
+    elif as_json or quiet:
+        output.sentence(report_json(report), report.verdict, bare=report.verdict)
+    else:
+        _show(report, output)
+    return EXIT_CODES[report.verdict]
+
+
+def _report(paths: Sequence[Path], output: Output, *, hashed: bool) -> Report:
+    from freehold.python.verifying import sha256_of, verify_paths
+
+    if not hashed:
+        return verify_paths(paths)
+    with display_for(output) as display:
+
+        def sha256(path: Path) -> str:
+            task = f"hashing {path.name}"
+            display.start(task, total_bytes=path.stat().st_size)
+            digest = sha256_of(path, lambda nbytes: display.advance(task, nbytes))
+            display.finish(task)
+            return digest
+
+        return verify_paths(paths, hash=sha256)
+
+
+def _show(report: Report, output: Output) -> None:
+    found: dict[str, list[tuple[str, Finding]]] = defaultdict(list)
+    for finding in report.findings:
+        found[finding.file].append((finding.severity, finding))
+    for finding in report.undecided:
+        found[finding.file].append(("undecided", finding))
+    output.table(FILES, _rows(report, found), empty="No file was looked at.")
+    for looked in report.files:
+        if looked.sha256 is not None:
+            output.line(f"sha256 {looked.sha256}  {_one_line(looked.name)}")
+    for file, findings in found.items():
+        output.line("")
+        output.line(_one_line(file))
+        for severity, finding in findings:
+            _show_finding(severity, finding, output)
+    output.line("")
+    output.line(f"{_counted(len(report.files), 'file')}, {len(report.checks)} checks: {_SAID[report.verdict]}")
+    output.line("No look at bytes can show:")
+    for what in report.cannot_show:
+        output.line(f"  - {what}")
+
+
+_SAID: Mapping[str, str] = {
+    "clean": "nothing was found that should keep an engine from opening them.",
+    "finding": "something was found. Read it before anything opens these files.",
+    "undecidable": "it could not be decided.",
+}
+
+
+def _rows(report: Report, found: Mapping[str, Sequence[tuple[str, Finding]]]) -> list[Mapping[str, Any]]:
+    """One row a file; where there are many, only those of which something is to be said."""
+    looked = {file.name: {"format": file.format, "size_bytes": file.size_bytes} for file in report.files}
+    names = list(dict.fromkeys([*looked, *found]))
+    if len(names) > MOST_CLEAN_ROWS:
+        names = [name for name in names if name in found]
+    return [
+        {
+            **looked.get(name, {"format": None, "size_bytes": None}),
+            "name": _one_line(name),
+            "verdict": _verdict([kind for kind, _ in found.get(name, ())]),
+        }
+        for name in names
+    ]
+
+
+def _verdict(kinds: Sequence[str]) -> str:
+    """The gravest of what was found of one file."""
+    return next((kind for kind in ("refuse", "review", "undecided") if kind in kinds), "clean")
+
+
+def _show_finding(severity: str, finding: Finding, output: Output) -> None:
+    where = "" if finding.offset is None else f" at byte {finding.offset:,}"
+    output.line(f"  {severity:<9} {finding.check}{where}")
+    output.line(f"            {_one_line(finding.message)}")
+    if finding.hint:
+        output.line(f"            {finding.hint}")
+    if finding.cves:
+        output.line(f"            Such damage has been exploited: {', '.join(finding.cves)}.")
+
+
+def _one_line(text: str) -> str:
+    """Names and texts of files, which must not make up lines of their own."""
+    return text.replace("\r", "\\r").replace("\n", "\\n")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "s")

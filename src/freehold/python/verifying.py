@@ -1,0 +1,54 @@
+"""Verifies files of this disk, held against the catalog: the work behind `freehold verify`. No network, no house."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from freehold.weights.report import Report
+
+
+def verify_paths(paths: Sequence[Path], *, hash: Callable[[Path], str] | None = None) -> Report:
+    """Look at `paths` and, where the catalog knows a file, at what that file says of its license and lineage. `hash`
+    is sha256 of a file, for those who want it in the report. Raises CallError for a path that is not there."""
+    from freehold.store.provenance import CHECKS, check_provenance
+    from freehold.weights.verify import look_over
+
+    looked = look_over(paths, hash=hash)
+    if not looked.gguf:
+        return looked.report
+    from freehold.catalog import Catalog
+    from freehold.catalog.licenses.shelf import Licenses
+
+    catalog, licenses = Catalog.load(), Licenses.load()
+    hashes = {file.name: file.sha256 for file in looked.report.files}
+    found = [
+        finding
+        for path, look in looked.gguf.items()
+        for finding in check_provenance(look, hashes.get(str(path)), catalog, licenses)[1]
+    ]
+    report = looked.report
+    return dataclasses.replace(report, checks=(*report.checks, *CHECKS), findings=(*report.findings, *found))
+
+
+def sha256_of(path: Path, advance: Callable[[int], None] | None = None) -> str:
+    """The hash of the file; `advance` is told the bytes of every step."""
+    from freehold.store.presence import sha256_of as hashed
+
+    return hashed(path, advance)
+
+
+def report_json(report: Report) -> dict[str, Any]:
+    """What programs get to know of a report: its fields, and the verdict. These keys are stable."""
+    return {"verdict": report.verdict, **dataclasses.asdict(report)}
+
+
+def report_sarif(report: Report) -> dict[str, Any]:
+    """`report` as SARIF 2.1.0."""
+    from freehold import __version__
+    from freehold.weights.sarif import sarif
+    from freehold.weights.verify import all_checks
+
+    return sarif(report, all_checks(), __version__)
