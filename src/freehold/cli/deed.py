@@ -101,7 +101,7 @@ def sign_command(refs: Refs = None, all_: All = False, as_json: Json = False, qu
 
     if bool(refs) == all_:
         raise CallError("Name the builds whose deeds are to be signed, or say --all.", hint="freehold deed sign --all")
-    keys().require_signer()
+    keys().require_own()
     output = Output(as_json=as_json, quiet=quiet)
     signed = sign(unsigned() if all_ else refs or [])
     rows = [

@@ -120,7 +120,11 @@ class Keys:
     def require_signer(self) -> None:
         """Raise HouseKeyError now rather than after a long download, if the house has a key that cannot sign."""
         if self.has_own:
-            self._private()
+            self.require_own()
+
+    def require_own(self) -> None:
+        """Raise HouseKeyError unless the house has a key that can sign."""
+        self._private()
 
     def state(self, deed: Deed) -> SignatureState:
         """What is to be said of the deed's signature. Raises HouseKeyError where a key cannot be read."""

@@ -147,7 +147,7 @@ class Store:
 
         What the house signs it has looked at. Raises NotFoundError, DeedError, BuildChangedError, HouseKeyError.
         """
-        self.keys.require_signer()
+        self.keys.require_own()
         found = self._lookup(ref)
         folder = self.layout.build(found.digest)
         notes = self.layout.seen(found.digest)

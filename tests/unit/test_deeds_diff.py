@@ -1,0 +1,97 @@
+"""What changed between two deeds, in words: the license first, nothing that is the house's own, nothing left out."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+from freehold.store.deed_diff import Difference, differences
+from freehold.store.deeds import Deed, DeedFile, Labels, Origin, Statement, TextFile
+from freehold.weights.report import Finding
+from tests.unit.test_deeds import DEED, STATEMENT
+
+CAP = {"exists": True, "over": 700_000_000, "words": "over 700 million users"}
+
+
+def papers(**license_: Any) -> dict[str, Any]:
+    return {
+        "license": {"id": "llama3.1", "text": {"sha256": "1" * 64}, "clauses": {"user_cap": None}} | license_,
+        "openness": {"freedom": {"low": "F2"}, "evidence": ["a card"]},
+        "lineage": {"ancestors": [{"name": "base", "license": "llama3.1"}]},
+    }
+
+
+def deed(**changes: Any) -> Deed:
+    return Deed(replace(STATEMENT, **{"papers": papers(), **changes}), DEED.labels)
+
+
+def test_two_equal_statements_say_the_same_whatever_they_are_called() -> None:
+    other = Deed(STATEMENT, Labels(("other:name",), "2027-01-01", (Origin("x", "y", "2027-01-01"),)))
+    assert differences(DEED, other) == ()
+
+
+def test_the_day_and_the_writer_are_no_differences() -> None:
+    verification = STATEMENT.verification
+    assert verification is not None
+    later = deed(
+        kept_at="2027",
+        freehold="9.9",
+        origin=replace(STATEMENT.origin, date="2027"),
+        verification=replace(verification, date="2027", freehold="9.9"),
+    )
+    assert differences(deed(), later) == ()
+
+
+def test_changed_terms_come_first_and_in_words() -> None:
+    changed = papers(id="llama3.3", text={"sha256": "2" * 64}, clauses={"user_cap": CAP})
+    changed["openness"] = {"freedom": {"low": "F1"}, "evidence": ["a card", "a report"]}
+    after = deed(license="llama3.3", papers=changed, texts=(TextFile("LICENSE", 12, "d" * 64, "x"),))
+    found = differences(deed(), after)
+    assert [(each.section, each.words) for each in found] == [
+        ("license", "license: is llama3.3, was llama3.1"),
+        ("license", "id: is llama3.3, was llama3.1"),
+        ("license", f"text.sha256: is {'2' * 64}, was {'1' * 64}"),
+        ("license", "clauses.user_cap.exists: is yes, was not said"),
+        ("license", "clauses.user_cap.over: is 700,000,000, was not said"),
+        ("license", "clauses.user_cap.words: is over 700 million users, was not said"),
+        ("license", f"sha256 of LICENSE: is {'d' * 64}, was {'c' * 64}"),
+        ("openness", "freedom.low: is F1, was F2"),
+        ("openness", "evidence: added a report"),
+    ]
+
+
+def test_a_license_text_that_went_away_is_said() -> None:
+    (found,) = differences(deed(), deed(texts=()))
+    assert found.words == f"sha256 of LICENSE: is not said, was {'c' * 64}"
+
+
+def test_lists_say_what_came_and_what_went() -> None:
+    assert Difference("x", "y", ["a", "b"], ["b", "c"]).words == "y: added c; removed a"
+    assert Difference("x", "y", ["a", "b"], ["b", "a"]).words == "y: is in another order"
+    assert Difference("x", "y", [{"name": "a", "n": 2}], []).words == "y: removed name a, n 2"
+    assert Difference("x", "y", "t" * 500, "u").words.endswith("… (500 characters)")
+
+
+def test_papers_that_came_later_are_differences_field_by_field() -> None:
+    found = differences(deed(papers=None), deed())
+    assert {each.section for each in found} == {"license", "openness", "lineage"}
+    assert all(each.before is None for each in found)
+
+
+def test_every_field_of_a_statement_is_compared_but_the_day_and_the_writer() -> None:
+    """A field added later must be thought of here: each is changed in turn, and the change must show."""
+    verification = STATEMENT.verification
+    assert verification is not None
+    changes: dict[str, Any] = {
+        "files": (DeedFile("m.gguf", 10, "f" * 64, "named by you"), STATEMENT.files[1]),
+        "origin": replace(STATEMENT.origin, pinned="https://host/m.gguf@2"),
+        "facts": replace(STATEMENT.facts, context_length=8),
+        "license": "mit",
+        "papers": {"openness": {"score": 1}},
+        "texts": (),
+        "verification": replace(verification, verdict="finding", findings=(Finding("x.y", "refuse", "m", "Bad."),)),
+    }
+    unseen = {"kept_at", "freehold", "checks", "written_as", "digest"}  # digest follows from the files
+    assert changes.keys() | unseen == {field.name for field in fields(Statement)}
+    for name, value in changes.items():
+        assert differences(DEED, Deed(replace(STATEMENT, **{name: value}), DEED.labels)), name

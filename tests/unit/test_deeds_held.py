@@ -1,0 +1,255 @@
+"""Deeds in the store: signed when they are written, looked at when a build is found, and mended by pulling again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from freehold.core.builds import HeldBuild
+from freehold.core.errors import (
+    BuildChangedError,
+    DeedChangedError,
+    DeedError,
+    DeedSignatureError,
+    HouseKeyError,
+    NotFoundError,
+)
+from freehold.core.refs import parse
+from freehold.core.settings import Secret
+from freehold.store import presence
+from freehold.store.seen import SETTLED_AFTER_NS, read_looks
+from freehold.store.signing import Keys
+from freehold.store.store import Store
+from tests.unit.test_deeds import FIRST_VERSION
+from tests.unit.test_store import take_in, weights
+from tests.wheels import sha256
+
+
+@pytest.fixture
+def store(home: Path) -> Store:
+    """The store of a house with a key."""
+    house = Store(home)
+    house.keys.create()
+    return house
+
+
+def deed_of(build: HeldBuild) -> Path:
+    return build.files[0].parent / "deed.json"
+
+
+def change(path: Path, old: bytes, new: bytes) -> None:
+    """Change bytes and set the time back, as somebody does who does not want it seen."""
+    before, mode = path.stat(), path.stat().st_mode
+    path.chmod(0o644)
+    data = path.read_bytes()
+    assert old in data
+    path.write_bytes(data.replace(old, new, 1))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    path.chmod(mode & 0o777)
+
+
+def settle(store: Store, build: HeldBuild) -> Path:
+    """Make the store's looks old enough to count, as they are two seconds after a file was last touched."""
+    path = store.layout.seen(build.digest)
+    looks = json.loads(path.read_text())
+    path.write_text(json.dumps({name: [*look[:5], look[5] + 2 * SETTLED_AFTER_NS] for name, look in looks.items()}))
+    return path
+
+
+def test_what_is_pulled_into_a_house_with_a_key_is_signed(store: Store, tmp_path: Path) -> None:
+    build = take_in(store, weights(tmp_path / "t.gguf"))
+    signature = store.deed(build).signature
+    assert signature is not None and signature.key == store.keys.own()
+    assert store.find(parse("t")) == build
+
+
+def test_naming_a_build_again_breaks_no_signature(store: Store, tmp_path: Path) -> None:
+    build = take_in(store, weights(tmp_path / "t.gguf"))
+    before = store.deed(build)
+    named = take_in(store, weights(tmp_path / "again.gguf"), name="mine:x")
+    after = store.deed(named)
+    assert (after.names, after.signature) == (("mine:x", "t:q4_1"), before.signature)
+    assert [origin.asked for origin in after.origins] == [f"file:{tmp_path / name}.gguf" for name in ("t", "again")]
+    assert store.find(parse("mine:x")).digest == build.digest
+
+
+def test_a_flipped_byte_is_found_behind_a_time_set_back(store: Store, tmp_path: Path) -> None:
+    build = take_in(store, weights(tmp_path / "t.gguf"))
+    store.find(parse("t"))
+    settle(store, build)
+    change(build.files[0], b"\x11\x11", b"\x11\x10")
+    with pytest.raises(BuildChangedError, match=r"t\.gguf, which t:q4_1 is made of, was changed: its sha256 is"):
+        store.find(parse("t"))
+    with pytest.raises(BuildChangedError, match="was changed"):
+        store.confirm(build)
+
+
+def test_a_file_that_nothing_touched_is_not_hashed_twice(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = take_in(store, weights(tmp_path / "t.gguf"))
+    store.find(parse("t"))
+    settle(store, build)
+
+    def hashed(*_: object) -> str:
+        raise AssertionError("hashed")
+
+    monkeypatch.setattr(presence, "_hash", hashed)
+    assert store.find(parse("t")) == build
+    build.files[0].chmod(0o400)  # the kernel notes the time of this; the file may be another one now
+    with pytest.raises(AssertionError, match="hashed"):
+        store.find(parse("t"))
+
+
+def test_a_look_at_a_file_that_was_touched_a_moment_before_counts_for_nothing(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = take_in(store, weights(tmp_path / "t.gguf"))
+    store.find(parse("t"))
+    (look,) = read_looks(store.layout.seen(build.digest)).values()
+    found = build.files[0].stat()
+    assert not look.holds(found, look.sha256)
+    settle(store, build)
+    (look,) = read_looks(store.layout.seen(build.digest)).values()
+    assert look.holds(found, look.sha256)
+    assert not look.holds(found, sha256(b"another"))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"x": [1]}', '{"x": 5}', '{"x": [1,2,3,4,5,6,7]}', "[" * 99_999])
+def test_damaged_notes_of_looks_are_no_notes(store: Store, tmp_path: Path, text: str) -> None:
+    build = take_in(store, weights(tmp_path / "t.gguf"))
+    store.find(parse("t"))
+    store.layout.seen(build.digest).write_text(text)
+    assert store.find(parse("t")) == build
+
+
+def test_a_changed_deed_is_refused_by_the_builds_name(store: Store, tmp_path: Path) -> None:
+    build = take_in(store, weights(tmp_path / "t.gguf"))
+    change(deed_of(build), b'"license":null', b'"license":"mi"')
+    for ref in ("t", "t:q4_1", f"file:{tmp_path / 't.gguf'}"):
+        with pytest.raises(DeedChangedError, match=r"deed\.json was changed after it was written\. Its statement has"):
+            store.find(parse(ref))
+
+
+def test_a_flipped_digit_of_a_signature_is_refused_by_the_keys_name(store: Store, tmp_path: Path) -> None:
+    build = take_in(store, weights(tmp_path / "t.gguf"))
+    signature = store.deed(build).signature
+    assert signature is not None
+    flipped = ("0" if signature.value[0] != "0" else "1") + signature.value[1:]
+    change(deed_of(build), signature.value.encode(), flipped.encode())
+    with pytest.raises(DeedSignatureError, match=f"is not what {store.keys.own()} made of this statement"):
+        store.find(parse("t"))
+
+
+def test_a_deed_written_anew_with_fitting_seals_is_still_not_signed(store: Store, tmp_path: Path) -> None:
+    from tests.unit.test_deeds import resealed
+
+    build = take_in(store, weights(tmp_path / "t.gguf"))
+    resealed(deed_of(build), "statement", {"license": "mit"})
+    with pytest.raises(DeedSignatureError, match="forged or damaged"):
+        store.find(parse("t"))
+
+
+def test_the_deed_of_another_build_is_refused_in_this_folder(store: Store, tmp_path: Path) -> None:
+    one = take_in(store, weights(tmp_path / "one.gguf"))
+    other = take_in(store, weights(tmp_path / "other.gguf", b"\x22"))
+    shutil.copyfile(deed_of(other), deed_of(one))
+    assert [build.name for build in store.builds()] == ["other:q4_1"]
+    with pytest.raises(DeedError, match=f"is the deed of another build, {other.digest}"):
+        store.confirm(one)
+    with pytest.raises(NotFoundError) as caught:
+        store.find(parse("one"))
+    assert "deed of another build" in caught.value.hint
+
+
+def test_an_unsigned_deed_is_refused_once_the_house_has_a_key_until_it_is_signed(home: Path, tmp_path: Path) -> None:
+    store = Store(home)
+    build = take_in(store, weights(tmp_path / "t.gguf"))
+    assert store.find(parse("t")) == build
+    store.keys.create()
+    with pytest.raises(DeedSignatureError, match="has no signature"):
+        store.find(parse("t"))
+    assert Store(home, Keys(store.layout.keys, unsigned="accept")).find(parse("t")) == build
+    store.sign(parse("t"))
+    assert store.find(parse("t")) == build
+
+
+def test_a_deed_signed_by_a_strangers_key_is_refused(store: Store, tmp_path: Path) -> None:
+    take_in(store, weights(tmp_path / "t.gguf"))
+    stranger = Store(tmp_path / "elsewhere")
+    stranger.keys.create()
+    shutil.rmtree(store.layout.keys)
+    shutil.copytree(stranger.layout.keys, store.layout.keys)
+    with pytest.raises(DeedSignatureError, match="a key this house does not trust"):
+        store.find(parse("t"))
+
+
+def test_nothing_is_signed_whose_bytes_are_wrong(store: Store, tmp_path: Path) -> None:
+    build = take_in(store, weights(tmp_path / "t.gguf"))
+    store.find(parse("t"))
+    settle(store, build)
+    before = deed_of(build).read_bytes()
+    change(build.files[0], b"\x11\x11", b"\x11\x10")
+    with pytest.raises(BuildChangedError):
+        store.sign(parse("t"))
+    assert deed_of(build).read_bytes() == before
+
+
+def test_a_key_that_cannot_sign_stops_a_pull_before_it_begins(home: Path, tmp_path: Path) -> None:
+    Keys(home / "keys", passphrase=Secret("secret")).create()
+    store = Store(home)
+    with pytest.raises(HouseKeyError, match="is encrypted"):
+        take_in(store, weights(tmp_path / "t.gguf"))
+    assert not (home / "partial").exists() and store.builds() == ()
+
+
+def test_a_deed_of_version_1_is_opened_without_a_key_and_signed_as_what_it_is(home: Path, tmp_path: Path) -> None:
+    store = Store(home)
+    build = take_in(store, weights(tmp_path / "t.gguf"))
+    digest = build.digest.removeprefix("sha256:")
+    file = {"name": "t.gguf", "size_bytes": build.size_bytes, "sha256": digest, "verified": "unverified: recorded"}
+    deed_of(build).write_text(json.dumps(FIRST_VERSION | {"digest": build.digest, "files": [file]}, indent=2))
+    assert store.find(parse("m:q4_1")).files == build.files
+    store.keys.create()
+    with pytest.raises(DeedSignatureError, match="freehold deed sign m:q4_1"):
+        store.find(parse("m:q4_1"))
+    signed = store.sign(parse("m:q4_1"))
+    assert (signed.statement.written_as, signed.statement.papers) == (1, None)
+    assert store.find(parse("m:q4_1")).digest == build.digest
+
+
+def test_pulling_again_mends_a_deed_that_cannot_be_read(store: Store, tmp_path: Path) -> None:
+    path = weights(tmp_path / "t.gguf")
+    build = take_in(store, path)
+    deed_of(build).write_bytes(deed_of(build).read_bytes()[:100])
+    assert store.builds() == ()
+    assert take_in(store, path) == build
+    assert store.find(parse("t")) == build
+
+
+def test_a_build_that_is_refused_can_be_removed(store: Store, tmp_path: Path) -> None:
+    build = take_in(store, weights(tmp_path / "t.gguf"))
+    store.find(parse("t"))
+    change(build.files[0], b"\x11\x11", b"\x11\x10")
+    assert store.peek(parse("t")) == build
+    assert store.remove(parse("t")).freed_bytes == build.size_bytes
+    assert not store.layout.seen(build.digest).exists()
+
+
+def test_a_build_that_moved_is_not_opened_where_it_was(store: Store, tmp_path: Path) -> None:
+    build = take_in(store, weights(tmp_path / "t.gguf"), copy=False)
+    take_in(store, tmp_path / "t.gguf")
+    with pytest.raises(BuildChangedError, match="lies elsewhere now"):
+        store.confirm(build)
+    store.confirm(store.find(parse("t")))
+
+
+def test_a_copy_over_a_file_in_place_is_signed_anew(store: Store, tmp_path: Path) -> None:
+    take_in(store, weights(tmp_path / "t.gguf"), copy=False)
+    copied = take_in(store, tmp_path / "t.gguf")
+    assert store.keys.state(store.deed(copied)) == "valid"
+    assert store.find(parse("t")) == copied
