@@ -16,6 +16,7 @@ from bench.harness.measure import RESULTS, tables
 
 SCRIPTS = (
     "startup",
+    "catalog",
     "gateway_memory",
     "gateway_added_latency",
     "gateway_throughput",

@@ -73,7 +73,7 @@ def show_command(ref: ShownRef, as_json: Json = False, quiet: Quiet = False) -> 
     """
     from freehold.cli.page import sections
     from freehold.python.held import store
-    from freehold.python.papers import look_up
+    from freehold.python.shown import look_up
 
     held = store(load())
     shown = look_up(parse(ref), held)

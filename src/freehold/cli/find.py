@@ -81,7 +81,7 @@ def find_command(  # noqa: PLR0913 - every option of a command is a parameter
     where unknowns leave an interval, and filters then go by what is shown. SIZE with a slash: parameters in all, and at
     work on a token. PULL says whether `freehold pull NAME` knows where to get it. Exit code 1: none was found.
     """
-    from freehold.python.papers import Asked, find
+    from freehold.python.finding import Asked, find
 
     words, skills = " ".join(text or ()), tuple(skill or ())
     rows = find(Asked(words, size, license, openness, skills, publisher, open_weights, sort))

@@ -1,0 +1,69 @@
+"""What there is to show of a reference: the whole paper of a model, and the builds of it that are held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from freehold.catalog import Catalog
+from freehold.catalog.model import CatalogModel
+from freehold.catalog.paper import paper
+from freehold.core.builds import HeldBuild
+from freehold.core.errors import NotFoundError
+from freehold.core.names import nearest
+from freehold.core.refs import HubRef, ModelRef, Reference
+from freehold.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What there is to show of a reference: a held build, the paper of a model, or both.
+
+    `build` None: the model is meant, not one build of it. `paper` None: the catalog does not know the build's bytes.
+    `held` are the builds of that model in the store.
+    """
+
+    build: HeldBuild | None
+    paper: dict[str, Any] | None
+    held: tuple[HeldBuild, ...]
+
+
+def look_up(ref: Reference, store: Store) -> Shown:
+    """What is known of `ref`: a name without a tag, or a hub's repository, is the catalog's model where it has one;
+    everything else is a held build.
+
+    Raises NotFoundError with the nearest names, and StoreError.
+    """
+    catalog = Catalog.load()
+    model = _model(ref, catalog)
+    build = _held(ref, store, catalog) if model is None else None
+    model = _of_bytes(build, catalog) if build else model
+    if model is None:
+        return Shown(build, None, ())
+    held = tuple(each for each in store.builds() if model in (_of_bytes(each, catalog), catalog.get(each.model)))
+    return Shown(build, paper(catalog, model), held)
+
+
+def _held(ref: Reference, store: Store, catalog: Catalog) -> HeldBuild:
+    try:
+        return store.peek(ref)
+    except NotFoundError as error:
+        if not isinstance(ref, ModelRef) or ref.tag is not None:
+            raise
+        names = {*(model.name for model in catalog.models), *(build.model for build in store.builds())}
+        hint = "`freehold find TEXT` searches the catalog, `freehold list` lists what is held."
+        raise NotFoundError("model", ref.model, nearest=nearest(ref.model, names), hint=hint) from error
+
+
+def _model(ref: Reference, catalog: Catalog) -> CatalogModel | None:
+    """The model that `ref` means as such, without a build of it."""
+    if isinstance(ref, ModelRef) and ref.tag is None:
+        return catalog.get(ref.model)
+    if isinstance(ref, HubRef) and ref.tag is None and ref.revision is None:
+        return catalog.get(ref.repository)
+    return None
+
+
+def _of_bytes(build: HeldBuild, catalog: Catalog) -> CatalogModel | None:
+    entry = catalog.by_sha256(build.digest.removeprefix("sha256:"))
+    return entry.model if entry else None
