@@ -222,13 +222,28 @@ def test_a_deed_of_version_1_is_opened_without_a_key_and_signed_as_what_it_is(ho
     assert store.find(parse("m:q4_1")).digest == build.digest
 
 
-def test_pulling_again_mends_a_deed_that_cannot_be_read(store: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["cut", "flipped", "gone"])
+def test_pulling_again_mends_a_deed_that_cannot_be_read(store: Store, tmp_path: Path, damage: str) -> None:
     path = weights(tmp_path / "t.gguf")
     build = take_in(store, path)
-    deed_of(build).write_bytes(deed_of(build).read_bytes()[:100])
+    if damage == "flipped":
+        change(deed_of(build), b'"license":null', b'"license":"mi"')
+    elif damage == "cut":
+        deed_of(build).write_bytes(deed_of(build).read_bytes()[:100])
+    else:
+        deed_of(build).unlink()
     assert store.builds() == ()
     assert take_in(store, path) == build
     assert store.find(parse("t")) == build
+
+
+def test_pulling_again_does_not_wash_a_wrong_signature(store: Store, tmp_path: Path) -> None:
+    from tests.unit.test_deeds import resealed
+
+    path = weights(tmp_path / "t.gguf")
+    resealed(deed_of(take_in(store, path)), "statement", {"license": "mit"})
+    with pytest.raises(DeedSignatureError, match="forged or damaged"):
+        take_in(store, path)
 
 
 def test_a_build_that_is_refused_can_be_removed(store: Store, tmp_path: Path) -> None:

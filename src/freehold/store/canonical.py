@@ -39,7 +39,9 @@ def _ordered(value: object, where: str) -> object:
         for key in value:
             if not isinstance(key, str):
                 raise ValueError(f"{where} has a key that is no text: {key!r}")
-        return {key: _ordered(value[key], f"{where}.{key}") for key in sorted(value, key=_utf16)}
+        plain = all(map(str.isascii, value))  # then the order of characters is the order of code units
+        keys = sorted(value) if plain else sorted(value, key=_utf16)
+        return {key: _ordered(value[key], f"{where}.{key}") for key in keys}
     if isinstance(value, list | tuple):
         return [_ordered(item, f"{where}[{number}]") for number, item in enumerate(value)]
     if isinstance(value, int | float) and not isinstance(value, bool):

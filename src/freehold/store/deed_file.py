@@ -23,6 +23,7 @@ from freehold.store.durable import write_whole
 from freehold.store.naming import digest_of
 
 _LARGEST_DEED_BYTES = 8 * 1024 * 1024
+_MEMBERS = frozenset({"version", "statement", "labels", "seals", "signature"})
 
 
 def document(deed: Deed) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def document(deed: Deed) -> dict[str, Any]:
 
 def write_deed(path: Path, deed: Deed) -> None:
     """Put `deed` at `path` in one step."""
-    write_whole(path, _written(document(deed)))
+    write_whole(path, (canonical(document(deed)) + "\n").encode())
 
 
 def read_deed(path: Path, *, exactly: bool = True) -> Deed:
@@ -58,10 +59,7 @@ def read_deed(path: Path, *, exactly: bool = True) -> Deed:
             path=str(path),
         )
     try:
-        deed = _first_version(data) if version == 1 else _second_version(data, path)
-        if version == DEED_VERSION and exactly and raw != _written(data):
-            raise _changed(path, "It is not laid out as it was written.")
-        return _whole(deed)
+        return _whole(_first_version(data) if version == 1 else _second_version(data, path, raw if exactly else None))
     except (TypeError, ValueError) as error:
         raise _damaged(path, str(error)) from error
 
@@ -78,26 +76,31 @@ def _read(path: Path) -> tuple[bytes, dict[str, Any]]:
     return raw, data
 
 
-def _written(data: Mapping[str, Any]) -> bytes:
-    return (canonical(data) + "\n").encode()
+def _written(texts: Mapping[str, str]) -> bytes:
+    """The canonical object of these members, each in its canonical text already."""
+    members = (f'"{name}":{texts[name]}' for name in sorted(texts))
+    return ("{" + ",".join(members) + "}\n").encode()
 
 
-def _second_version(data: Mapping[str, Any], path: Path) -> Deed:
+def _second_version(data: Mapping[str, Any], path: Path, raw: bytes | None) -> Deed:
     if type(data.get("version")) is not int or data["version"] != DEED_VERSION:
         raise ValueError(f"deed.version is {data.get('version')!r}")
-    missing = {"statement", "labels", "seals", "signature"} - data.keys()
-    if missing:
-        raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+    wrong = _MEMBERS ^ data.keys()
+    if wrong:
+        raise ValueError(f"it lacks or should not have {', '.join(sorted(wrong))}")
+    texts = {name: canonical(part) for name, part in data.items()}
     for part in ("statement", "labels"):
-        found = _sha256(canonical(data[part]))
+        found = _sha256(texts[part])
         seal = data["seals"].get(part) if isinstance(data["seals"], dict) else None
         if seal != found:
             raise _changed(path, f"Its {part} has sha256 {found}, and {seal} was sealed.")
+    if raw is not None and raw != _written(texts):
+        raise _changed(path, "It is not laid out as it was written.")
     return Deed(
         record(Statement, data["statement"], "deed.statement"),
         record(Labels, data["labels"], "deed.labels"),
         None if data["signature"] is None else record(Signature, data["signature"], "deed.signature"),
-        canonical(data["statement"]),
+        texts["statement"],
     )
 
 

@@ -6,6 +6,7 @@ with its place.
 
 from __future__ import annotations
 
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -19,9 +20,15 @@ def record(kind: type[Record], data: object, where: str) -> Record:
     """A dataclass from its JSON object. Raises ValueError with the place, TypeError for a field that is missing."""
     if not isinstance(data, dict):
         raise ValueError(f"{where} is not an object")
+    hints = _hints(typing.cast("Any", kind))
+    return kind(**{name: _value(hints[name], data[name], f"{where}.{name}") for name in hints if name in data})
+
+
+@functools.cache
+def _hints(kind: type) -> Mapping[str, Any]:
+    """The annotation of every field. Working them out costs more than the reading."""
     hints = typing.get_type_hints(kind)
-    names = [item.name for item in fields(typing.cast("Any", kind)) if item.init]
-    return kind(**{name: _value(hints[name], data[name], f"{where}.{name}") for name in names if name in data})
+    return {item.name: hints[item.name] for item in fields(kind) if item.init}
 
 
 def _value(kind: Any, data: object, where: str) -> Any:

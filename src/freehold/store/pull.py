@@ -17,7 +17,15 @@ from freehold import __version__
 from freehold.catalog import Catalog
 from freehold.catalog.catalog import CatalogEntry
 from freehold.core.builds import HeldBuild
-from freehold.core.errors import CallError, FreeholdError, NotFoundError, StoreError, WeightsError
+from freehold.core.errors import (
+    CallError,
+    DeedError,
+    DeedSignatureError,
+    FreeholdError,
+    NotFoundError,
+    StoreError,
+    WeightsError,
+)
 from freehold.core.ports import Progress
 from freehold.core.refs import FakeRef, FileRef, ModelRef, Reference, RemoteRef, SourceKind, SourceRef, WebRef, parse
 from freehold.store.acquire import Acquired, Workplace, acquire, remove_if_empty, set_aside
@@ -131,6 +139,12 @@ class _Pull:
         try:
             return self.store.find(self.wanted.source)
         except NotFoundError:
+            return None
+        except DeedSignatureError:
+            raise
+        except DeedError as unreadable:
+            # What is kept anew gets a new deed: that is how a damaged one is mended.
+            self.progress.note(f"{unreadable.message} It is pulled again.")
             return None
 
     def _whole(self, digest: str) -> HeldBuild | None:

@@ -5,8 +5,9 @@ writing raises ReadOnlyError there. A deed that cannot be read hides its own bui
 
 `find` and `confirm` are the door that every build passes before an engine opens it: the deed is whole and this
 build's own, its signature is one that the house accepts, and every file has the bytes it names. The order is from the
-cheap to the dear: 0.2 ms for the deed, 0.3 ms more with a signature, about a second per gigabyte for a hash, which
-is taken unless the kernel says that the file was not touched since the last one (see `seen`).
+cheap to the dear: 1 ms for a deed of 16 kB, 0.1 ms for its signature, 0.7 s per gigabyte for a hash (measured with a
+build of 98 MB in the page cache, on two shared cores), which is taken unless the kernel says that the file was not
+touched since the last one (see `seen`). So the first load after a pull reads everything once more, later ones do not.
 """
 
 from __future__ import annotations
