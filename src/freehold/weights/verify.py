@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,6 +44,7 @@ _WEIGHTS = frozenset(
     }
     | {".onnx", ".pb", ".tflite", ".msgpack", ".pdparams", ".mlmodel", ".ggml", ".ot"}
 )
+_LARGE_BYTES = 16 << 20
 _ALWAYS = ("file", "folder", "format", "pickle", "archive")
 
 
@@ -113,13 +115,23 @@ class _Look:
             with found.path.open("rb") as file:
                 size_bytes = file.seek(0, 2)
                 recognized = recognize(file, size_bytes)
-            sha256 = self._hash(found.path) if self._hash is not None else None
-            self._judge(found, recognized, findings)
+            sha256 = self._hash_and_judge(found, size_bytes, recognized, findings)
         except OSError as error:
             findings.add("file.unreadable", f"It cannot be read: {error.strerror or error}.")
         kind = recognized.format if recognized is not None else None
         self.files.append(LookedAt(str(found.path), size_bytes, kind, sha256))
         self._take(findings)
+
+    def _hash_and_judge(self, found: Found, size_bytes: int, recognized: Recognized, findings: Findings) -> str | None:
+        """Judge the file, and take its hash if that is wanted: of a large file both at once."""
+        if self._hash is None or size_bytes < _LARGE_BYTES:
+            self._judge(found, recognized, findings)
+            return self._hash(found.path) if self._hash is not None else None
+        with ThreadPoolExecutor(1) as beside:
+            judged = beside.submit(self._judge, found, recognized, findings)
+            sha256 = self._hash(found.path)
+            judged.result()
+        return sha256
 
     def together(self) -> None:
         """What files are only together: pieces of one build, shards of one index."""
