@@ -10,7 +10,7 @@ import pytest
 
 from freehold.catalog import Catalog
 from freehold.core.builds import HeldBuild
-from freehold.core.errors import BuildChangedError
+from freehold.core.errors import BuildChangedError, SourceError
 from freehold.core.refs import SourceKind, parse
 from freehold.core.settings import HubSettings, Secret
 from freehold.store.license_texts import MAX_TEXT_BYTES, MAX_TEXTS, chosen, is_text
@@ -186,3 +186,11 @@ async def test_the_papers_of_a_model_the_catalog_knows_stand_in_the_deed(home: P
     assert papers["license"]["id"] == "llama3.3" and papers["license"]["text"]["sha256"]
     assert {"openness", "lineage"} <= papers.keys()
     assert json.loads(json.dumps(papers)) == papers
+
+
+async def test_what_a_hub_says_that_no_deed_can_hold_is_refused_by_its_name(home: Path) -> None:
+    """JSON can say half of a character, UTF-8 cannot."""
+    async with hubs.serve(REPOSITORY, WEIGHTS, card={"license": "m\ud800t"}) as hub:
+        with pytest.raises(SourceError, match=f"hf:{REPOSITORY}@{hubs.COMMIT} says something that no deed can hold"):
+            await pulled(home, f"hf:{REPOSITORY}", HubSource(HubSettings(hub.url)))
+    assert Store(home).builds() == ()

@@ -370,7 +370,7 @@ async def test_an_unknown_model_gets_the_catalogs_nearest_name(home: Path) -> No
 async def test_a_name_like_no_other_gets_every_name_of_the_catalog_and_the_forms_of_a_source(home: Path) -> None:
     with pytest.raises(NotFoundError) as caught:
         await Desk(home).pull("nonsense")
-    assert "The catalog has: tiny." in caught.value.hint
+    assert "Pulled by name: tiny." in caught.value.hint
     assert all(form in caught.value.hint for form in ("hf:org/repo:QUANT", "pypi:", "https://", "./model.gguf"))
 
 

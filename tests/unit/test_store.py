@@ -89,14 +89,20 @@ def test_only_a_pull_that_can_work_is_named(store: Store) -> None:
     with pytest.raises(NotFoundError) as caught:
         store.find(parse("smollm2-135m-instruct"))
     assert "`freehold pull smollm2-135m-instruct`" in caught.value.hint
-    offer = "The catalog has: smollm2-135m-instruct"
+    offer = "Pulled by name: gemma-3-270m, smollm2-135m-instruct"
     near = "`freehold pull smollm2-135m-instruct"
-    for unknown, named in (("nonsense", offer), ("smollm2-135m", near), ("smollm2-135m-instruct:q9", f"{near}:q4_1`")):
+    cases = {
+        "nonsense": offer,
+        "smollm2-135m-instrukt": near,
+        "smollm2-135m-instruct:q9": f"{near}:q4_1`",
+        "smollm2-135m": "hf:HuggingFaceTB/SmolLM2-135M",
+    }
+    for unknown, named in cases.items():
         with pytest.raises(NotFoundError) as caught:
             store.find(parse(unknown))
         assert f"`freehold pull {unknown}`" not in caught.value.hint
         assert named in caught.value.hint
-        assert "hf:org/repo:QUANT" in caught.value.hint
+        assert "hf:org/repo:quant" in caught.value.hint.lower()
 
 
 def test_a_remote_model_is_no_build(store: Store) -> None:

@@ -23,6 +23,7 @@ from freehold.core.errors import (
     DeedSignatureError,
     FreeholdError,
     NotFoundError,
+    SourceError,
     StoreError,
     WeightsError,
 )
@@ -38,7 +39,7 @@ from freehold.store.locks import hold
 from freehold.store.naming import absolute, chosen_name, digest_of, legal_name, name_from_file, written
 from freehold.store.plan import Plan, Source
 from freehold.store.presence import sha256_of
-from freehold.store.snapshot import papers_of
+from freehold.store.snapshot import license_of, papers_of
 from freehold.store.store import Store
 from freehold.store.transfer import Patience, open_session
 
@@ -264,12 +265,16 @@ class _Pull:
             checks=CHECKS,
             freehold=__version__,
             kept_at=origin.date,
-            license=entry.model.license if entry else plan.provenance.get("license"),
+            license=license_of(entry.model) if entry else plan.provenance.get("license"),
             papers=papers_of(self.catalog, files, plan.provenance),
             texts=texts,
             verification=Verification.of(checked.report, date=origin.date, freehold=__version__),
         )
-        return Deed(statement, Labels(tuple(dict.fromkeys(names)) or (usual,), origin.date))
+        try:
+            return Deed(statement, Labels(tuple(dict.fromkeys(names)) or (usual,), origin.date))
+        except ValueError as error:
+            # The weights were checked; what is left is what the source said, such as half of a character.
+            raise SourceError(f"{plan.origin} says something that no deed can hold: {error}.") from error
 
     def _origin(self, pinned: str, plan: Plan | None) -> Origin:
         now = datetime.now(UTC).isoformat(timespec="microseconds")
