@@ -52,6 +52,15 @@ def test_a_model_without_builds_says_where_its_weights_are(catalog: Catalog) -> 
         catalog.resolve(ModelRef("llama-3.3-70b-instruct"))
 
 
+def test_a_model_without_builds_names_the_one_of_its_family_that_can_be_pulled(catalog: Catalog) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        catalog.resolve(ModelRef("smollm2-360m"))
+    assert caught.value.nearest == ("smollm2-135m-instruct",)
+    with pytest.raises(NotFoundError) as caught:
+        catalog.resolve(ModelRef("llama-3.3-70b-instruct"))
+    assert caught.value.nearest == ()
+
+
 def test_a_model_whose_weights_are_kept_cannot_be_pulled_and_says_so(catalog: Catalog) -> None:
     with pytest.raises(NotFoundError, match="OpenAI keeps the weights of GPT-4o"):
         catalog.resolve(ModelRef("gpt-4o"))

@@ -81,7 +81,7 @@ class Catalog:
         if model is None:
             raise NotFoundError("model", ref.model, nearest=nearest(ref.model, self.pullable), hint=self._others(ref))
         if not model.builds:
-            raise NotFoundError("build", str(ref), hint=_where(model))
+            raise NotFoundError("build", str(ref), nearest=self._kin(model), hint=_where(model))
         if ref.tag is None:
             return CatalogEntry(model, model.builds[0])
         for build in model.builds:
@@ -92,6 +92,11 @@ class Catalog:
     def by_sha256(self, sha256: str) -> CatalogEntry | None:
         """The build whose weight file has this hash (64 lower-case hexadecimal digits), or None: unknown."""
         return next((entry for entry in self.entries() if entry.build.sha256 == sha256), None)
+
+    def _kin(self, model: CatalogModel) -> tuple[str, ...]:
+        """The models of its family that can be pulled, the most alike first."""
+        kin = [each.name for each in self.models if each.builds and each.family == model.family and model.family]
+        return nearest(model.name, kin)
 
     def _others(self, ref: ModelRef) -> str:
         near = nearest(ref.model, self._by_name)
