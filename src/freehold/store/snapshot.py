@@ -29,6 +29,14 @@ def papers_of(catalog: Catalog, files: Sequence[DeedFile], provenance: Mapping[s
     return {**paper(catalog, model), "identified_by": by}
 
 
+def license_of(model: CatalogModel) -> str:
+    """What the license of `model` is called beside a build: its SPDX identifier, else the name of its record."""
+    from freehold.catalog.licenses.shelf import Licenses
+    from freehold.catalog.paper import license_name
+
+    return license_name(model.license, Licenses.load())
+
+
 def _identified(
     catalog: Catalog, files: Sequence[DeedFile], provenance: Mapping[str, str]
 ) -> tuple[CatalogModel, str] | None:
