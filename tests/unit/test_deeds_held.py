@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -268,3 +271,43 @@ def test_a_copy_over_a_file_in_place_is_signed_anew(store: Store, tmp_path: Path
     copied = take_in(store, tmp_path / "t.gguf")
     assert store.keys.state(store.deed(copied)) == "valid"
     assert store.find(parse("t")) == copied
+
+
+FIND_AS_NOBODY = """
+import os, sys
+from pathlib import Path
+import cryptography.hazmat.primitives.serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from freehold.core.errors import FreeholdError
+from freehold.core.refs import parse
+from freehold.store.store import Store
+
+if os.geteuid() == 0:  # root may read everything: ask as nobody
+    os.setresuid(65534, 65534, 65534)
+store = Store(Path(sys.argv[1]))
+try:
+    print(store.find(parse("t:q4_1")).name, store.keys.state(store.deed(store.find(parse("t")))))
+    store.keys.require_signer()
+except FreeholdError as error:
+    print(type(error).__name__, error.message)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may act as another account")
+@pytest.mark.parametrize("closed", [False, True])
+def test_another_account_checks_signatures_in_a_read_only_store_and_cannot_sign(closed: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        store = Store(root / "home")
+        store.keys.create()
+        take_in(store, weights(root / "t.gguf"))
+        for item in (root, *root.rglob("*")):
+            item.chmod(0o555 if item.is_dir() else item.stat().st_mode & 0o555)
+        store.layout.keys.chmod(0o500 if closed else 0o555)
+        command = [sys.executable, "-c", FIND_AS_NOBODY, str(root / "home")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        for item in (root, *(item for item in root.rglob("*") if item.is_dir())):
+            item.chmod(0o755)
+    assert done.stderr == ""
+    cannot = f"HouseKeyError {store.layout.keys}{'' if closed else '/house.key'} cannot be read: Permission denied."
+    assert done.stdout.splitlines() == ([] if closed else ["t:q4_1 valid"]) + [cannot]

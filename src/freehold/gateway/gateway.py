@@ -263,9 +263,9 @@ def _changes(old: EndpointTable, new: EndpointTable) -> _Changes:
 
 
 def _needs_restart(old: Settings, new: Settings) -> tuple[str, ...]:
-    if old.server == new.server and old.home == new.home:
+    if (old.server, old.home, old.deeds) == (new.server, new.home, new.deeds):
         return ()
-    return ("[server] and home are read at start: run `freehold stop`, then `freehold up`, for their changes",)
+    return ("[server], [deeds] and home are read at start: run `freehold stop`, then `freehold up`, for their changes",)
 
 
 async def _send(

@@ -3,7 +3,8 @@
 Ed25519 (RFC 8032), through the cryptography package. What is signed is the canonical text of a deed's statement behind
 a line that says what it is, so that no signature made for something else fits. The private key lies in the home under
 `keys/`, for its owner alone (0600), encrypted where a passphrase was set when it was made; it is never printed and
-never leaves. A key is named by its fingerprint, the start of the SHA-256 of its public half.
+never leaves. The public halves beside it may be read by all. A key is named by its fingerprint, the start of the
+SHA-256 of its public half.
 
 What a signature does not protect against: somebody who may write the folder of keys. Whoever can put a key there
 decides what is trusted; keep the home, or at least that folder, to the account that runs the house.
@@ -60,8 +61,15 @@ class Keys:
 
     @property
     def has_own(self) -> bool:
-        """True where the house has a key: deeds are signed with it and wanted with a signature."""
-        return self.public_path.exists() or self.private_path.exists()
+        """True where the house has a key: deeds are signed with it and wanted with a signature. Raises HouseKeyError
+        where nobody may look: then it is not known, and nothing is taken for unsigned."""
+        try:
+            return self.public_path.exists() or self.private_path.exists()
+        except OSError as error:
+            raise HouseKeyError(
+                f"{self.folder} cannot be read: {error.strerror}.",
+                hint=f"Let this account read it (`chmod 755 {self.folder}`); the private key in it stays its owner's.",
+            ) from error
 
     def own(self) -> str | None:
         """The fingerprint of the house's key, or None. Raises HouseKeyError."""
@@ -84,7 +92,6 @@ class Keys:
         key = Ed25519PrivateKey.generate()
         make_folder(self.folder)
         with writing(self.folder):
-            self.folder.chmod(0o700)
             descriptor = os.open(self.private_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(_private_pem(key, self._passphrase))
