@@ -7,6 +7,8 @@ from datetime import date
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from freehold.catalog.find import (
     Graded,
@@ -54,7 +56,7 @@ def test_sizes_are_read_as_people_write_them(text: str, size: Interval) -> None:
     assert read_size(text) == pytest.approx(size)
 
 
-@pytest.mark.parametrize("text", ["", "big", "7b-", "1b-2b-3b", "<7b-14b", "-5b", "5q", "<"])
+@pytest.mark.parametrize("text", ["", "big", "7b-", "1b-2b-3b", "14b-7b", "<7b-14b", "-5b", "5q", "<"])
 def test_what_is_no_size_is_refused_with_the_forms(text: str) -> None:
     with pytest.raises(CallError, match="within a tenth"):
         read_size(text)
@@ -68,7 +70,7 @@ def test_openness_at_least_goes_by_what_is_shown_and_at_most_by_what_is_possible
     assert names(models, openness=read_openness("L1-L3")) == ["open", "unsure"]
 
 
-@pytest.mark.parametrize("text", ["L6", "open-ish", "F3", "<L1-L2", "L", "L1-L2-L3", "<=", ""])
+@pytest.mark.parametrize("text", ["L6", "open-ish", "F3", "<L1-L2", "L", "L1-L2-L3", "L3-L1", "<=", ""])
 def test_what_is_no_label_is_refused_with_the_names(text: str) -> None:
     with pytest.raises(CallError, match="open science"):
         read_openness(text)
@@ -171,3 +173,14 @@ def test_show_of_a_name_nobody_knows_gives_the_nearest_that_are_known(capsys: py
     assert main(["show", "gpt-os-120b"]) == 1
     said = capsys.readouterr().err
     assert "gpt-oss-120b" in said and "freehold find" in said
+
+
+@given(st.text(max_size=12) | st.from_regex(r"[<>=]{0,2} ?[0-9.LFbmk-]{0,8}", fullmatch=True))
+def test_whatever_is_typed_for_a_filter_is_read_or_refused(text: str) -> None:
+    for read in (read_size, read_openness, lambda text: read_license(text, ["mit"])[0]):
+        try:
+            found = read(text)
+        except CallError as error:
+            assert error.hint
+        else:
+            assert found is None or not (found.low is None and found.high is None)

@@ -97,9 +97,9 @@ def read_size(text: str) -> Interval:
     compared = re.fullmatch(r"(<=?|>=?)(.+)", written)
     parts = (compared[2],) if compared else tuple(written.split("-"))
     numbers = [_number(part) for part in parts]
-    if None in numbers or len(numbers) > 2:
-        raise CallError(f"{text!r} is not a size.", hint=f"Write one like {SIZE_FORMS}.", size=text)
     first, last = float(numbers[0] or 0), float(numbers[-1] or 0)
+    if None in numbers or len(numbers) > 2 or first > last:
+        raise CallError(f"{text!r} is not a size.", hint=f"Write one like {SIZE_FORMS}.", size=text)
     if compared:
         return _compared(compared[1], first)
     return Interval(first * (1 - _ABOUT), first * (1 + _ABOUT)) if len(parts) == 1 else Interval(first, last)
@@ -208,7 +208,10 @@ def _levels(text: str, letter: str, highest: int) -> Interval:
     parts = compared[2].split("-") if compared else []
     levels = [int(match[2]) for part in parts if (match := _LEVEL.fullmatch(part)) and match[1].upper() == letter]
     right = (
-        1 <= len(parts) == len(levels) <= 2 and max(levels) <= highest and not (compared and compared[1] and parts[1:])
+        levels == sorted(levels)
+        and 1 <= len(parts) == len(levels) <= 2
+        and max(levels) <= highest
+        and not (compared and compared[1] and parts[1:])
     )
     if not right or compared is None:
         names = f" or a name: {', '.join(LABELS)}" if letter == "L" else ""
