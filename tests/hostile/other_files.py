@@ -128,6 +128,7 @@ MORE: list[tuple[str, str, bytes]] = [
     ("pickle.stream", "m.safetensors", PICKLE),
     ("pickle.stream", "m.gguf", PICKLE),
     ("pickle.stream", "weights", OLD_PICKLE),
+    ("sidecar.auto_map", "config.json", b'{"auto_map": {"AutoModel": "\\ud800.M"}}'),
     ("pickle.stream", "notes.txt", pickle.dumps(Runs(), protocol=2)),
     ("pickle.archive", "m.safetensors", zipped({"m/data.pkl": PICKLE})),
     ("pickle.archive", "m.gguf", tarred("pickle.pkl")),

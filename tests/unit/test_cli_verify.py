@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,14 @@ def test_a_files_name_makes_up_no_line_of_its_own(tmp_path: Path, capsys: Captur
     main(["verify", str(tmp_path)])
     said = capsys.readouterr().out
     assert not any(line.startswith("0 files") for line in said.splitlines()) and "\x1b" not in said
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--sarif"], ["--hash"]])
+def test_a_files_name_may_be_any_bytes(form: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    name = os.fsdecode(b"m\xff.gguf")
+    (tmp_path / name).write_bytes(sound({"tokenizer.chat_template": (STRING, "{{ lipsum }}")}))
+    assert main(["verify", str(tmp_path), *form]) == 1
+    assert "udcff.gguf" in capfd.readouterr().out
 
 
 def test_what_a_known_model_says_of_its_license_is_compared(tmp_path: Path, capsys: Captured) -> None:

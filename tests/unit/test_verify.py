@@ -93,6 +93,12 @@ def test_a_whole_folder_of_a_model_is_clean(tmp_path: Path) -> None:
     assert report.cannot_show == CANNOT_SHOW
 
 
+@pytest.mark.parametrize("words", ["cat\ndog\nbird\nice\ncream\n", "config value\nfoo bar\n", "(a\nb\nc\n", ".\n"])
+def test_a_list_of_words_is_no_pickle(words: str, tmp_path: Path) -> None:
+    (tmp_path / "vocab.txt").write_text(words)
+    assert verify([tmp_path]).verdict == "clean"
+
+
 def test_only_checks_that_ran_are_named(tmp_path: Path) -> None:
     (tmp_path / "m.safetensors").write_bytes(safetensors_files.safetensors())
     ran = verify([tmp_path]).checks

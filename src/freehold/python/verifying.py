@@ -18,7 +18,7 @@ def verify_paths(paths: Sequence[Path], *, hash: Callable[[Path], str] | None = 
     """Look at `paths` and, where the catalog knows a file, at what that file says of its license and lineage. `hash`
     is sha256 of a file, for those who want it in the report. Raises CallError for a path that is not there."""
     from freehold.store.provenance import CHECKS, check_provenance
-    from freehold.weights.verify import look_over
+    from freehold.weights.verify import look_over, printable
 
     looked = look_over(paths, hash=hash)
     if not looked.gguf:
@@ -29,9 +29,9 @@ def verify_paths(paths: Sequence[Path], *, hash: Callable[[Path], str] | None = 
     catalog, licenses = Catalog.load(), Licenses.load()
     hashes = {file.name: file.sha256 for file in looked.report.files}
     found = [
-        finding
+        dataclasses.replace(finding, file=printable(finding.file))
         for path, look in looked.gguf.items()
-        for finding in check_provenance(look, hashes.get(str(path)), catalog, licenses)[1]
+        for finding in check_provenance(look, hashes.get(printable(str(path))), catalog, licenses)[1]
     ]
     report = looked.report
     return dataclasses.replace(report, checks=(*report.checks, *CHECKS), findings=(*report.findings, *found))

@@ -45,7 +45,7 @@ _MAGICS: tuple[tuple[bytes, Format], ...] = (
 )
 _PICKLE_START = re.compile(rb"\x80[\x02-\x05]")
 _PROGRAM_MZ = re.compile(rb"MZ.{58}", re.DOTALL)
-_ACTS = frozenset({"GLOBAL", "STACK_GLOBAL", "INST", "REDUCE", "BUILD", "OBJ", "NEWOBJ", "NEWOBJ_EX"})
+_IMPORTS = frozenset({"GLOBAL", "STACK_GLOBAL", "INST"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +94,21 @@ def _kind_of_text(head: bytes) -> Format | None:
 
 
 def acts_as_pickle(head: bytes) -> bool:
-    """True where the bytes begin with pickle operations that import or call something."""
-    acts = 0
+    """True where the bytes are pickle operations that import something and call it, or that import and come to their
+    end. Lists of words begin with operations too, and do neither."""
+    imports = False
     try:
         for number, (opcode, argument, _) in enumerate(pickletools.genops(io.BytesIO(head))):
             if opcode.name in {"GLOBAL", "INST"} and not _is_import(argument):
                 return False
-            acts += opcode.name in _ACTS
+            if imports and opcode.name in {"STOP", "REDUCE"}:
+                return True
+            imports = imports or opcode.name in _IMPORTS
             if opcode.name == "STOP" or number > _LARGEST_OPCODES:
                 break
     except Exception:  # noqa: S110 - genops raises whatever odd bytes lead it to; what came before them counts
         pass
-    return acts >= 2
+    return False
 
 
 def _is_import(argument: object) -> bool:

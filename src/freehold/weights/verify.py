@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from freehold.weights.archives import check_numpy, check_tar, check_zip
@@ -76,12 +76,21 @@ def look_over(
     look.together()
     names = sorted(look.groups, key=lambda group: (group not in _ALWAYS, group))
     report = Report(
-        files=tuple(look.files),
+        files=tuple(replace(file, name=printable(file.name)) for file in look.files),
         checks=tuple(name for group in names for name in all_checks() if name.startswith(f"{group}.")),
-        findings=(*walked.findings, *look.findings),
-        undecided=(*walked.undecided, *look.undecided),
+        findings=tuple(map(_printable, (*walked.findings, *look.findings))),
+        undecided=tuple(map(_printable, (*walked.undecided, *look.undecided))),
     )
     return Looked(report, look.gguf)
+
+
+def printable(text: str) -> str:
+    """`text` as UTF-8 can hold it: a file's name may be any bytes, and JSON may spell half of a character."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _printable(finding: Finding) -> Finding:
+    return replace(finding, file=printable(finding.file), message=printable(finding.message))
 
 
 def all_checks() -> Mapping[str, Check]:
