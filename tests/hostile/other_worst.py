@@ -11,7 +11,7 @@ from collections.abc import Callable
 from tests.hostile.other_files import zipped
 from tests.hostile.safetensors_files import safetensors
 
-SIZE = 256 * 1024
+SIZE = 128 * 1024
 HEADER = 16 << 20
 
 

@@ -100,7 +100,7 @@ def _is_computed(node: nodes.Node, folder: Folder) -> bool:
             if any(isinstance(operand, nodes.Const) and isinstance(operand.value, str) for operand in _operands(part)):
                 return True
             waiting += _operands(part)
-        waiting += folder.sources(part)
+        waiting += folder.origins(part)
     return False
 
 
@@ -117,7 +117,7 @@ def _origins(node: nodes.Node, folder: Folder) -> list[nodes.Node]:
         if id(part) in seen or isinstance(part, nodes.Compare | nodes.Test):
             continue
         seen[id(part)] = part
-        waiting.extend(folder.sources(part))
+        waiting.extend(folder.origins(part))
         if isinstance(part, nodes.Getitem):
             waiting.append(part.node)
         elif isinstance(part, nodes.Call) and isinstance(part.node, nodes.Getattr) and part.node.attr == "get":
@@ -145,6 +145,8 @@ def _filter(node: nodes.Filter, folder: Folder) -> Iterator[tuple[str, str]]:
 
 
 def _attribute_filter(node: nodes.Filter, folder: Folder) -> Iterator[tuple[str, str]]:
+    if node.dyn_args is not None or node.dyn_kwargs is not None:
+        yield "template.exec.attribute", f"It gives the filter {node.name!r} arguments that cannot be told."
     named = [pair.value for pair in node.kwargs if pair.key == "attribute"]
     if node.name in allowed.FIRST_IS_ATTRIBUTE:
         named += node.args[:1]

@@ -49,14 +49,18 @@ class Folder:
         self._known: dict[int, Values] = {}
         self._steps = MOST_STEPS
         self._characters = MOST_KEPT_CHARACTERS
-        for node, _ in walk(tree):
+        self.flows: dict[str, list[nodes.Node]] = defaultdict(list)
+        every = [node for node, _ in walk(tree)]
+        for node in every:
             self._note(node)
+        for node in every:
+            self._note_call(node)
 
     def _note(self, node: nodes.Node) -> None:
         if isinstance(node, nodes.Assign):
             self._bind(node.target, node.node)
         elif isinstance(node, nodes.AssignBlock):
-            self._bind(node.target, _body(node.body))
+            self._bind(node.target, _filtered_by(node.filter, written(node.body)))
         elif isinstance(node, nodes.With):
             for target, value in zip(node.targets, node.values, strict=True):
                 self._bind(target, value)
@@ -64,12 +68,24 @@ class Folder:
             items: Sequence[nodes.Node] = node.iter.items if isinstance(node.iter, nodes.List | nodes.Tuple) else ()
             for item in items or (None,):
                 self._bind(node.target, item)
+            for name in node.target.find_all(nodes.Name):
+                self.flows[name.name].append(node.iter)
         elif isinstance(node, nodes.Macro | nodes.CallBlock):
             if isinstance(node, nodes.Macro):
                 self.macros[node.name] = node
-                self._bodies[node.name] = _body(node.body)
+                self._bodies[node.name] = written(node.body)
             for argument, default in itertools.zip_longest(reversed(node.args), reversed(node.defaults)):
                 self._bind(argument, default)
+
+    def _note_call(self, node: nodes.Node) -> None:
+        """Bind what a call of a macro gives it, and what a call block writes for it."""
+        if isinstance(node, nodes.CallBlock):
+            self.assigned["caller()"].append(written(node.body))
+        elif isinstance(node, nodes.Call) and (macro := self.macros.get(callee(node) or "")) is not None:
+            for argument, value in zip(macro.args, node.args, strict=False):
+                self.assigned[argument.name].append(value)
+            for pair in node.kwargs:
+                self.assigned[pair.key].append(pair.value)
 
     def _bind(self, target: nodes.Node, value: nodes.Node | None) -> None:
         if isinstance(target, nodes.Tuple):
@@ -125,10 +141,15 @@ class Folder:
 
     def sources(self, node: nodes.Node) -> Sequence[nodes.Node]:
         """The expressions that a name was ever given, or the body of the macro it calls; empty for anything else."""
-        if isinstance(node, nodes.Call) and (body := self._bodies.get(callee(node) or "")) is not None:
-            return (body,)
+        if isinstance(node, nodes.Call):
+            body = self._bodies.get(callee(node) or "")
+            return (body,) if body is not None else self.assigned.get(f"{callee(node)}()", ())
         name = self.name_of(node)
         return self.assigned.get(name, ()) if name is not None else ()
+
+    def origins(self, node: nodes.Node) -> Sequence[nodes.Node]:
+        """As `sources`, and the things that a loop takes a name's values out of."""
+        return (*self.sources(node), *self.flows.get(self.name_of(node) or "", ()))
 
     def _find(self, node: nodes.Node) -> Iterable[Any]:
         if isinstance(node, nodes.Const):
@@ -194,10 +215,32 @@ def callee(node: nodes.Call) -> str | None:
     return node.node.name if isinstance(node.node, nodes.Name) else None
 
 
-def _body(body: Sequence[nodes.Node]) -> nodes.Concat:
-    """What a macro or a set block writes where it is nothing but output; otherwise its outputs all the same."""
-    outputs = [part for node in body if isinstance(node, nodes.Output) for part in node.nodes]
-    return nodes.Concat(outputs)
+def written(body: Sequence[nodes.Node]) -> nodes.Expr:
+    """What a macro, a set block or a call block writes, as an expression: every output in turn, one branch of each
+    condition, one round of each loop."""
+    parts: list[nodes.Expr] = []
+    for node in body:
+        if isinstance(node, nodes.Output):
+            parts += node.nodes
+        elif isinstance(node, nodes.If):
+            others = [written(branch.body) for branch in node.elif_] + [written(node.else_)]
+            choice: nodes.Expr = written(node.body)
+            for other in others:
+                choice = nodes.CondExpr(node.test, choice, other)
+            parts.append(choice)
+        elif isinstance(node, nodes.FilterBlock):
+            parts.append(_filtered_by(node.filter, written(node.body)))
+        elif isinstance(node, nodes.For | nodes.With | nodes.Scope | nodes.CallBlock):
+            parts.append(written(node.body))
+    return nodes.Concat(parts)
+
+
+def _filtered_by(chain: nodes.Filter | None, inner: nodes.Expr) -> nodes.Expr:
+    """`inner` under the filters of a block, whose innermost has no operand of its own."""
+    if chain is None:
+        return inner
+    under = _filtered_by(chain.node, inner) if isinstance(chain.node, nodes.Filter) else inner
+    return nodes.Filter(under, chain.name, chain.args, chain.kwargs, chain.dyn_args, chain.dyn_kwargs)
 
 
 def _attempt(act: Callable[..., Any], *items: Any) -> Any:
