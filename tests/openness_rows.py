@@ -13,7 +13,10 @@ from freehold.catalog.openness import Openness, assess
 NOTHING: Mapping[str, State] = dict.fromkeys(COMPONENTS, "absent")
 CARD: Mapping[str, State] = {**NOTHING, "weights_final": "open", "model_card": "open", "architecture": "open"}
 REPORT: Mapping[str, State] = {**CARD, "tech_report": "open", "eval_results": "open", "inference_code": "open"}
-TRAINING: Mapping[str, State] = {**REPORT, "training_code": "open", "recipe": "open", "data_information": "open"}
+TRAINING: Mapping[str, State] = {
+    **REPORT,
+    **dict.fromkeys(("training_code", "preprocessing_code", "recipe", "data_information"), "open"),
+}
 EVERYTHING: Mapping[str, State] = dict.fromkeys(COMPONENTS, "open")
 
 

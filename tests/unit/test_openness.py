@@ -6,7 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
+from freehold.catalog import Catalog
+from freehold.catalog.licenses import Licenses
 from freehold.catalog.model import State
+from freehold.catalog.openness import assess
 from freehold.core.errors import CatalogError
 from tests.openness_rows import CARD, EVERYTHING, NOTHING, REPORT, TRAINING, assessed, row
 
@@ -27,7 +30,8 @@ ANCHORS = [
     ("qwen3.5", "apache-2.0", {**CARD, "model_card": "partial"}, 3, 1, 3),
     ("deepseek-r1", "mit", REPORT, 3, 2, 3),
     ("phi-4", "mit", REPORT, 3, 2, 3),
-    ("smollm2", "apache-2.0", TRAINING, 3, 3, 4),
+    ("smollm2", "apache-2.0", {**TRAINING, "preprocessing_code": "partial"}, 3, 2, 3),
+    ("smollm3", "apache-2.0", TRAINING, 3, 3, 4),
     ("olmo-2", "apache-2.0", EVERYTHING, 3, 4, 5),
     ("pythia", "apache-2.0", {**EVERYTHING, "model_card": "partial", "tech_report": "partial"}, 3, 4, 5),
     ("amber", "apache-2.0", EVERYTHING, 3, 4, 5),
@@ -153,3 +157,11 @@ def test_two_ways_to_one_ancestor_are_no_circle() -> None:
     found = assessed(row("merge", "mit", REPORT, bases=("left", "right"), publisher="me"), left, right, root)
     assert sorted(each.name for each in found.lineage.ancestors) == ["left", "right", "root"]
     assert found.freedom.high_from.model == "root"
+
+
+def test_no_label_says_consistent_where_the_definition_says_no() -> None:
+    catalog, licenses = Catalog.load(), Licenses.load()
+    assessed_rows = [assess(model, catalog.get, licenses.get) for model in catalog.models]
+    consistent = [found for found in assessed_rows if found.label.low >= 4]
+    assert len(consistent) > 20
+    assert {found.osaid.verdict for found in consistent} == {"consistent"}

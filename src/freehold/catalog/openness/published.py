@@ -1,7 +1,8 @@
 """How much was published beside the weights: T0 to T4, as an interval, and each component's state along the chain.
 
 T0 nothing but marketing. T1 model card and architecture. T2 also a report or paper, and evaluation results. T3 also
-training code, the recipe and information about the data. T4 also the datasets, the code that prepared them and
+training code, the code that prepared the data, the recipe and information about the data: the parts that the Open
+Source AI Definition asks for, so that its verdict and this level never contradict each other. T4 also the datasets and
 intermediate checkpoints. The license plays no part here: what can be read is published, open or restricted, so that
 the two axes stay apart. Part of a document is a document (T1, T2); part of what one needs to repeat the training is
 not enough (T3, T4). Unknown is neither: the lower bound takes it as absent, the upper as open.
@@ -25,8 +26,8 @@ PublishedLevel = Literal[0, 1, 2, 3, 4]
 REQUIRED: Mapping[PublishedLevel, tuple[str, ...]] = {
     1: ("model_card", "architecture"),
     2: ("tech_report", "eval_results"),
-    3: ("training_code", "recipe", "data_information"),
-    4: ("datasets", "preprocessing_code", "weights_intermediate"),
+    3: ("training_code", "preprocessing_code", "recipe", "data_information"),
+    4: ("datasets", "weights_intermediate"),
 }
 """What each level asks for beyond the one below it."""
 
@@ -34,8 +35,8 @@ PUBLISHED_MEANS: Mapping[PublishedLevel, str] = {
     0: "nothing beyond an announcement",
     1: "model card and architecture",
     2: "also a report and evaluation results",
-    3: "also training code, recipe and information about the data",
-    4: "also the data, the code that prepared it and intermediate checkpoints",
+    3: "also the code for data and training, the recipe and information about the data",
+    4: "also the data itself and intermediate checkpoints",
 }
 
 OF_THE_TRAINING = frozenset((*REQUIRED[3], *REQUIRED[4], "data_card"))
