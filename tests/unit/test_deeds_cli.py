@@ -54,7 +54,8 @@ def test_a_deed_is_shown_to_people_programs_and_scripts(freehold: Terminal, buil
     code, out, _ = freehold("deed", "show", "t")
     assert code == 0
     lines = {line.split("  ")[0].strip(): line for line in out.splitlines()}
-    assert lines["signed by"].endswith("nobody") and lines["verification"].endswith("unknown")
+    assert lines["signed by"].endswith("nobody") and lines["openness"].endswith("unknown")
+    assert "  clean: " in lines["verification"] and f" on {deed.statement.kept_at[:10]}" in lines["verification"]
     assert lines["statement"].endswith(f"sha256 {deed.statement_sha256}")
     assert freehold.json("deed", "show", "t") == (0, json.loads(deed_of(build).read_text()))
     assert freehold("deed", "show", "t", "--quiet") == (0, f"{deed.statement_sha256}\n", "")
@@ -101,7 +102,7 @@ def test_every_part_is_verified_and_what_is_wrong_is_the_answer(freehold: Termin
         "signature": "none",
         "file t.gguf": "ok",
         "papers": "none",
-        "verification": "none",
+        "verification": "ok",
     }
     change(build.files[0], b"\x11\x11", b"\x11\x10")
     code, found = freehold.json("deed", "verify", "t")

@@ -60,6 +60,17 @@ def test_changed_terms_come_first_and_in_words() -> None:
     ]
 
 
+def test_a_license_is_read_from_its_name_to_its_clauses_whatever_order_its_deed_has() -> None:
+    before = papers(id="a", name="A", clauses={"x": 1}, spdx="A-1")
+    after = papers(id="b", name="B", clauses={"x": 2}, spdx="B-1", text={"sha256": "2" * 64})
+    in_file_order = (
+        Deed(replace(STATEMENT, papers={"license": dict(sorted(each["license"].items()))}), DEED.labels)
+        for each in (before, after)
+    )
+    fields_ = [each.field for each in differences(*in_file_order)]
+    assert fields_ == ["id", "name", "text.sha256", "clauses.x", "spdx"]
+
+
 def test_a_license_text_that_went_away_is_said() -> None:
     (found,) = differences(deed(), deed(texts=()))
     assert found.words == f"sha256 of LICENSE: is not said, was {'c' * 64}"

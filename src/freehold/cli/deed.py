@@ -150,7 +150,11 @@ def _lines(found: Found) -> list[tuple[str, str | None]]:
 
 def _verification(found: Found) -> str | None:
     looked = found.deed.statement.verification
-    return f"{looked.verdict}: {len(looked.checks)} checks, {len(looked.findings)} findings" if looked else None
+    if looked is None:
+        return None
+    head = f"{looked.verdict}: {len(looked.checks)} checks on {looked.date[:10]}"
+    noted = (f"{each.severity}: {each.message} ({each.check})" for each in (*looked.findings, *looked.undecided))
+    return "\n".join((head, *noted))
 
 
 def _lined(*texts: str | None) -> str | None:

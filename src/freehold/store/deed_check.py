@@ -90,4 +90,5 @@ def _verification(deed: Deed) -> Part:
     if found is None:
         return Part("verification", "none", f"not recorded; checked: {', '.join(deed.statement.checks)}")
     told = f"{found.verdict}, {len(found.checks)} checks on {found.date[:10]} by Freehold {found.freehold}"
-    return Part("verification", "ok", f"{told}, {len(found.findings)} findings")
+    noted = ", ".join(finding.check for finding in (*found.findings, *found.undecided))
+    return Part("verification", "ok", f"{told}{'; noted: ' if noted else ''}{noted}")

@@ -13,6 +13,8 @@ from typing import Any
 from freehold.store.deeds import Deed, DeedFile, TextFile
 
 _NOT_SAID = "not said"
+# What a reader of a license wants first; deeds themselves are in the order of the alphabet.
+_FIRST_OF_LICENSE = ("id", "name", "version_date", "text", "use_policy", "summary", "duties", "clauses")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ def differences(before: Deed, after: Deed) -> tuple[Difference, ...]:
     old_papers, new_papers = old.papers or {}, new.papers or {}
     found = [
         *_compare("license", {"license": old.license}, {"license": new.license}),
-        *_compare("license", _part(old_papers, "license"), _part(new_papers, "license")),
+        *_compare("license", _license(old_papers), _license(new_papers)),
         *_compare("license", _hashes(old.texts), _hashes(new.texts)),
     ]
     for name in sorted((old_papers.keys() | new_papers.keys()) - {"license"}, key=_order):
@@ -52,6 +54,11 @@ def differences(before: Deed, after: Deed) -> tuple[Difference, ...]:
     found += _compare("facts", asdict(old.facts), asdict(new.facts))
     found += _compare("verification", _verification(before), _verification(after))
     return tuple(found)
+
+
+def _license(papers: Mapping[str, Any]) -> Mapping[str, Any]:
+    part = _part(papers, "license")
+    return {name: part[name] for name in dict.fromkeys((*_FIRST_OF_LICENSE, *part)) if name in part}
 
 
 def _order(name: str) -> tuple[int, str]:
