@@ -22,6 +22,7 @@ from tests.gguf_bytes import STRING
 from tests.hostile import gguf_files, other_files, safetensors_files, template_files
 from tests.hostile.__main__ import write_all
 from tests.hostile.folders import Folder
+from tests.hostile.other_files import PICKLE, numpy, tarred, zipped
 from tests.hostile.other_worst import WORST
 
 HOSTILE: Mapping[str, Folder] = {**safetensors_files.HOSTILE, **other_files.HOSTILE, **template_files.HOSTILE}
@@ -207,6 +208,30 @@ def test_no_bytes_bring_about_anything_but_a_report(name: str, start: bytes, dat
     path.write_bytes(start + data)
     report = verify([path])
     assert report.verdict in {"clean", "finding", "undecidable"} and report.checks
+
+
+ARCHIVES = [
+    zipped({"a.npy": numpy("'<f4'"), "b/c.txt": b"text" * 50}),
+    zipped({"m/data.pkl": PICKLE}),
+    tarred("a", "b" * 150),
+]
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    which=st.sampled_from(ARCHIVES),
+    changes=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=6),
+    cut=st.integers(0, 200),
+)
+def test_no_damaged_archive_brings_about_anything_but_a_report(
+    which: bytes, changes: list[tuple[int, int]], cut: int, tmp_path: Path
+) -> None:
+    data = bytearray(which[: len(which) - cut] if cut < 20 else which)
+    for at, byte in changes:
+        data[at % len(data)] = byte
+    path = tmp_path / "m.npz"
+    path.write_bytes(data)
+    assert verify([path]).verdict != "clean"
 
 
 @pytest.mark.engine

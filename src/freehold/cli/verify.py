@@ -15,7 +15,7 @@ from freehold.cli.progress import display_for
 from freehold.core.errors import CallError
 
 if TYPE_CHECKING:
-    from freehold.weights.report import Finding, Report
+    from freehold.python.verifying import Finding, Report
 
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Weight files, or folders of a model.")]
 Sarif = Annotated[bool, typer.Option("--sarif", help="Print SARIF 2.1.0, for code scanning.")]

@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from freehold.weights.report import Report
+from freehold.weights.report import Finding, Report
+
+__all__ = ["Finding", "Report", "report_json", "report_sarif", "sha256_of", "verify_paths"]
 
 # Large steps: between two of them the hash waits for its turn, while the header is looked at beside it.
 _STEP_BYTES = 16 << 20

@@ -6,7 +6,9 @@ reader sees it; a tar's members are walked by their headers alone.
 
 from __future__ import annotations
 
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -20,6 +22,12 @@ _LARGEST_DIRECTORY_BYTES = 2 << 20
 _BLOCK = 512
 _LONG_NAME_BYTES = 1 << 16
 _NUMPY_HEAD_BYTES = 256
+# What Python's reader raises for directories and members that are damaged, encrypted or packed in ways it lacks.
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, ValueError, LookupError, RuntimeError, EOFError),
+    *(OSError, OverflowError),
+)
+_PLAIN = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin")
 
 
@@ -31,7 +39,7 @@ def check_zip(path: Path, findings: Findings) -> None:
         try:
             with zipfile.ZipFile(file) as archive:
                 _zip_members(archive, findings)
-        except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, OSError) as error:
+        except _DAMAGED as error:
             findings.add("archive.damaged", f"Its directory cannot be read: {error}.")
     return None
 
@@ -58,7 +66,8 @@ def _zip_members(archive: zipfile.ZipFile, findings: Findings) -> None:
         return findings.add("pickle.archive", f"It is a zip archive with the pickle {pickled[0][:200]!r}.")
     if {"config.json", "metadata.json"} <= set(names) or any(name.endswith(".weights.h5") for name in names):
         return findings.add("format.keras", "It is a Keras model.")
-    arrays = [member for member in members if member.filename.endswith(".npy")]
+    # Not what is packed in other ways: their readers take as much memory as the file asks for.
+    arrays = [each for each in members if each.filename.endswith(".npy") and each.compress_type in _PLAIN]
     for member in arrays[:MOST_ARRAYS]:
         with archive.open(member) as inner:
             check_numpy(inner.read(_NUMPY_HEAD_BYTES), findings)
