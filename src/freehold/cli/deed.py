@@ -1,12 +1,14 @@
-"""`freehold deed show`, `verify`, `diff`, `sign`: the papers of held builds. Nothing here starts a worker or asks the
-network. Where a command takes a build it takes a deed in a `.json` file too, but for `sign`: a house signs what it
-has looked at.
+"""`freehold deed show`, `verify`, `diff`, `sign`, `export`: the papers of held builds. Nothing here starts a worker or
+asks the network. Where a command takes a build it takes a deed in a `.json` file too, but where something is signed: a
+house signs what it has looked at.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,6 +27,20 @@ Before = Annotated[str, typer.Argument(metavar="A", help="A held build, or a dee
 After = Annotated[str, typer.Argument(metavar="B", help="The one to compare it with.", autocompletion=held_names)]
 Refs = Annotated[list[str] | None, typer.Argument(metavar="REF...", help="Held builds.", autocompletion=held_names)]
 All = Annotated[bool, typer.Option("--all", help="Every build whose deed is not signed.")]
+
+
+class Form(StrEnum):
+    """The forms a deed is exported in."""
+
+    CYCLONEDX = "cyclonedx"
+    SPDX = "spdx"
+    MODEL_SIGNING = "model-signing"
+    JSON = "json"
+
+
+Format = Annotated[Form, typer.Option("--format", "-f", help="CycloneDX 1.7, SPDX 3.0.1, OpenSSF signature, or as is.")]
+Out = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it there, not to stdout.")]
+Key = Annotated[Path | None, typer.Option("--key", metavar="FILE", help="For model-signing: a private key, PEM.")]
 
 PARTS = (Column("part", "PART"), Column("state", "STATE"), Column("said", "WHAT WAS FOUND"))
 
@@ -118,7 +134,50 @@ def sign_command(refs: Refs = None, all_: All = False, as_json: Json = False, qu
     return 0
 
 
-deed_commands = {"show": show_command, "verify": verify_command, "diff": diff_command, "sign": sign_command}
+@examples(
+    "freehold deed export smollm2-135m-instruct --format cyclonedx -o bom.json",
+    "freehold deed export smollm2-135m-instruct --format spdx | jq '.[\"@graph\"][0]'",
+    "freehold deed export smollm2-135m-instruct --format model-signing --key ec.pem -o model.sig",
+)
+def export_command(
+    ref: HeldRef, format_: Format, out: Out = None, key: Key = None, as_json: Json = False, quiet: Quiet = False
+) -> int:
+    """Write a deed in a form that other programs read.
+
+    cyclonedx and spdx are bills of materials, json the deed itself: equal deeds give equal files. model-signing is a
+    signature over the build's files with a key of your own; it needs the extra freehold[model-signing].
+    """
+    from freehold.python.exporting import exported, sign_model, write
+
+    output = Output(as_json=as_json, quiet=quiet)
+    if format_ is Form.MODEL_SIGNING:
+        if out is None or key is None:
+            raise CallError(
+                "A model-signing signature wants a key and a file to go to.",
+                hint=f"freehold deed export {ref} --format model-signing --key ec.pem -o model.sig",
+            )
+        signed = str(sign_model(ref, key=key, out=out))
+        data = {"path": str(out), "format": str(format_), "signed": signed}
+        output.sentence(data, f"{out} is a signature over {signed}.", bare=str(out))
+        return 0
+    if key is not None:
+        raise CallError(f"--key signs nothing in a document of the form {format_}.", hint="Leave it out.")
+    text = exported(ref, format_)
+    if out is None:
+        output.piece(text)
+        return 0
+    write(text, out)
+    output.sentence({"path": str(out), "format": str(format_)}, f"{out} is written.", bare=str(out))
+    return 0
+
+
+deed_commands = {
+    "show": show_command,
+    "verify": verify_command,
+    "diff": diff_command,
+    "sign": sign_command,
+    "export": export_command,
+}
 
 
 def _lines(found: Found) -> list[tuple[str, str | None]]:

@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "list": ("builds", "List the builds that are held."),
     "show": ("builds", "Show the whole paper of a model, or a held build and its deed."),
     "rm": ("builds", "Remove a build from the store."),
-    "deed": ("deed", "Show, verify, compare and sign the deeds of builds."),
+    "deed": ("deed", "Show, verify, compare, sign and export the deeds of builds."),
     "keys": ("keys", "Make the key that signs deeds, and say whose to trust."),
     "up": ("up", "Start the house: the API and the chat page."),
     "ps": ("house", "Show what is running, and why it runs that way."),
