@@ -16,6 +16,7 @@ from typing import Any, Literal, cast
 
 from freehold.core import paths
 from freehold.core.errors import SettingsError
+from freehold.core.organization import Organization, Policy, read_organization, read_policy
 from freehold.core.refs import Reference
 from freehold.core.toml_reader import Problem, TableReader
 
@@ -110,6 +111,7 @@ class Settings:
     """Everything that is configured. `file` is the freehold.toml that was read, None if there is none.
 
     `endpoints` None means: none configured, so every held build is an endpoint under its model's name.
+    `organization` None means: nobody said who the organization is.
     """
 
     home: Path
@@ -118,6 +120,8 @@ class Settings:
     engine: EngineOptions = EngineOptions()
     hub: HubSettings = HubSettings()
     deeds: DeedSettings = DeedSettings()
+    organization: Organization | None = None
+    policy: Policy = field(default_factory=Policy)
     endpoints: Mapping[str, EndpointSettings] | None = None
     file: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -190,6 +194,8 @@ def _from(top: TableReader, env: Mapping[str, str], file: Path | None) -> Settin
         engine=_engine(top.table("engine")),
         hub=_hub(top.table("hub"), env),
         deeds=_deeds(top.table("deeds")),
+        organization=read_organization(top.table("organization")) if top.has("organization") else None,
+        policy=read_policy(top.table("policy")),
         endpoints=_endpoints(top) if top.has("endpoints") else None,
         file=file,
         environment=env,

@@ -60,6 +60,8 @@ class TableReader:
         self._read: set[str] = set()
 
     def has(self, key: str) -> bool:
+        """Whether the key is there. What is asked for is a setting, given or not."""
+        self._read.add(key)
         return key in self._data
 
     def names(self) -> tuple[str, ...]:
@@ -114,7 +116,7 @@ class TableReader:
         return default
 
     def optional_integer(self, key: str, low: int, high: int) -> int | None:
-        return self.integer(key, low, low, high) if key in self._data else None
+        return self.integer(key, low, low, high) if self.has(key) else None
 
     def number(self, key: str, default: float, low: float, high: float) -> float:
         value = self._take(key, default)
