@@ -147,3 +147,9 @@ def test_the_names_are_lower_case_and_two_models_never_share_a_repository() -> N
     assert all(re.fullmatch(r"[a-z0-9][a-z0-9._-]*", model.name) for model in CATALOG.models)
     repositories = [model.repository.lower() for model in CATALOG.models if model.repository]
     assert len(repositories) == len(set(repositories))
+
+
+def test_every_review_by_the_osi_names_where_it_was_read() -> None:
+    reviewed = [model for model in CATALOG.models if model.osi_reviewed != "not reviewed"]
+    assert len(reviewed) >= 10
+    assert [model.name for model in reviewed if "osi_reviewed" not in model.sources] == []

@@ -42,7 +42,10 @@ _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PARTS = frozenset({"publisher", "sources", "families", "models"})
-_SOURCED = ("shape", "parameters", "context_tokens", "license", "base_models", "weights_released", "api_released")
+_SOURCED = (
+    *("shape", "parameters", "context_tokens", "license", "base_models", "weights_released", "api_released"),
+    "osi_reviewed",
+)
 _FAMILY_FIELDS = frozenset(
     {
         *("license", "license_note", "gated", "base_models", "skills", "modalities", "parameters", "context_tokens"),

@@ -169,7 +169,10 @@ def _verdicts(paper: Paper, sources: Sources) -> Section:
                 wrapped(f"class {classes}, by version {mof['version']}, computed here", lacks, unsure),
             ),
             ("OSAID", wrapped(f"{osaid['verdict']}, version {osaid['version']}, computed here", *_why(osaid))),
-            ("reviewed by the OSI", opened["osi_reviewed"]),
+            (
+                "reviewed by the OSI",
+                opened["osi_reviewed"] + sources.mark(paper["model"]["sources"].get("osi_reviewed")),
+            ),
             ("European index", _figure(opened["osai"], sources)),
             ("transparency index", _figure(opened["transparency"], sources)),
         ],
