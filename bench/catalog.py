@@ -7,14 +7,13 @@ interpreter and `freehold --help` beside the commands, of whose time they are pa
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import time
 
 import uvloop
 
 from bench.harness import arms
-from bench.harness.measure import Claim, Measurement, Values, arguments
+from bench.harness.commands import claims_under, interpreter, said, timed
+from bench.harness.measure import Measurement, Values, arguments
 
 REACH_S = {"the catalog loaded": 0.06, "freehold find": 0.3, "freehold show": 0.4}
 _LOAD = """
@@ -42,32 +41,20 @@ async def _parse() -> Values:
     return _said(_PARSE)
 
 
-async def _interpreter() -> Values:
-    return _timed([sys.executable, "-c", "pass"])
-
-
 async def _help() -> Values:
-    return _timed([str(arms.freehold_command()), "--help"])
+    return timed([str(arms.freehold_command()), "--help"])
 
 
 async def _find() -> Values:
-    return _timed([str(arms.freehold_command()), "find", "llama", "--license", "F2", "--json"])
+    return timed([str(arms.freehold_command()), "find", "llama", "--license", "F2", "--json"])
 
 
 async def _show() -> Values:
-    return _timed([str(arms.freehold_command()), "show", "llama-3.3-70b-instruct", "--json"])
-
-
-def _timed(command: list[str]) -> Values:
-    began_s = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return {"s": time.perf_counter() - began_s}
+    return timed([str(arms.freehold_command()), "show", "llama-3.3-70b-instruct", "--json"])
 
 
 def _said(program: str) -> Values:
-    seconds, models = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True
-    ).stdout.split()
+    seconds, models = said([sys.executable, "-c", program]).split()
     return {"s": float(seconds), "models": float(models)}
 
 
@@ -77,16 +64,13 @@ async def main() -> None:
     compared = {
         "parsed by the standard library alone": _parse,
         "the catalog loaded": _load,
-        "python -c pass": _interpreter,
+        "python -c pass": interpreter,
         "freehold --help": _help,
         "freehold find": _find,
         "freehold show": _show,
     }
     await result.interleave(compared, chosen.repetitions)
-    found = {arm: result.median(arm, "s") for arm in REACH_S}
-    result.save(
-        [Claim(arm, f"under {reach:g} s", f"{found[arm]:.3f} s", found[arm] < reach) for arm, reach in REACH_S.items()]
-    )
+    result.save(claims_under(result, REACH_S))
 
 
 if __name__ == "__main__":

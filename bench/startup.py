@@ -6,7 +6,6 @@ beside them, because it is part of the first and no part of the second.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 
@@ -14,23 +13,20 @@ import uvloop
 
 from bench.harness import arms
 from bench.harness.chat import chat
+from bench.harness.commands import claims_under, interpreter, said, timed
 from bench.harness.load import Client
-from bench.harness.measure import Claim, Measurement, Values, arguments
+from bench.harness.measure import Measurement, Values, arguments
 
 REACH_S = {"freehold --help": 0.2, "import freehold": 0.1, "freehold up to first token": 2.5}
 _IMPORT = "import time; began = time.perf_counter(); import freehold; print(time.perf_counter() - began)"
 
 
-async def _interpreter() -> Values:
-    return _timed([sys.executable, "-c", "pass"])
-
-
 async def _help() -> Values:
-    return _timed([str(arms.freehold_command()), "--help"])
+    return timed([str(arms.freehold_command()), "--help"])
 
 
 async def _import() -> Values:
-    return {"s": float(_said([sys.executable, "-c", _IMPORT]))}
+    return {"s": float(said([sys.executable, "-c", _IMPORT]))}
 
 
 async def _up() -> Values:
@@ -43,31 +39,18 @@ async def _up() -> Values:
     return {"s": seen.arrivals_s[1] - began_s}
 
 
-def _timed(command: list[str]) -> Values:
-    began_s = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return {"s": time.perf_counter() - began_s}
-
-
-def _said(command: list[str]) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
 async def main() -> None:
     chosen = arguments(__doc__)
     arms.weights()
     result = Measurement("startup", quick=chosen.quick)
     compared = {
-        "python -c pass": _interpreter,
+        "python -c pass": interpreter,
         "freehold --help": _help,
         "import freehold": _import,
         "freehold up to first token": _up,
     }
     await result.interleave(compared, chosen.repetitions)
-    found = {arm: result.median(arm, "s") for arm in REACH_S}
-    result.save(
-        [Claim(arm, f"under {reach:g} s", f"{found[arm]:.3f} s", found[arm] < reach) for arm, reach in REACH_S.items()]
-    )
+    result.save(claims_under(result, REACH_S))
 
 
 if __name__ == "__main__":
