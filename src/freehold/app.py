@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from freehold.catalog import Catalog
+from freehold.catalog.overview import Overview
 from freehold.core.ports import Worker
 from freehold.core.refs import SourceKind
 from freehold.core.settings import Settings
@@ -14,6 +15,7 @@ from freehold.engines.llamacpp.engine import LlamaCpp
 from freehold.engines.remote.engine import Remote
 from freehold.gateway.endpoints import Target
 from freehold.gateway.gateway import Gateway
+from freehold.store.holdings import Holding, holdings
 from freehold.store.plan import Source
 from freehold.store.sources.disk import DiskSource
 from freehold.store.sources.hub import HubSource
@@ -41,12 +43,18 @@ class House:
     sources: Mapping[SourceKind, Source]
     engines: Engines
     gateway: Gateway
+    overview: Overview
+
+    def holdings(self) -> tuple[Holding, ...]:
+        """What the store holds, with what its deeds say. Every deed is read."""
+        return holdings(self.store, self.catalog)
 
 
 def build_house(settings: Settings) -> House:
     """Put a house together. Nothing is started, made or downloaded until something is asked of it."""
     logs = settings.home / "logs"
     store = Store.of(settings)
+    catalog = Catalog.load()
     engines = Engines(
         llamacpp=LlamaCpp(runtime_dir=settings.runtime_dir, log_dir=logs, confirm=store.confirm),
         remote=Remote(),
@@ -54,7 +62,7 @@ def build_house(settings: Settings) -> House:
     )
     return House(
         settings=settings,
-        catalog=Catalog.load(),
+        catalog=catalog,
         store=store,
         sources={
             "pypi": PypiSource(settings.environment),
@@ -69,6 +77,7 @@ def build_house(settings: Settings) -> House:
             find=store.find,
             make_worker=lambda target: _worker(engines, settings, target),
         ),
+        overview=Overview(catalog, settings.organization, settings.policy),
     )
 
 

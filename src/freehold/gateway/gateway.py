@@ -99,6 +99,11 @@ class Gateway:
             return lines
 
     @property
+    def settings(self) -> Settings:
+        """The settings in force: those of the start, or of the last reload."""
+        return self._settings
+
+    @property
     def default_endpoint(self) -> str | None:
         return self._table.default
 

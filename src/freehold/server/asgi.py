@@ -20,6 +20,7 @@ from freehold.server.admin import Admin, Running
 from freehold.server.answers import Answers, Handler
 from freehold.server.body import ClientGoneError, linger
 from freehold.server.call import Call
+from freehold.server.catalog_routes import ONE_MODEL, CatalogRoutes
 from freehold.server.errors import InternalError, anthropic_body, error_headers, openai_body, speaks_anthropic
 from freehold.server.house_routes import HouseRoutes
 from freehold.server.metrics import Metrics
@@ -44,6 +45,8 @@ class Application:
         answers = Answers(house.gateway, max_body_bytes=server.max_body_bytes).routes()
         self._routes: dict[str, tuple[str, Handler]] = {path: ("POST", handler) for path, handler in answers.items()}
         self._routes |= {path: ("GET", handler) for path, handler in self._house_routes.routes().items()}
+        self._catalog_routes = CatalogRoutes(house)
+        self._routes |= {path: ("GET", handler) for path, handler in self._catalog_routes.routes().items()}
         self._admin = Admin(house.gateway, running).routes() if running is not None else {}
         self._page = Starlette(routes=page_routes())
 
@@ -83,6 +86,9 @@ class Application:
         if found is None and path.startswith(_MODEL_PREFIX):
             call.route = "/v1/models/{id}"
             return _only("GET", call, self._house_routes.model)
+        if found is None and path.startswith(ONE_MODEL):
+            call.route = "/api/catalog/{name}"
+            return _only("GET", call, self._catalog_routes.model)
         if found is None and _is_page(path):
             call.route = "page"
             return self._show_page
@@ -109,7 +115,7 @@ def create_app(house: House) -> Application:
 
 
 def _is_page(path: str) -> bool:
-    return path == "/" or path.startswith(("/static/", "/ui/"))
+    return path in ("/", "/models") or path.startswith(("/static/", "/ui/"))
 
 
 def _only(method: str, call: Call, handler: Handler) -> Handler:

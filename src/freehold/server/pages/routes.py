@@ -1,8 +1,9 @@
-"""The routes of the chat page: the page at `/`, its files under `/static`, and the markdown renderer it asks.
+"""The routes of the pages: the chat page at `/`, the Models page at `/models`, their files under `/static`, and the
+markdown renderer that the chat page asks.
 
-The page is served with a policy under which it can reach this house and nothing else, run only its own modules,
-and turn only the renderer's output into HTML. Keys, Host and Origin are the application's to check: the page and
-its files hold no secret and may be served without a key, `/ui/markdown` costs work and should ask for one.
+Each page is served with a policy under which it can reach this house and nothing else, run only its own modules,
+and turn only the renderer's output into HTML. Keys, Host and Origin are the application's to check: the pages and
+their files hold no secret and may be served without a key, `/ui/markdown` costs work and should ask for one.
 """
 
 from __future__ import annotations
@@ -40,20 +41,25 @@ HEADERS = {
 
 
 def routes() -> list[BaseRoute]:
-    """Everything the chat page needs of the server, to be mounted at its root."""
+    """Everything the pages need of the server beside its API, to be mounted at its root."""
     return [
-        Route("/", _page, methods=["GET"]),
+        Route("/", _chat_page, methods=["GET"]),
+        Route("/models", _models_page, methods=["GET"]),
         Mount("/static", _Files(directory=STATIC)),
         Route("/ui/markdown", _Renderer()),
     ]
 
 
-async def _page(_request: Request) -> Response:
+async def _chat_page(_request: Request) -> Response:
     return FileResponse(STATIC / "index.html", headers=HEADERS)
 
 
+async def _models_page(_request: Request) -> Response:
+    return FileResponse(STATIC / "models.html", headers=HEADERS)
+
+
 class _Files(StaticFiles):
-    """The page's files: kept by the browser, asked for again with their ETag."""
+    """The pages' files: kept by the browser, asked for again with their ETag."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)

@@ -3,6 +3,8 @@ import { ask } from "./house.js";
 import { bytes, count } from "./numbers.js";
 
 const LAST = "freehold.model";
+// A link to the page may name a model, as /?model=NAME; the page's own address has no room for it once it runs.
+let wanted = new URLSearchParams(location.search).get("model");
 
 export class Models extends EventTarget {
   list = [];
@@ -20,12 +22,13 @@ export class Models extends EventTarget {
     return this.list.find((candidate) => candidate.name === name) ?? null;
   }
 
-  /** The model a new conversation starts with: the one used last, else the first that can chat. */
+  /** The model a new conversation starts with: the one a link asked for, the one used last, the first that can chat. */
   preferred() {
-    return this.find(localStorage.getItem(LAST)) ?? this.list.find((each) => each.chats) ?? this.list[0] ?? null;
+    return this.find(wanted) ?? this.find(localStorage.getItem(LAST)) ?? this.list.find((each) => each.chats) ?? this.list[0] ?? null;
   }
 
   remember(name) {
+    wanted = null;
     localStorage.setItem(LAST, name);
   }
 }

@@ -1,0 +1,82 @@
+"""What a house holds, for whoever looks at it: each build, the model it is of, and what its deed says and who signed.
+
+No file is hashed here and none is opened but the deeds: "clean" is what was found on the day the build came in, and
+`freehold deed verify` looks again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from freehold.catalog import Catalog
+from freehold.core.builds import HeldBuild
+from freehold.core.errors import HouseKeyError
+from freehold.store.deeds import Deed
+from freehold.store.signing import Keys, SignatureState
+from freehold.store.store import Store
+from freehold.weights.report import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """One held build.
+
+    `model` is its model's name in the catalog, None where the catalog does not know it; `known_by_bytes` False: that it
+    is of this model was said by the source it came from, and a name that somebody gave it says nothing. `signature`
+    "undecided": a key of this house cannot be read. `signed_by` is the fingerprint of the key that the deed names.
+    `verdict` None: the look at its files was not recorded. `findings` counts what was found then. `kept_at` is in UTC.
+    """
+
+    name: str
+    digest: str
+    model: str | None
+    known_by_bytes: bool
+    size_bytes: int
+    quantization: str | None
+    kept_at: str
+    signature: SignatureState | Literal["undecided"]
+    signed_by: str | None
+    signature_wanted: bool
+    verdict: Verdict | None
+    verified_on: str | None
+    findings: int
+
+
+def holdings(store: Store, catalog: Catalog) -> tuple[Holding, ...]:
+    """Every build of `store` whose deed can be read, by name."""
+    return tuple(_holding(build, store.deed(build), store.keys, catalog) for build in store.builds())
+
+
+def _holding(build: HeldBuild, deed: Deed, keys: Keys, catalog: Catalog) -> Holding:
+    found = deed.statement.verification
+    entry = catalog.by_sha256(build.digest.removeprefix("sha256:"))
+    return Holding(
+        name=build.name,
+        digest=build.digest,
+        model=entry.model.name if entry else _claimed(deed, catalog),
+        known_by_bytes=entry is not None,
+        size_bytes=build.size_bytes,
+        quantization=build.facts.quantization,
+        kept_at=deed.statement.kept_at,
+        signature=_signature(deed, keys),
+        signed_by=deed.signature.key if deed.signature else None,
+        signature_wanted=keys.refuses_unsigned,
+        verdict=found.verdict if found else None,
+        verified_on=found.date if found else None,
+        findings=len(found.findings) if found else 0,
+    )
+
+
+def _signature(deed: Deed, keys: Keys) -> SignatureState | Literal["undecided"]:
+    try:
+        return keys.state(deed)
+    except HouseKeyError:
+        return "undecided"
+
+
+def _claimed(deed: Deed, catalog: Catalog) -> str | None:
+    """The model that the papers of the day it came in are of, if the catalog still has it."""
+    papers = deed.statement.papers
+    model = catalog.get(papers["model"]["name"]) if papers else None
+    return model.name if model else None
