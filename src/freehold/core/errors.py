@@ -22,6 +22,7 @@
     │   ├── ReadOnlyError            the store cannot be written
     │   ├── BuildChangedError        the files are not what their deed says   HTTP 500
     │   ├── HouseKeyError            the house's signing key cannot be used   HTTP 500
+    │   ├── BundleError              a bundle is damaged, or nobody's whom the house trusts
     │   └── DeedError                a deed is damaged or another build's     HTTP 500
     │       ├── DeedChangedError     it is not what it was when written
     │       └── DeedSignatureError   its signature is missing, wrong or a stranger's
@@ -243,6 +244,13 @@ class HouseKeyError(StoreError):
 
     code = "house_key"
     status = 500
+
+
+class BundleError(StoreError):
+    """A bundle is not what its maker made, or its maker is nobody this house trusts. Nothing of it was taken in."""
+
+    code = "bundle_refused"
+    status = 422
 
 
 class DeedError(StoreError):

@@ -1,7 +1,8 @@
 """Signatures on deeds: the house's own key, the keys it trusts, and what it makes of a deed that others signed.
 
 Ed25519 (RFC 8032), through the cryptography package. What is signed is the canonical text of a deed's statement behind
-a line that says what it is, so that no signature made for something else fits. The private key lies in the home under
+a line that says what it is, so that no signature made for something else fits; a bundle's manifest is signed in the
+same way, behind another line. The private key lies in the home under
 `keys/`, for its owner alone (0600), encrypted where a passphrase was set when it was made; it is never printed and
 never leaves. The public halves beside it may be read by all. A key is named by its fingerprint, the start of the
 SHA-256 of its public half.
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 PASSPHRASE = "FREEHOLD_KEY_PASSPHRASE"  # noqa: S105 -- the variable's name
 Unsigned = Literal["accept", "refuse"]
 SignatureState = Literal["valid", "missing", "wrong", "unknown key"]
-_CONTEXT = b"freehold deed 2\n"
+DEED = b"freehold deed 2\n"
 _LARGEST_KEY_BYTES = 16_384
 _VALUE = re.compile(r"[0-9a-f]{128}")
 
@@ -109,20 +110,23 @@ class Keys:
 
     def trust(self, path: Path) -> str:
         """Trust the public key in the PEM file at `path`; its fingerprint. Raises HouseKeyError, ReadOnlyError."""
-        key = _public(path)
+        return self.trust_key(_public(path))
+
+    def trust_key(self, key: Ed25519PublicKey) -> str:
+        """Trust `key`; its fingerprint. Raises ReadOnlyError."""
         name = fingerprint(key)
         write_whole(make_folder(self.folder / "trusted") / f"{name.partition(':')[2]}.pub", _public_pem(key))
         return name
 
-    def sign(self, statement: str) -> Signature:
-        """The house's signature of a canonical statement. Raises HouseKeyError."""
+    def sign(self, statement: str, context: bytes = DEED) -> Signature:
+        """The house's signature of a canonical text; `context` says of what. Raises HouseKeyError."""
         key, own = self._private(), self.own()
         if fingerprint(key.public_key()) != own:
             raise HouseKeyError(
                 f"{self.private_path} and {self.public_path} are halves of two keys.",
                 hint="Put back the ones that belong together.",
             )
-        return Signature(own, key.sign(_CONTEXT + statement.encode()).hex())
+        return Signature(own, key.sign(context + statement.encode()).hex())
 
     def require_signer(self) -> None:
         """Raise HouseKeyError now rather than after a long download, if the house has a key that cannot sign."""
@@ -135,21 +139,16 @@ class Keys:
 
     def state(self, deed: Deed) -> SignatureState:
         """What is to be said of the deed's signature. Raises HouseKeyError where a key cannot be read."""
-        from cryptography.exceptions import InvalidSignature
+        return self.state_of(deed.sealed, deed.signature)
 
-        signature = deed.signature
+    def state_of(self, text: str, signature: Signature | None, context: bytes = DEED) -> SignatureState:
+        """As `state`, of a canonical text and what is said to be its signature."""
         if signature is None:
             return "missing"
         key = self._known(signature.key)
         if key is None:
             return "unknown key"
-        if not _VALUE.fullmatch(signature.value):
-            return "wrong"
-        try:
-            key.verify(bytes.fromhex(signature.value), _CONTEXT + deed.sealed.encode())
-        except InvalidSignature:
-            return "wrong"
-        return "valid"
+        return "valid" if holds(key, text, signature, context) else "wrong"
 
     def require(self, deed: Deed) -> None:
         """Raise DeedSignatureError where the deed's signature keeps its build from being opened in this house."""
@@ -191,6 +190,19 @@ class Keys:
 def fingerprint(key: Ed25519PublicKey) -> str:
     """`ed25519:` and the first 128 bits of the SHA-256 of the public key's 32 bytes."""
     return f"ed25519:{hashlib.sha256(key.public_bytes_raw()).hexdigest()[:32]}"
+
+
+def holds(key: Ed25519PublicKey, text: str, signature: Signature, context: bytes = DEED) -> bool:
+    """True where `key` made this signature of `text`."""
+    from cryptography.exceptions import InvalidSignature
+
+    if not _VALUE.fullmatch(signature.value):
+        return False
+    try:
+        key.verify(bytes.fromhex(signature.value), context + text.encode())
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _refused(deed: Deed, state: SignatureState, own: str | None) -> DeedSignatureError:
@@ -238,20 +250,25 @@ def _read(path: Path) -> bytes:
         raise HouseKeyError(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def _public(path: Path) -> Ed25519PublicKey:
+def public_key(pem: bytes, called: str) -> Ed25519PublicKey:
+    """The public key in a PEM text; `called` is where it stands. Raises HouseKeyError."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     try:
-        key = load_pem_public_key(_read(path))
+        key = load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise HouseKeyError(
-            f"{path} is not a public key in PEM.", hint="`freehold keys export` in the other house writes one."
+            f"{called} is not a public key in PEM.", hint="`freehold keys export` in the other house writes one."
         ) from error
     if not isinstance(key, Ed25519PublicKey):
-        raise HouseKeyError(f"{path} is a key of another kind than Ed25519.")
+        raise HouseKeyError(f"{called} is a key of another kind than Ed25519.")
     return key
+
+
+def _public(path: Path) -> Ed25519PublicKey:
+    return public_key(_read(path), str(path))
 
 
 def _public_pem(key: Ed25519PublicKey) -> bytes:
