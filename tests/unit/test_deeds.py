@@ -46,7 +46,8 @@ STATEMENT = Statement(
         freehold="0.1.0",
     ),
 )
-DEED = Deed(STATEMENT, Labels(("m:q4_1", "other:q4_1"), NOW, places={"n.gguf": "/data/n.gguf"}))
+PLACES = {"m.gguf": "/data/m.gguf", "n.gguf": "/data/n.gguf"}
+DEED = Deed(STATEMENT, Labels(("m:q4_1", "other:q4_1"), NOW, places=PLACES))
 FIRST_VERSION: dict[str, Any] = {
     "digest": "sha256:" + "a" * 64,
     "names": ["m:q4_1"],

@@ -3,16 +3,19 @@
 The rules are those of RFC 8785 (JSON Canonicalization Scheme) for the values deeds are made of: keys sorted by their
 UTF-16 code units, no insignificant whitespace, UTF-8, the shortest escapes. Whole numbers lie within what every JSON
 reader holds exactly (2^53 - 1); a fraction is written where Python and ECMAScript write it alike (1e-4 to 1e16) and
-refused elsewhere. Reading refuses what would let one text mean two values: a key given twice, NaN, infinities.
+refused elsewhere, as is what is nested more than 64 deep. Reading refuses what would let one text mean two values: a
+key given twice, NaN, infinities.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
 LARGEST_INTEGER = 2**53 - 1
+DEEPEST = 64
 _SMALLEST_FRACTION, _LARGEST_FRACTION = 1e-4, 1e16
 
 
@@ -34,16 +37,18 @@ def parsed(data: bytes) -> Any:
         raise ValueError("it is nested too deeply") from error
 
 
-def _ordered(value: object, where: str) -> object:
+def _ordered(value: object, where: str, depth: int = 0) -> object:
+    if depth > DEEPEST:
+        raise ValueError("it is nested too deeply")
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
                 raise ValueError(f"{where} has a key that is no text: {key!r}")
         plain = all(map(str.isascii, value))  # then the order of characters is the order of code units
         keys = sorted(value) if plain else sorted(value, key=_utf16)
-        return {key: _ordered(value[key], f"{where}.{key}") for key in keys}
+        return {key: _ordered(value[key], f"{where}.{key}", depth + 1) for key in keys}
     if isinstance(value, list | tuple):
-        return [_ordered(item, f"{where}[{number}]") for number, item in enumerate(value)]
+        return [_ordered(item, f"{where}[{number}]", depth + 1) for number, item in enumerate(value)]
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _number(value, where)
     if value is None or isinstance(value, str | bool):
@@ -75,8 +80,8 @@ def _units(point: int) -> tuple[int, ...]:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counted = Counter(name for name, _ in pairs)
+        twice = next(name for name, times in counted.items() if times > 1)
         raise ValueError(f"the key {twice!r} is given twice")
     return found
 

@@ -18,11 +18,13 @@ from freehold.core.builds import WeightFacts
 from freehold.core.errors import DeedChangedError, DeedError
 from freehold.store.canonical import canonical, parsed
 from freehold.store.deed_reading import record
+from freehold.store.deed_rules import require_rules
 from freehold.store.deeds import DEED_VERSION, Deed, DeedFile, Labels, Origin, Signature, Statement, Verified
 from freehold.store.durable import write_whole
-from freehold.store.naming import digest_of
+from freehold.store.opened import read_bounded
 
-_LARGEST_DEED_BYTES = 8 * 1024 * 1024
+LARGEST_DEED_BYTES = 8 * 1024 * 1024
+_LONGEST_REASON = 300  # characters: what is wrong with a hostile deed may be as long as itself
 _MEMBERS = frozenset({"version", "statement", "labels", "seals", "signature"})
 
 
@@ -39,8 +41,15 @@ def document(deed: Deed) -> dict[str, Any]:
 
 
 def write_deed(path: Path, deed: Deed) -> None:
-    """Put `deed` at `path` in one step."""
-    write_whole(path, (canonical(document(deed)) + "\n").encode())
+    """Put `deed` at `path` in one step. Raises DeedError for one that could not be read again, StoreError."""
+    try:
+        require_rules(deed)
+        data = (canonical(document(deed)) + "\n").encode()
+        if len(data) > LARGEST_DEED_BYTES:
+            raise ValueError(f"it would have {len(data):,} bytes, and {LARGEST_DEED_BYTES:,} is the most")
+    except ValueError as error:
+        raise DeedError(f"No deed can be written for this build: {_cut(str(error))}.", path=str(path)) from error
+    write_whole(path, data)
 
 
 def read_deed(path: Path, *, exactly: bool = True) -> Deed:
@@ -54,22 +63,26 @@ def read_deed(path: Path, *, exactly: bool = True) -> Deed:
     version = data.get("version")
     if type(version) is int and version > DEED_VERSION:
         raise DeedError(
-            f"{path} is a deed of version {version}; this Freehold reads up to version {DEED_VERSION}.",
+            f"{path} is a deed of version {_cut(str(version))}; this Freehold reads up to version {DEED_VERSION}.",
             hint="A newer Freehold wrote it: update this one.",
             path=str(path),
         )
     try:
-        return _whole(_first_version(data) if version == 1 else _second_version(data, path, raw if exactly else None))
+        is_first = type(version) is int and version == 1
+        deed = _first_version(data) if is_first else _second_version(data, path, raw if exactly else None)
+        require_rules(deed)
     except (TypeError, ValueError) as error:
         raise _damaged(path, str(error)) from error
+    return deed
 
 
 def _read(path: Path) -> tuple[bytes, dict[str, Any]]:
     try:
-        with path.open("rb") as file:
-            raw = file.read(_LARGEST_DEED_BYTES)
+        raw = read_bounded(path, LARGEST_DEED_BYTES)
         data = parsed(raw)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from error
+    except ValueError as error:
         raise _damaged(path, str(error)) from error
     if not isinstance(data, dict):
         raise _damaged(path, "it is no JSON object")
@@ -93,7 +106,7 @@ def _second_version(data: Mapping[str, Any], path: Path, raw: bytes | None) -> D
         found = _sha256(texts[part])
         seal = data["seals"].get(part) if isinstance(data["seals"], dict) else None
         if seal != found:
-            raise _changed(path, f"Its {part} has sha256 {found}, and {seal} was sealed.")
+            raise _changed(path, f"Its {part} has sha256 {found}, and {_cut(str(seal))} was sealed.")
     if raw is not None and raw != _written(texts):
         raise _changed(path, "It is not laid out as it was written.")
     return Deed(
@@ -150,21 +163,6 @@ def _first_version(data: Mapping[str, Any]) -> Deed:
     return Deed(statement, Labels(old.names, old.named_at, old.origins[1:], places))
 
 
-def _whole(deed: Deed) -> Deed:
-    """`deed`, which has what everything else relies on. Raises ValueError."""
-    for field, values in (("names", deed.names), ("files", deed.files)):
-        if not values:
-            raise ValueError(f"deed.{field} is empty")
-    files = [*(file.name for file in deed.files), *(text.name for text in deed.statement.texts)]
-    beyond = [name for name in files if Path(name).name != name]
-    if beyond:
-        raise ValueError(f"{beyond[0]!r} is not the name of a file in a folder")
-    of_files = digest_of([file.sha256 for file in deed.files])
-    if deed.digest != of_files:
-        raise ValueError(f"deed.digest is {deed.digest}, and its files make {of_files}")
-    return deed
-
-
 def _changed(path: Path, what: str) -> DeedChangedError:
     return DeedChangedError(
         f"{path} was changed after it was written. {what}",
@@ -175,10 +173,15 @@ def _changed(path: Path, what: str) -> DeedChangedError:
 
 def _damaged(path: Path, why: str) -> DeedError:
     return DeedError(
-        f"{path} cannot be read as a deed: {why}.",
+        f"{path} cannot be read as a deed: {_cut(why)}.",
         hint=f"Remove the folder {path.parent} and pull the build again.",
         path=str(path),
     )
+
+
+def _cut(reason: str) -> str:
+    line = " ".join(reason.split())
+    return line if len(line) <= _LONGEST_REASON else f"{line[:_LONGEST_REASON]}…"
 
 
 def _sha256(text: str) -> str:

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from freehold.core.errors import DeedError, StoreError
-from freehold.core.refs import FileRef, ModelRef, SourceRef
+from freehold.core.refs import FileRef, ModelRef, SourceRef, WebRef
 from freehold.store.canonical import canonical
-from freehold.store.deed_file import read_deed
+from freehold.store.deed_file import LARGEST_DEED_BYTES, read_deed
 from freehold.store.deeds import Deed, Origin
 from freehold.store.layout import DEED_FILE, Layout
-from freehold.store.naming import absolute, displaced_name, written
+from freehold.store.naming import absolute, digest_of, displaced_name, written
+from freehold.store.opened import open_regular
 
 _FOLDER = re.compile(r"[0-9a-f]{64}")
 
@@ -33,7 +34,8 @@ class Unread:
         text = canonical(written(ref))
         wanted = text if not isinstance(ref, ModelRef) or ref.tag is not None else f"{text[:-1]}:"
         try:
-            return wanted.encode() in self.path.read_bytes()
+            with open_regular(self.path) as file:
+                return wanted.encode() in file.read(LARGEST_DEED_BYTES)
         except OSError:
             return False
 
@@ -100,7 +102,8 @@ def settle(deeds: Iterable[Deed]) -> tuple[Deed, ...]:
 
 
 def matcher(ref: ModelRef | SourceRef) -> Callable[[Deed], bool]:
-    """Whether a deed is one that `ref` means. A file of this disk means the build it was when it was taken in."""
+    """Whether a deed is one that `ref` means. A file of this disk means the build it was when it was taken in, an
+    address with a hash only the bytes of that hash, whatever a deed says of where it was had."""
     if isinstance(ref, ModelRef):
         if ref.tag is not None:
             return lambda deed: str(ref) in deed.names
@@ -110,7 +113,14 @@ def matcher(ref: ModelRef | SourceRef) -> Callable[[Deed], bool]:
         return lambda deed: any(
             origin.pinned == text and _is_unchanged(absolute(ref), origin) for origin in deed.origins
         )
-    return lambda deed: any(text in {origin.asked, origin.pinned} for origin in deed.origins)
+    if isinstance(ref, WebRef) and ref.sha256 is not None:
+        named = digest_of([ref.sha256])
+        return lambda deed: deed.digest == named and _was_had(deed, text)
+    return lambda deed: _was_had(deed, text)
+
+
+def _was_had(deed: Deed, text: str) -> bool:
+    return any(text in {origin.asked, origin.pinned} for origin in deed.origins)
 
 
 def _is_unchanged(path: Path, origin: Origin) -> bool:
