@@ -15,6 +15,7 @@ from freehold.engines.llamacpp.engine import LlamaCpp
 from freehold.engines.remote.engine import Remote
 from freehold.gateway.endpoints import Target
 from freehold.gateway.gateway import Gateway
+from freehold.permits import Permits
 from freehold.store.holdings import Holding, holdings
 from freehold.store.plan import Source
 from freehold.store.sources.disk import DiskSource
@@ -43,6 +44,7 @@ class House:
     sources: Mapping[SourceKind, Source]
     engines: Engines
     gateway: Gateway
+    permits: Permits
     overview: Overview
 
     def holdings(self) -> tuple[Holding, ...]:
@@ -55,6 +57,7 @@ def build_house(settings: Settings) -> House:
     logs = settings.home / "logs"
     store = Store.of(settings)
     catalog = Catalog.load()
+    permits = Permits(catalog, store)
     engines = Engines(
         llamacpp=LlamaCpp(runtime_dir=settings.runtime_dir, log_dir=logs, confirm=store.confirm),
         remote=Remote(),
@@ -75,8 +78,10 @@ def build_house(settings: Settings) -> House:
             settings,
             held=store.builds,
             find=store.find,
+            permit=permits.require_build,
             make_worker=lambda target: _worker(engines, settings, target),
         ),
+        permits=permits,
         overview=Overview(catalog, settings.organization, settings.policy),
     )
 

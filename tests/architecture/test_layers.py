@@ -18,6 +18,7 @@ LAYERS = {
     "store": 2,
     "engines": 2,
     "gateway": 3,
+    "permits": 3,
     "app": 4,
     "control": 4,
     "python": 5,

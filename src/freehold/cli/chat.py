@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 
 from freehold.cli.arguments import Quiet, answering_names, examples
 from freehold.cli.output import Output
+from freehold.cli.permitting import Wish, permitted
 from freehold.core.errors import CallError, UnsupportedError
 from freehold.core.settings import load
 
@@ -39,7 +41,9 @@ def chat_command(
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise CallError("`freehold chat` needs a terminal.", hint="In a pipe use: freehold run REF")
-    asyncio.run(_chat(ref, system, saved, keep_history=not no_history, output=Output(quiet=quiet)))
+    output = Output(quiet=quiet)
+    talk = partial(_chat, ref, system, saved, keep_history=not no_history, output=output)
+    permitted(lambda: asyncio.run(talk()), output, Wish())
     return 0
 
 

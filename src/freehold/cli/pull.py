@@ -9,6 +9,7 @@ import typer
 
 from freehold.cli.arguments import Json, Quiet, examples, known_names
 from freehold.cli.output import Output, size
+from freehold.cli.permitting import By, Reason, Wish, permitted
 from freehold.cli.progress import display_for
 from freehold.core.builds import HeldBuild
 from freehold.core.errors import CallError
@@ -32,11 +33,18 @@ InPlace = Annotated[
     "freehold pull ./model.gguf --in-place",
 )
 def pull_command(
-    ref: Source, name: Name = None, in_place: InPlace = False, as_json: Json = False, quiet: Quiet = False
+    ref: Source,
+    name: Name = None,
+    in_place: InPlace = False,
+    override: Reason = None,
+    by: By = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> int:
     """Bring a build into the store, checked.
 
-    A pull that was interrupted goes on where it was. A build appears whole or not at all.
+    A pull that was interrupted goes on where it was. A build appears whole or not at all. What your policy refuses is
+    not pulled: `freehold license check` says why.
     """
     output = Output(as_json=as_json, quiet=quiet)
     parsed = parse(ref)
@@ -44,7 +52,7 @@ def pull_command(
         raise CallError(
             "--in-place is for a file of this disk.", hint=f"Leave it out: freehold pull {ref}", reference=ref
         )
-    build = pull_now(parsed, output, copy=not in_place, name=name)
+    build = pull_now(parsed, output, copy=not in_place, name=name, wish=Wish(override, by))
     output.sentence(
         build_json(build),
         f"{build.name} is held: {size(build.size_bytes)}, {build.digest}",
@@ -53,12 +61,17 @@ def pull_command(
     return 0
 
 
-def pull_now(ref: Reference, output: Output, *, copy: bool = True, name: str | None = None) -> HeldBuild:
-    """Pull `ref` and show how far it is."""
+def pull_now(
+    ref: Reference, output: Output, *, copy: bool = True, name: str | None = None, wish: Wish | None = None
+) -> HeldBuild:
+    """Pull `ref` and show how far it is. `wish` is the override of a policy that refuses it."""
     from freehold.python.opening import house_for, pull_into
 
-    with display_for(output) as display:
-        return asyncio.run(pull_into(house_for(None), ref, progress=display, copy=copy, name=name))
+    def once() -> HeldBuild:
+        with display_for(output) as display:
+            return asyncio.run(pull_into(house_for(None), ref, progress=display, copy=copy, name=name))
+
+    return permitted(once, output, wish or Wish())
 
 
 def build_json(build: HeldBuild) -> dict[str, object]:

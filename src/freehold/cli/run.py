@@ -14,6 +14,7 @@ import typer
 
 from freehold.cli.arguments import Json, Quiet, answering_names, examples
 from freehold.cli.output import Output
+from freehold.cli.permitting import Wish, permitted
 from freehold.core.errors import CallError, UnsupportedError
 from freehold.core.settings import load
 
@@ -67,7 +68,8 @@ def run_command(  # noqa: PLR0913 - the parameters are the command's options; ty
     """
     fields = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
     question = _Question(_whole_prompt(prompt), system, _read_schema(schema), fields)
-    asyncio.run(_run(ref, question, Output(as_json=as_json, quiet=quiet)))
+    output = Output(as_json=as_json, quiet=quiet)
+    permitted(lambda: asyncio.run(_run(ref, question, output)), output, Wish())
     return 0
 
 

@@ -17,6 +17,7 @@ import typer
 
 from freehold.cli.arguments import Json, Quiet, answering_names, examples
 from freehold.cli.output import Output
+from freehold.cli.permitting import By, Reason, Wish, permitted
 from freehold.cli.pull import pull_now
 from freehold.core.errors import CallError, NotFoundError
 from freehold.core.refs import FakeRef, FileRef, HubRef, ModelRef, PypiRef, Reference, RemoteRef, parse
@@ -41,12 +42,14 @@ Pull = Annotated[bool, typer.Option("--pull", help="Pull what is missing without
     "freehold up smollm2-135m-instruct --port 8400",
     "freehold up ./model.gguf openai:gpt-5",
 )
-def up_command(
+def up_command(  # noqa: PLR0913 - the parameters are the command's options; typer reads them from here
     refs: Refs = None,
     host: Host = None,
     port: Port = None,
     config: Config = None,
     pull: Pull = False,
+    override: Reason = None,
+    by: By = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -64,7 +67,7 @@ def up_command(
         return with_arguments(load(file=config), parsed, host=host, port=port)
 
     settings = read()
-    _hold_all(settings, output, may_pull=pull)
+    _hold_all(settings, output, may_pull=pull, wish=Wish(override, by))
     return serve(settings, reread=read, on_ready=lambda address: announce(address, settings, output))
 
 
@@ -103,11 +106,13 @@ def endpoint_name(ref: Reference) -> str:
     return PurePosixPath(ref.path if isinstance(ref, FileRef) else urlsplit(ref.url).path).stem
 
 
-def _hold_all(settings: Settings, output: Output, *, may_pull: bool) -> None:
-    """Pull what is to be served and not held, where that is allowed or the person agrees. Raises NotFoundError."""
+def _hold_all(settings: Settings, output: Output, *, may_pull: bool, wish: Wish) -> None:
+    """Pull what is to be served and not held, where that is allowed or the person agrees. Raises NotFoundError, and
+    PolicyError naming every endpoint that the policy refuses."""
     import asyncio
 
     from freehold.python.held import builds
+    from freehold.python.licenses import served
     from freehold.python.opening import hold, house_for
 
     if settings.endpoints is not None:
@@ -124,7 +129,9 @@ def _hold_all(settings: Settings, output: Output, *, may_pull: bool) -> None:
             agreed = may_pull or (output.talks_to_person and output.ask(f"{ref} is not held. Pull it now?"))
             if not agreed:
                 raise
-            pull_now(ref, output)
+            pull_now(ref, output, wish=wish)
+    for line in permitted(lambda: served(house), output, wish, settings):
+        output.say(line)
 
 
 def announce(address: str, settings: Settings, output: Output) -> None:

@@ -13,6 +13,8 @@
     │   ├── KeyRefusedError          a key is missing or wrong                HTTP 401
     │   └── ForbiddenError           Host, Origin or address is not allowed   HTTP 403
     ├── NotFoundError                no such thing; carries the nearest names exit 1, HTTP 404
+    ├── PolicyError                  the house's policy refuses a model       exit 1, HTTP 403
+    │   └── PolicyReviewError        whether it may be used is an open question  exit 4
     ├── SourceError                  a source of builds failed                exit 3, HTTP 502
     │   ├── SourceUnreachableError   it does not answer                       retryable
     │   ├── GatedError               it wants an accepted license or a token  HTTP 403
@@ -155,6 +157,21 @@ class NotFoundError(FreeholdError):
         self.kind = kind
         self.name = name
         self.nearest = nearest
+
+
+class PolicyError(FreeholdError):
+    """The policy, or a license under it, refuses a model. `data["refused"]` has the verdict on each one refused."""
+
+    code = "policy_denied"
+    exit_code = 1
+    status = 403
+
+
+class PolicyReviewError(PolicyError):
+    """A license asks for something that nobody stated or read, and the policy lets no open question pass."""
+
+    code = "policy_review"
+    exit_code = 4
 
 
 class SourceError(FreeholdError):

@@ -7,12 +7,12 @@ where the model has one build, and always under its full name `model:tag`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from freehold.core.builds import HeldBuild
-from freehold.core.errors import NotFoundError
+from freehold.core.errors import NotFoundError, PolicyError, PolicyReviewError
 from freehold.core.names import nearest
 from freehold.core.ports import Capabilities, WorkerState
 from freehold.core.refs import OPENAI_URL, FakeRef, RemoteRef
@@ -105,6 +105,15 @@ def from_held(builds: Iterable[HeldBuild], options: EngineOptions, *, first: str
     for build in ordered:
         aliases.setdefault(build.model, build.name)
     return EndpointTable(targets, aliases={alias: name for alias, name in aliases.items() if alias not in targets})
+
+
+def together(refused: Sequence[PolicyError]) -> PolicyError:
+    """One error for all of `refused`, which must not be empty: a denial where one of them is a denial."""
+    denied = [error for error in refused if not isinstance(error, PolicyReviewError)]
+    first = (denied or refused)[0]
+    messages = "\n".join(dict.fromkeys(error.message for error in refused))
+    verdicts = [verdict for error in refused for verdict in error.data["refused"]]
+    return type(first)(messages, hint=first.hint, refused=verdicts)
 
 
 def is_local(row: EndpointSettings) -> bool:

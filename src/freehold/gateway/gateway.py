@@ -17,7 +17,14 @@ from typing import Any
 import aiohttp
 
 from freehold.core.builds import HeldBuild
-from freehold.core.errors import BadReferenceError, FreeholdError, NotFoundError, SettingsError, UnsupportedError
+from freehold.core.errors import (
+    BadReferenceError,
+    FreeholdError,
+    NotFoundError,
+    PolicyError,
+    SettingsError,
+    UnsupportedError,
+)
 from freehold.core.ports import Capabilities, Upstream, WorkerReport
 from freehold.core.refs import Reference
 from freehold.core.settings import DEFAULT_MODEL, EndpointSettings, Settings
@@ -45,7 +52,8 @@ class Answer:
 
 
 class Gateway:
-    """`held` gives the builds of the store, `find` the one a reference names (NotFoundError)."""
+    """`held` gives the builds of the store, `find` the one a reference names (NotFoundError); `permit` raises
+    PolicyError for a build that those settings do not let the house serve."""
 
     def __init__(
         self,
@@ -53,11 +61,13 @@ class Gateway:
         *,
         held: Callable[[], tuple[HeldBuild, ...]],
         find: Callable[[Reference], HeldBuild],
+        permit: Callable[[HeldBuild, Settings], object],
         make_worker: MakeWorker,
     ) -> None:
         self._settings = settings
         self._held = held
         self._find = find
+        self._permit = permit
         self._make_worker = make_worker
         self._pool = WorkerPool(make_worker, drain_s=settings.server.drain_s)
         self._table = EndpointTable({})
@@ -207,22 +217,45 @@ class Gateway:
 
     def _read_table(self, settings: Settings) -> EndpointTable:
         if settings.endpoints is None:
-            return endpoints.from_held(self._held(), settings.engine, first=DEFAULT_MODEL)
+            return endpoints.from_held(self._permitted(settings), settings.engine, first=DEFAULT_MODEL)
         targets: dict[str, Target] = {}
         wrong: list[str] = []
+        refused: list[PolicyError] = []
         for row in settings.endpoints.values():
             try:
                 targets[row.name] = self._target(row, settings)
             except (NotFoundError, BadReferenceError) as error:
                 wrong.append(f"  {row.name}: {error}")
+            except PolicyError as error:
+                refused.append(error)
         if wrong:
             raise SettingsError(f"{len(wrong)} of the endpoints cannot be served:\n" + "\n".join(wrong))
+        if refused:
+            raise endpoints.together(refused)
         return EndpointTable(targets)
 
+    def _permitted(self, settings: Settings) -> tuple[HeldBuild, ...]:
+        """The held builds that the policy lets the house serve: nobody asked for one by name, so a refused one is left
+        out. Raises PolicyError where every one is refused."""
+        taken: list[HeldBuild] = []
+        refused: list[PolicyError] = []
+        for build in self._held():
+            try:
+                self._permit(build, settings)
+                taken.append(build)
+            except PolicyError as error:
+                refused.append(error)
+        if refused and not taken:
+            raise endpoints.together(refused)
+        return tuple(taken)
+
     def _target(self, row: EndpointSettings, settings: Settings) -> Target:
-        """What `row` points at. Raises NotFoundError where it is not held, BadReferenceError for wrong options."""
+        """What `row` points at. Raises NotFoundError where it is not held, BadReferenceError for wrong options,
+        PolicyError where the house may not serve it."""
         if endpoints.is_local(row):
-            return endpoints.from_settings(row, settings, self._find(row.ref))
+            build = self._find(row.ref)
+            self._permit(build, settings)
+            return endpoints.from_settings(row, settings, build)
         target = endpoints.from_settings(row, settings, None)
         # An engine reads its own options when it makes a worker: now, not when the first request comes.
         self._make_worker(target)

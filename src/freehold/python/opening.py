@@ -67,15 +67,23 @@ async def pull_into(
     house: House, ref: Reference, *, progress: Progress | None = None, copy: bool = True, name: str | None = None
 ) -> HeldBuild:
     """Pull `ref` into the store of `house`. `copy` False leaves a file of this disk where it lies; `name` is what the
-    build is called instead of the name that its source suggests."""
+    build is called instead of the name that its source suggests. Raises PolicyError where the house does not take it.
+    """
     if isinstance(ref, RemoteRef | FakeRef):
         raise CallError(f"{ref} is no build: there is nothing to pull.", hint=f"Use it as it is: freehold run {ref}")
-    return await pull(
+    settings, said = house.settings, progress or Silent()
+    build = await pull(
         ref,
         store=house.store,
         catalog=house.catalog,
         sources=house.sources,
-        progress=progress or Silent(),
+        progress=said,
         copy=copy,
         name=name,
+        permit=lambda candidate: house.permits.require(house.permits.of_candidate(candidate, settings), settings),
     )
+    # A build that was held already came without a question: its verdict is asked for here.
+    verdict = house.permits.require(house.permits.of_build(build, settings), settings)
+    if verdict.decision != "allow":
+        said.note(verdict.line)
+    return build

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ from freehold.core.errors import (
 from freehold.core.ports import Progress
 from freehold.core.refs import FakeRef, FileRef, ModelRef, Reference, RemoteRef, SourceKind, SourceRef, WebRef, parse
 from freehold.store.acquire import Acquired, Workplace, acquire, remove_if_empty, set_aside
+from freehold.store.candidate import Candidate, of_deed, of_plan
 from freehold.store.checked import Checked, check
 from freehold.store.deeds import Deed, DeedFile, Labels, Origin, Statement, TextFile, Verification, Verified
 from freehold.store.durable import make_folder, writing
@@ -43,6 +44,9 @@ from freehold.store.snapshot import license_of, papers_of
 from freehold.store.store import Store
 from freehold.store.transfer import Patience, open_session
 
+Permit = Callable[[Candidate], object]
+"""Asked whether the house takes a candidate; raises where it does not."""
+
 CHECKS = ("sha256 of every file", "verification of every file before anything opened it")
 
 
@@ -55,17 +59,23 @@ async def pull(
     progress: Progress,
     copy: bool = True,
     name: str | None = None,
+    permit: Permit = lambda _: None,
 ) -> HeldBuild:
     """Bring the build that `ref` names into `store`, checked, or answer at once where it is held.
 
     `copy` False leaves a file of this disk where it lies and keeps only its deed. `name` (`model:tag`) is what the
     build is called; without it, its catalog name, else what its source suggests, else what its file is called.
+    `permit` is asked as soon as it can be said what comes, and again before it becomes visible; what it raises ends
+    the pull.
+
     Raises NotFoundError, CallError, SourceError and its kinds, StoreError and its kinds, WeightsError.
     """
     wanted = _wanted(ref, store, catalog)
     if isinstance(wanted, HeldBuild):
         return wanted
-    work = _Pull(wanted, store, catalog, progress, copy, name)
+    if wanted.entry is not None:
+        permit(Candidate(wanted.entry.name, wanted.entry.model, None, None))
+    work = _Pull(wanted, store, catalog, progress, copy, name, permit)
     held = work.held()
     if held is not None:
         return held
@@ -110,6 +120,7 @@ class _Pull:
     progress: Progress
     copy: bool
     name: str | None
+    permit: Permit
 
     def held(self, plan: Plan | None = None) -> HeldBuild | None:
         """The build if the store has it: by its hash where that is known, else by where it came from."""
@@ -161,6 +172,9 @@ class _Pull:
             held = self.held(plan)
             if held is not None:
                 return held
+            planned = of_plan(plan, written(self.wanted.source), self.catalog)
+            if planned is not None:
+                self.permit(planned)
             if isinstance(self.wanted.source, FileRef):
                 # Before anything is copied: most of what is no weight file is a slip in a path.
                 await asyncio.to_thread(check, _local_paths(self.wanted.source, plan), self.catalog)
@@ -271,10 +285,12 @@ class _Pull:
             verification=Verification.of(checked.report, date=origin.date, freehold=__version__),
         )
         try:
-            return Deed(statement, Labels(tuple(dict.fromkeys(names)) or (usual,), origin.date))
+            deed = Deed(statement, Labels(tuple(dict.fromkeys(names)) or (usual,), origin.date))
         except ValueError as error:
             # The weights were checked; what is left is what the source said, such as half of a character.
             raise SourceError(f"{plan.origin} says something that no deed can hold: {error}.") from error
+        self.permit(of_deed(deed, self.catalog))
+        return deed
 
     def _origin(self, pinned: str, plan: Plan | None) -> Origin:
         now = datetime.now(UTC).isoformat(timespec="microseconds")

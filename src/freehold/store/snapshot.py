@@ -22,7 +22,7 @@ def papers_of(catalog: Catalog, files: Sequence[DeedFile], provenance: Mapping[s
     """
     from freehold.catalog.paper import paper  # it reads every license record: 20 ms that only a pull needs
 
-    found = _identified(catalog, files, provenance)
+    found = identified(catalog, files, provenance)
     if found is None:
         return None
     model, by = found
@@ -37,9 +37,10 @@ def license_of(model: CatalogModel) -> str:
     return license_name(model.license, Licenses.load())
 
 
-def _identified(
+def identified(
     catalog: Catalog, files: Sequence[DeedFile], provenance: Mapping[str, str]
 ) -> tuple[CatalogModel, str] | None:
+    """The model that these files are of and by what that is known; None where the catalog does not know it."""
     entry = catalog.by_sha256(files[0].sha256) if len(files) == 1 else None
     if entry is not None:
         return entry.model, BY_HASH
