@@ -2,10 +2,9 @@
 
 Ed25519 (RFC 8032), through the cryptography package. What is signed is the canonical text of a deed's statement behind
 a line that says what it is, so that no signature made for something else fits; a bundle's manifest is signed in the
-same way, behind another line. The private key lies in the home under
-`keys/`, for its owner alone (0600), encrypted where a passphrase was set when it was made; it is never printed and
-never leaves. The public halves beside it may be read by all. A key is named by its fingerprint, the start of the
-SHA-256 of its public half.
+same way, behind another line. The private key lies in the home under `keys/`, for its owner alone (0600), encrypted
+where a passphrase was set when it was made; it is never printed and never leaves. The public halves beside it may be
+read by all. A key is named by its fingerprint, the start of the SHA-256 of its public half.
 
 What a signature does not protect against: somebody who may write the folder of keys. Whoever can put a key there
 decides what is trusted; keep the home, or at least that folder, to the account that runs the house.
@@ -99,14 +98,14 @@ class Keys:
                 file.flush()
                 os.fsync(file.fileno())
         sync_folder(self.folder)
-        write_whole(self.public_path, _public_pem(key.public_key()))
+        write_whole(self.public_path, public_pem(key.public_key()))
         return fingerprint(key.public_key())
 
     def export(self) -> str:
         """The public half of the house's key, PEM. Raises HouseKeyError."""
         if not self.has_own:
             raise _no_key(self.folder)
-        return _public_pem(_public(self.public_path)).decode()
+        return public_pem(_public(self.public_path)).decode()
 
     def trust(self, path: Path) -> str:
         """Trust the public key in the PEM file at `path`; its fingerprint. Raises HouseKeyError, ReadOnlyError."""
@@ -115,7 +114,7 @@ class Keys:
     def trust_key(self, key: Ed25519PublicKey) -> str:
         """Trust `key`; its fingerprint. Raises ReadOnlyError."""
         name = fingerprint(key)
-        write_whole(make_folder(self.folder / "trusted") / f"{name.partition(':')[2]}.pub", _public_pem(key))
+        write_whole(make_folder(self.folder / "trusted") / f"{name.partition(':')[2]}.pub", public_pem(key))
         return name
 
     def sign(self, statement: str, context: bytes = DEED) -> Signature:
@@ -271,7 +270,8 @@ def _public(path: Path) -> Ed25519PublicKey:
     return public_key(_read(path), str(path))
 
 
-def _public_pem(key: Ed25519PublicKey) -> bytes:
+def public_pem(key: Ed25519PublicKey) -> bytes:
+    """The one PEM text of a public key."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

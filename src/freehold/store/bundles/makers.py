@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from freehold.core.errors import BundleError
+from freehold.core.errors import BundleError, HouseKeyError
 from freehold.store.bundles.unaided import Manifest
 from freehold.store.deed_reading import record
 from freehold.store.deeds import Signature
-from freehold.store.signing import Keys, SignatureState, fingerprint, holds, public_key
+from freehold.store.signing import Keys, SignatureState, fingerprint, holds, public_key, public_pem
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -44,31 +44,44 @@ def maker_of(manifest: Manifest, keys: Keys, trust: str | None, path: Path) -> M
     HouseKeyError for a file that holds no key.
     """
     signature = _signature(manifest, path)
+    if signature is None:
+        if trust is not None:
+            raise BundleError(f"{path} is not signed, and {trust} was to have signed it.", file=str(path))
+        if keys.refuses_unsigned:
+            raise _unsigned(path)
+        return Maker(None, "missing")
+    key = _signer(manifest, signature, path)
     if trust is not None:
-        return _trusted(manifest, signature, trust, path)
+        _require(signature.key, trust, path)
+        return Maker(signature.key, "valid", key)
     state = keys.state_of(manifest.sealed, signature, CONTEXT)
-    key = signature.key if signature else None
-    if state == "wrong":
-        raise _wrong(key, path)
     if state != "valid" and keys.refuses_unsigned:
-        raise _stranger(key, path)
-    return Maker(key, state)
+        raise _stranger(signature.key, path)
+    return Maker(signature.key, state)
 
 
-def _trusted(manifest: Manifest, signature: Signature | None, trust: str, path: Path) -> Maker:
+def _signer(manifest: Manifest, signature: Signature, path: Path) -> Ed25519PublicKey:
+    """The key that travels in the bundle, if it made the signature; whose it is, is another question."""
+    pem = (manifest.public_key or "").encode()
+    try:
+        key = public_key(pem, f"What {path} has as a key")
+    except HouseKeyError as error:
+        raise BundleError(f"{error.message} So its signature cannot be checked.", file=str(path)) from error
+    whole = public_pem(key) == pem and fingerprint(key) == signature.key
+    if not whole or not holds(key, manifest.sealed, signature, CONTEXT):
+        raise _wrong(signature.key, path)
+    return key
+
+
+def _require(key: str, trust: str, path: Path) -> None:
+    """Raise BundleError unless `key` is the one that `trust` means."""
     wanted = trust if trust.startswith("ed25519:") else fingerprint(_in_file(Path(trust)))
-    if signature is None or manifest.public_key is None:
-        raise BundleError(f"{path} is not signed, and {wanted} was to have signed it.", file=str(path))
-    key = public_key(manifest.public_key.encode(), f"The key in {path}")
-    if signature.key != wanted or fingerprint(key) != wanted:
+    if key != wanted:
         raise BundleError(
-            f"{path} is signed by {signature.key}, and not by {wanted}.",
+            f"{path} is signed by {key}, and not by {wanted}.",
             hint="Ask its maker, by another way than the one the bundle came by, which key is theirs.",
             file=str(path),
         )
-    if not holds(key, manifest.sealed, signature, CONTEXT):
-        raise _wrong(signature.key, path)
-    return Maker(signature.key, "valid", key)
 
 
 def _signature(manifest: Manifest, path: Path) -> Signature | None:
@@ -89,17 +102,23 @@ def _in_file(path: Path) -> Ed25519PublicKey:
         ) from error
 
 
-def _stranger(key: str | None, path: Path) -> BundleError:
-    if key is None:
-        what = "is not signed, and this house wants a signature"
-        hint = "Ask its maker for one that is: `freehold keys create` there, then `freehold bundle make` again."
-    else:
-        what = f"is signed by {key}, a key this house does not trust"
-        hint = f"If you know whose it is: `freehold bundle open {path} --trust {key}`."
-    return BundleError(f"{path} {what}.", hint=hint, file=str(path))
+def _unsigned(path: Path) -> BundleError:
+    return BundleError(
+        f"{path} is not signed, and this house wants a signature.",
+        hint="Ask its maker for one that is: `freehold keys create` there, then `freehold bundle make` again.",
+        file=str(path),
+    )
 
 
-def _wrong(key: str | None, path: Path) -> BundleError:
+def _stranger(key: str, path: Path) -> BundleError:
+    return BundleError(
+        f"{path} is signed by {key}, a key this house does not trust.",
+        hint=f"If you know whose it is: `freehold bundle open {path} --trust {key}`.",
+        file=str(path),
+    )
+
+
+def _wrong(key: str, path: Path) -> BundleError:
     return BundleError(
         f"The signature of {path} is not what {key} made of this manifest: one of the two is forged or damaged.",
         hint="Nothing of it was taken in. Ask its maker for another copy.",

@@ -9,7 +9,7 @@ files is held to the files, what it says of license and origin cannot be.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,9 @@ from freehold.store.durable import make_folder, require_space, writing
 from freehold.store.layout import DEED_FILE, PAPERS_FOLDER
 from freehold.store.locks import hold_briefly
 from freehold.store.store import Store
+
+Permit = Callable[[Deed], object]
+"""Asked whether the house takes a build; raises where it does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +59,11 @@ def open_bundle(
     progress: Progress,
     trust: str | None = None,
     wheels_to: Path | None = None,
+    permit: Permit = lambda _: None,
 ) -> Opened:
     """Check the bundle at `path` and take its builds into `store`. `trust` is the fingerprint of its maker's key, or a
-    file with the public key: the house trusts it from then on. `wheels_to` is a folder for the wheels.
+    file with the public key: the house trusts it from then on. `wheels_to` is a folder for the wheels. `permit` is
+    asked of every deed whether the house takes its build; what it raises ends the opening.
 
     Raises BundleError, DeedError and its kinds, WeightsError, HouseKeyError, NoSpaceError and other StoreErrors.
     """
@@ -67,7 +72,7 @@ def open_bundle(
         with path.open("rb") as file:
             bundle = unaided.Bundle(file)
             maker = maker_of(bundle.manifest, store.keys, trust, path)
-            work = _Opening(path, bundle, maker, store, catalog, progress)
+            work = _Opening(path, bundle, maker, store, catalog, progress, permit)
             return work.run(wheels_to)
     except unaided.RefusedError as refused:
         raise BundleError(
@@ -89,6 +94,7 @@ class _Opening:
     store: Store
     catalog: Catalog
     progress: Progress
+    permit: Permit
 
     def run(self, wheels_to: Path | None) -> Opened:
         layout, seal = self.store.layout, self.bundle.manifest.seal
@@ -133,6 +139,7 @@ class _Opening:
     def _checked(self, folder: Path) -> _Unpacked:
         deed = self._deed(folder)
         self.store.keys.require(deed)
+        self.permit(deed)
         known = {folder / file.name: file.sha256 for file in deed.files}
         try:
             found = check(list(known), self.catalog, known)

@@ -33,8 +33,8 @@ LARGEST_MANIFEST_BYTES = 16 << 20
 END = bytes(1024)
 _BLOCK = 512
 _STEP_BYTES = 1 << 20
-_NAME = r"\w[\w.+=@ ~()\[\],-]{0,199}"
-_PATH = re.compile(rf"README\.txt|open\.py|wheels/[\w.+!-]{{1,200}}\.whl|builds/[0-9a-f]{{64}}/(?:papers/)?{_NAME}")
+_BESIDE = re.compile(r"README\.txt|open\.py|wheels/[\w.+!-]{1,200}\.whl")
+_OF_BUILD = re.compile(r"builds/[0-9a-f]{64}/(?:papers/)?(?P<name>[^/]+)")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KINDS = {
     tarfile.SYMTYPE: "a symbolic link",
@@ -216,13 +216,22 @@ def _members(listed: object) -> tuple[Member, ...]:
 def _member(data: object) -> Member:
     fields = data if isinstance(data, dict) else {}
     path, size_bytes, sha256 = (fields.get(name) for name in ("path", "size_bytes", "sha256"))
-    if not isinstance(path, str) or not _PATH.fullmatch(path):
+    if not isinstance(path, str) or not _is_path(path):
         raise RefusedError(f"names {path!r}, and no bundle has such a member.")
     if type(size_bytes) is not int or not 0 <= size_bytes < 1 << 60:
         raise RefusedError(f"says that {path} has {size_bytes!r} bytes.")
     if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
         raise RefusedError(f"says that {path} has the sha256 {sha256!r}.")
     return Member(path, size_bytes, sha256)
+
+
+def _is_path(path: str) -> bool:
+    """True for the few paths that members of a bundle have; none leads out of the folder it is unpacked in."""
+    found = _OF_BUILD.fullmatch(path)
+    if found is None:
+        return _BESIDE.fullmatch(path) is not None
+    name = found["name"]
+    return name.isprintable() and name not in {".", "..", "papers"} and "\\" not in name and len(name.encode()) <= 255
 
 
 def _strange(found: bytes, member: Member) -> str:
