@@ -120,5 +120,11 @@ def test_sizes_are_in_powers_of_ten(nbytes: float, text: str) -> None:
     assert size(nbytes) == text
 
 
+def test_no_cell_of_a_table_makes_a_row_of_its_own() -> None:
+    stdout = io.StringIO()
+    _output(stdout=stdout).table(COLUMNS[:1], [{"name": "odd\nsignature  ok\u2028all well"}], empty="")
+    assert stdout.getvalue() == "NAME\nodd signature  ok all well\n"
+
+
 def test_clean_keeps_lines_tabs_and_every_script() -> None:
     assert clean("a\tb\nç 漢字 😀") == "a\tb\nç 漢字 😀"

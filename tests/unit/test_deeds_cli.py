@@ -94,6 +94,22 @@ def test_changed_terms_are_said_with_the_license_first(
     )
 
 
+def test_papers_of_another_shape_are_unknown_and_their_texts_make_no_lines(
+    freehold: Terminal, build: HeldBuild, home: Path, tmp_path: Path
+) -> None:
+    deed = Store(home).deed(build)
+    verification = deed.statement.verification
+    assert verification is not None
+    looked = replace(verification, freehold="1\nsignature  ok  by ed25519:0")
+    papers = {"license": None, "openness": {"sentence": 5}}
+    write_deed(tmp_path / "odd.json", Deed(replace(deed.statement, papers=papers, verification=looked), deed.labels))
+    code, out, err = freehold("deed", "show", "odd.json")
+    assert (code, err) == (0, "") and "openness      unknown" in out
+    code, out, err = freehold("deed", "verify", "odd.json")
+    assert (code, err) == (4, "")
+    assert not any(line.startswith("signature  ok") for line in out.splitlines()), out
+
+
 def test_every_part_is_verified_and_what_is_wrong_is_the_answer(freehold: Terminal, build: HeldBuild) -> None:
     code, found = freehold.json("deed", "verify", "t")
     assert (code, found["name"], found["verdict"]) == (0, "t:q4_1", "ok")

@@ -106,3 +106,56 @@ def test_every_field_of_a_statement_is_compared_but_the_day_and_the_writer() -> 
     assert changes.keys() | unseen == {field.name for field in fields(Statement)}
     for name, value in changes.items():
         assert differences(DEED, Deed(replace(STATEMENT, **{name: value}), DEED.labels)), name
+
+
+def license_(**part: Any) -> Deed:
+    return deed(papers={"license": part})
+
+
+def test_a_key_with_a_dot_in_it_hides_no_other() -> None:
+    before, after = {"clauses": {"cap": 1}}, {"clauses": {"cap": 2}, "clauses.cap": 1}
+    found = differences(license_(**before), license_(**after))
+    assert [(each.field, each.before, each.after) for each in found] == [
+        ("clauses.cap", 1, 2),
+        ('"clauses.cap"', None, 1),
+    ]
+
+
+def test_what_python_calls_equal_and_json_does_not_is_a_difference() -> None:
+    found = differences(license_(a=True, b=[True], c={}), license_(a=1, b=[1]))
+    assert [each.words for each in found] == [
+        "a: is 1, was yes",
+        "b: added 1; removed yes",
+        "c: is not said, was nothing",
+    ]
+
+
+def test_no_text_of_a_deed_makes_lines_of_its_own() -> None:
+    found = differences(
+        license_(id="mit"), license_(id="mit\nfiles\n  sha256 of m: is a", **{"x\u2028\n  license": "y" * 999})
+    )
+    assert [each.words for each in found] == [
+        "id: is mit files sha256 of m: is a, was mit",
+        f"x license: is {'y' * 200}… (999 characters), was not said",
+    ]
+
+
+def test_long_lists_are_compared_in_a_moment_and_shown_in_part() -> None:
+    before, after = license_(a=list(range(100_000))), license_(a=list(range(1000, 101_000)))
+    (found,) = differences(before, after)
+    assert found.words == (
+        "a: added 100,000, 100,001, 100,002, 100,003, 100,004, 100,005, 100,006, 100,007, 100,008, 100,009 "
+        "and 990 more; "
+        "removed 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 990 more"
+    )
+
+
+def test_an_item_that_is_there_once_less_is_a_difference() -> None:
+    assert Difference("x", "y", ["a", "a"], ["a"]).words == "y: removed a"
+
+
+def test_a_hash_that_nobody_names_any_more_is_said() -> None:
+    weaker = deed(files=(replace(STATEMENT.files[0], verified="unverified: recorded"), STATEMENT.files[1]))
+    assert [(each.section, each.words) for each in differences(deed(), weaker)] == [
+        ("files", "hash of m.gguf: is unverified: recorded, was named by you")
+    ]

@@ -194,8 +194,8 @@ def _lines(found: Found) -> list[tuple[str, str | None]]:
         ("had from", f"{stated.origin.pinned}, asked for as {stated.origin.asked}"),
         ("on", stated.origin.date[:19].replace("T", " ") + " UTC"),
         ("source said", "\n".join(f"{key}: {value}" for key, value in stated.origin.provenance.items()) or None),
-        ("license", _lined(stated.license, papers.get("license", {}).get("reading"))),
-        ("openness", papers.get("openness", {}).get("sentence")),
+        ("license", _lined(stated.license, _said(papers, "license", "reading"))),
+        ("openness", _said(papers, "openness", "sentence")),
         ("checked", "\n".join(stated.checks)),
         ("verification", _verification(found)),
         (
@@ -214,6 +214,12 @@ def _verification(found: Found) -> str | None:
     head = f"{looked.verdict}: {len(looked.checks)} checks on {looked.date[:10]}"
     noted = (f"{each.severity}: {each.message} ({each.check})" for each in (*looked.findings, *looked.undecided))
     return "\n".join((head, *noted))
+
+
+def _said(papers: Mapping[str, Any], part: str, field: str) -> str | None:
+    """A sentence of the papers; None where they, perhaps of another version, have none there."""
+    found = (papers.get(part) or {}).get(field)
+    return found if isinstance(found, str) else None
 
 
 def _lined(*texts: str | None) -> str | None:

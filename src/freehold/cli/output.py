@@ -225,7 +225,8 @@ def size(nbytes: float) -> str:
 
 def _shown(column: Column, row: Mapping[str, Any]) -> str:
     value = row.get(column.key)
-    return UNKNOWN if value is None else clean(column.show(value))
+    # A line end would make a row of its own, which says what it likes.
+    return UNKNOWN if value is None else " ".join(clean(column.show(value)).splitlines())
 
 
 def _aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> Iterable[str]:

@@ -1,18 +1,27 @@
 """What changed between two deeds, in words, the license first: how a house notices that a publisher changed its terms.
 
-Pure. Only statements are compared, since labels are the house's own. The day and the Freehold that wrote them are
-not differences; everything else is. A clause that only one of them has is a difference too: unknown is not the same.
+Pure. Only statements are compared, since labels are the house's own. Days, the Freehold that wrote them, what it calls
+its steps, where a text was had and the wording of findings are not differences; everything else is. A clause that only
+one of them has is a difference too: unknown is not the same. Either deed may be a stranger's: no text of it makes
+lines of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
+from freehold.store.canonical import canonical
 from freehold.store.deeds import Deed, DeedFile, TextFile
 
 _NOT_SAID = "not said"
+_LONGEST_TEXT = 200  # characters
+_MOST_ITEMS = 10
+_OF_PATHS = frozenset('."')
 # What a reader of a license wants first; deeds themselves are in the order of the alphabet.
 _FIRST_OF_LICENSE = ("id", "name", "version_date", "text", "use_policy", "summary", "duties", "clauses")
 
@@ -29,13 +38,10 @@ class Difference:
     @property
     def words(self) -> str:
         """The difference as a person reads it."""
-        if self.before is None:
-            return f"{self.field}: is {_shown(self.after)}, was {_NOT_SAID}"
-        if self.after is None:
-            return f"{self.field}: is {_NOT_SAID}, was {_shown(self.before)}"
+        name = _line(self.field)
         if isinstance(self.before, list | tuple) and isinstance(self.after, list | tuple):
-            return f"{self.field}: {_moved(self.before, self.after)}"
-        return f"{self.field}: is {_shown(self.after)}, was {_shown(self.before)}"
+            return f"{name}: {_moved(self.before, self.after)}"
+        return f"{name}: is {_shown(self.after)}, was {_shown(self.before)}"
 
 
 def differences(before: Deed, after: Deed) -> tuple[Difference, ...]:
@@ -44,12 +50,12 @@ def differences(before: Deed, after: Deed) -> tuple[Difference, ...]:
     old_papers, new_papers = old.papers or {}, new.papers or {}
     found = [
         *_compare("license", {"license": old.license}, {"license": new.license}),
-        *_compare("license", _license(old_papers), _license(new_papers)),
+        *_compare("license", _leaves(_license(old_papers)), _leaves(_license(new_papers))),
         *_compare("license", _hashes(old.texts), _hashes(new.texts)),
     ]
     for name in sorted((old_papers.keys() | new_papers.keys()) - {"license"}, key=_order):
-        found += _compare(name, _part(old_papers, name), _part(new_papers, name))
-    found += _compare("files", _hashes(old.files), _hashes(new.files))
+        found += _compare(name, _leaves(_part(old_papers, name)), _leaves(_part(new_papers, name)))
+    found += _compare("files", _hashes(old.files) | _named(old.files), _hashes(new.files) | _named(new.files))
     found += _compare("origin", _origin(before), _origin(after))
     found += _compare("facts", asdict(old.facts), asdict(new.facts))
     found += _compare("verification", _verification(before), _verification(after))
@@ -75,6 +81,10 @@ def _hashes(files: Iterable[DeedFile | TextFile]) -> dict[str, str]:
     return {f"sha256 of {file.name}": file.sha256 for file in files}
 
 
+def _named(files: Iterable[DeedFile]) -> dict[str, str]:
+    return {f"hash of {file.name}": file.verified for file in files}
+
+
 def _origin(deed: Deed) -> dict[str, Any]:
     origin = deed.statement.origin
     return {"source": origin.pinned, **origin.provenance}
@@ -93,38 +103,60 @@ def _verification(deed: Deed) -> dict[str, Any]:
 
 
 def _compare(section: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Difference]:
-    old, new = dict(_leaves(before)), dict(_leaves(after))
-    for field in dict.fromkeys((*old, *new)):
-        if old.get(field) != new.get(field):
-            yield Difference(section, field, old.get(field), new.get(field))
+    for field in dict.fromkeys((*before, *after)):
+        old, new = before.get(field), after.get(field)
+        # As JSON: Python takes true for 1.
+        if canonical(old) != canonical(new):
+            yield Difference(section, field, old, new)
 
 
-def _leaves(value: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value that is no object, under the path of its keys. Lists are values."""
+def _leaves(value: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Every value that is no object or an empty one, under the path of its keys. Lists are values."""
+    found: dict[str, Any] = {}
     for key, item in value.items():
-        field = f"{above}.{key}" if above else str(key)
-        if isinstance(item, Mapping):
-            yield from _leaves(item, field)
-        else:
-            yield field, list(item) if isinstance(item, tuple) else item
+        field = f"{above}{json.dumps(key) if set(key) & _OF_PATHS else key}"
+        found |= _leaves(item, f"{field}.") if isinstance(item, Mapping) and item else {field: item}
+    return found
 
 
 def _moved(before: Sequence[Any], after: Sequence[Any]) -> str:
-    gone = [_shown(item) for item in before if item not in after]
-    come = [_shown(item) for item in after if item not in before]
-    if not gone and not come:
-        return "is in another order"
-    return "; ".join(f"{word} {', '.join(items)}" for word, items in (("added", come), ("removed", gone)) if items)
+    come, gone = _rest(after, before), _rest(before, after)
+    parts = [f"{word} {_listed(items, _shown)}" for word, items in (("added", come), ("removed", gone)) if items]
+    return "; ".join(parts) or "is in another order"
+
+
+def _rest(items: Sequence[Any], without: Sequence[Any]) -> list[Any]:
+    """The items that are not in `without` as often, in their order."""
+    there = Counter(map(canonical, without))
+    rest = []
+    for item in items:
+        text = canonical(item)
+        there[text] -= 1
+        if there[text] < 0:
+            rest.append(item)
+    return rest
 
 
 def _shown(value: Any) -> str:
+    if value is None:
+        return _NOT_SAID
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    if isinstance(value, list | tuple):
-        return ", ".join(_shown(item) for item in value) or "nothing"
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_shown(item)}" for key, item in value.items())
-    text = str(value)
-    return text if len(text) <= 200 else f"{text[:200]}… ({len(text):,} characters)"
+        return _listed(value.items(), lambda item: f"{_line(item[0])} {_shown(item[1])}")
+    if isinstance(value, list | tuple):
+        return _listed(value, _shown)
+    return _line(str(value))
+
+
+def _listed(items: Collection[Any], show: Callable[[Any], str]) -> str:
+    shown = ", ".join(show(item) for item in islice(items, _MOST_ITEMS))
+    more = len(items) - _MOST_ITEMS
+    return f"{shown} and {more:,} more" if more > 0 else shown or "nothing"
+
+
+def _line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_TEXT else f"{line[:_LONGEST_TEXT]}… ({len(text):,} characters)"
