@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from freehold.core.builds import HeldBuild
+from freehold.core.builds import HeldBuild, Stamp
 from freehold.core.errors import (
     BuildChangedError,
     DeedChangedError,
@@ -59,7 +60,7 @@ def settle(store: Store, build: HeldBuild) -> Path:
     """Make the store's looks old enough to count, as they are two seconds after a file was last touched."""
     path = store.layout.seen(build.digest)
     looks = json.loads(path.read_text())
-    path.write_text(json.dumps({name: [*look[:5], look[5] + 2 * SETTLED_AFTER_NS] for name, look in looks.items()}))
+    path.write_text(json.dumps({name: [*look[:-1], look[-1] + 2 * SETTLED_AFTER_NS] for name, look in looks.items()}))
     return path
 
 
@@ -114,7 +115,7 @@ def test_a_look_at_a_file_that_was_touched_a_moment_before_counts_for_nothing(
     build = take_in(store, weights(tmp_path / "t.gguf"))
     store.find(parse("t"))
     (look,) = read_looks(store.layout.seen(build.digest)).values()
-    found = build.files[0].stat()
+    found = Stamp.of(build.files[0].stat())
     assert not look.holds(found, look.sha256)
     settle(store, build)
     (look,) = read_looks(store.layout.seen(build.digest)).values()
@@ -122,7 +123,95 @@ def test_a_look_at_a_file_that_was_touched_a_moment_before_counts_for_nothing(
     assert not look.holds(found, sha256(b"another"))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"x": [1]}', '{"x": 5}', '{"x": [1,2,3,4,5,6,7]}', "[" * 99_999])
+def test_a_write_through_a_map_that_was_open_before_the_hash_is_found(store: Store, tmp_path: Path) -> None:
+    """The kernel notes the first write to a page, and the next one only after the page was taken to the disk."""
+    build = take_in(store, weights(tmp_path / "t.gguf"))
+    build.files[0].chmod(0o644)
+    with build.files[0].open("r+b") as file, mmap.mmap(file.fileno(), 0) as page:
+        last = page[-1]
+        page[-1] = last
+        os.fsync(file.fileno())
+        before = build.files[0].stat().st_ctime_ns
+        page[-1] = last
+        if build.files[0].stat().st_ctime_ns == before:
+            pytest.skip("the kernel notes no such write on this file system: one in memory")
+        store.find(parse("t"))
+        settle(store, build)
+        page[-1] = last ^ 1
+        with pytest.raises(BuildChangedError, match="was changed"):
+            store.find(parse("t"))
+
+
+def test_a_pipe_in_the_place_of_weights_keeps_nobody_waiting(store: Store, tmp_path: Path) -> None:
+    build = take_in(store, weights(tmp_path / "t.gguf"))
+    build.files[0].unlink()
+    os.mkfifo(build.files[0])
+    with pytest.raises(BuildChangedError, match="cannot be read: it is no regular file"):
+        store.find(parse("t"))
+
+
+def test_another_file_with_the_same_inode_elsewhere_is_hashed(store: Store, tmp_path: Path) -> None:
+    build = take_in(store, weights(tmp_path / "t.gguf"))
+    store.find(parse("t"))
+    settle(store, build)
+    (look,) = read_looks(store.layout.seen(build.digest)).values()
+    assert look.holds(look.stamp, look.sha256)
+    assert not look.holds(look.stamp._replace(device=look.stamp.device + 1), look.sha256)
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o664])
+def test_notes_that_others_may_write_are_not_believed(store: Store, tmp_path: Path, mode: int) -> None:
+    build = take_in(store, weights(tmp_path / "t.gguf"))
+    before = os.umask(0)
+    try:
+        store.find(parse("t"))
+    finally:
+        os.umask(before)
+    notes = settle(store, build)
+    assert notes.stat().st_mode & 0o777 == 0o644
+    assert read_looks(notes) != {}
+    notes.chmod(mode)
+    assert read_looks(notes) == {}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+def test_notes_of_a_strangers_hand_are_not_believed(store: Store, tmp_path: Path) -> None:
+    notes = store.layout.seen(take_in(store, weights(tmp_path / "t.gguf")).digest)
+    store.find(parse("t"))
+    for owner, believed in ((12345, False), (0, True)):
+        os.chown(notes, owner, owner)
+        assert bool(read_looks(notes)) is believed
+    os.chown(notes, 12345, 12345)
+    os.chown(store.layout.home, 12345, 12345)
+    assert read_looks(notes) != {}, "whose home it is may write everything in it"
+
+
+def test_where_to_pull_from_is_one_word_of_a_shell(store: Store, tmp_path: Path) -> None:
+    odd = tmp_path / "x; rm -rf ~"
+    odd.mkdir()
+    build = take_in(store, weights(odd / "t.gguf"))
+    change(build.files[0], b"\x11\x11", b"\x11\x10")
+    with pytest.raises(BuildChangedError) as caught:
+        store.find(parse("t"))
+    assert f"`freehold pull 'file:{odd}/t.gguf'`" in caught.value.hint
+
+
+def test_a_folder_that_is_a_link_goes_and_what_it_points_at_stays(store: Store, tmp_path: Path) -> None:
+    build = take_in(store, weights(tmp_path / "t.gguf"))
+    folder = store.layout.build(build.digest)
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    assert store.remove(parse("t")).name == "t:q4_1"
+    assert store.builds() == () and (tmp_path / "elsewhere" / "t.gguf").exists()
+    assert list((store.layout.home / "partial").iterdir()) == []
+    again = take_in(store, tmp_path / "t.gguf")
+    assert store.find(parse("t")) == again
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{", '{"x": [1]}', '{"x": ["a",1,2,3,4,5,"6"]}', '{"x": 5}', '{"x": [1,2,3,4,5,6,7]}', "[" * 99_999],
+)
 def test_damaged_notes_of_looks_are_no_notes(store: Store, tmp_path: Path, text: str) -> None:
     build = take_in(store, weights(tmp_path / "t.gguf"))
     store.find(parse("t"))

@@ -6,8 +6,10 @@ imports another; they meet here.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +47,20 @@ class HeldBuild:
     size_bytes: int
     facts: WeightFacts
     license: str | None = None
+
+
+class Stamp(NamedTuple):
+    """What the kernel says of a file: another one where it was written to, renamed, or is another file.
+
+    `changed_ns` is the time of change of its record (ctime), which only the kernel sets. Nanoseconds since 1970.
+    """
+
+    device: int
+    inode: int
+    size_bytes: int
+    modified_ns: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> Stamp:
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,15 +38,25 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` so that after a crash either the old or the new content is there."""
+def write_whole(path: Path, data: bytes, *, mode: int | None = None) -> None:
+    """Replace `path` by `data` so that after a crash either the old or the new content is there, whoever else writes it
+    at the same time. `mode` are its rights, whatever the umask; None leaves them to it."""
     with writing(path.parent):
-        fresh = path.with_name(path.name + ".new")
-        with fresh.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
+        fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+        descriptor = os.open(
+            fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666 if mode is None else mode
+        )
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                if mode is not None:
+                    os.fchmod(file.fileno(), mode)
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(path)
+        except BaseException:
+            fresh.unlink(missing_ok=True)
+            raise
     sync_folder(path.parent)
 
 

@@ -1,21 +1,26 @@
 """Is a held build still what its deed says? Every file of it is: the weights, and the license texts beside them.
 
-Sizes always; hashes unless the kernel says that the file is the one that was hashed last (see `seen`).
+Sizes always; hashes unless the kernel says that the file is the one that was hashed last (see `seen`). `confirm` gives
+the stamps of what it looked at, so that whoever opens a file can tell whether it is that one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from freehold.core.builds import Stamp
 from freehold.core.errors import BuildChangedError
 from freehold.store.deeds import Deed, DeedFile, TextFile
 from freehold.store.layout import PAPERS_FOLDER
+from freehold.store.opened import open_regular
 from freehold.store.seen import Look, read_looks, write_looks
 
 _CHUNK_BYTES = 1 << 20
@@ -43,13 +48,14 @@ def is_in_place(deed: Deed) -> bool:
 
 def sha256_of(path: Path, advance: Callable[[int], None] | None = None) -> str:
     """The hash of the whole file; `advance` is told the bytes of every step. Raises OSError."""
-    with path.open("rb", buffering=0) as file:
+    with open_regular(path) as file:
         return _hash(file, advance)
 
 
-def confirm(folder: Path, deed: Deed, notes: Path) -> None:
-    """Raise BuildChangedError unless every file is what the deed says. `notes` is where looks are noted."""
-    known, looks = read_looks(notes), {}
+def confirm(folder: Path, deed: Deed, notes: Path, *, anew: bool = False) -> tuple[Stamp, ...]:
+    """The stamps of the weight files, in order; every file, the texts too, is what the deed says. `notes` is where
+    looks are noted; `anew` hashes whatever was. Raises BuildChangedError."""
+    known, looks = {} if anew else read_looks(notes), {}
     for path, file in _files(folder, deed):
         try:
             looks[str(path)] = _looked_at(path, file, known.get(str(path)))
@@ -57,6 +63,7 @@ def confirm(folder: Path, deed: Deed, notes: Path) -> None:
             raise _changed(path, deed, str(wrong)) from wrong
     if looks != known:
         write_looks(notes, looks)
+    return tuple(looks[str(file_path(folder, deed, file))].stamp for file in deed.files)
 
 
 def states(folder: Path, deed: Deed) -> Iterator[FileState]:
@@ -82,18 +89,27 @@ def _files(folder: Path, deed: Deed) -> Iterator[tuple[Path, DeedFile | TextFile
 
 def _looked_at(path: Path, file: DeedFile | TextFile, known: Look | None) -> Look:
     try:
-        with path.open("rb", buffering=0) as opened:
-            found, began_ns = os.fstat(opened.fileno()), time.time_ns()
+        with open_regular(path) as opened:
+            found = os.fstat(opened.fileno())
             if found.st_size != file.size_bytes:
                 raise _WrongError(f"has {found.st_size:,} bytes; {file.size_bytes:,} were kept")
-            if known is not None and known.holds(found, file.sha256):
+            if known is not None and known.holds(Stamp.of(found), file.sha256):
                 return known
+            _settle(opened)
+            stamp, began_ns = Stamp.of(os.fstat(opened.fileno())), time.time_ns()
             sha256 = _hash(opened)
     except OSError as error:
         raise _WrongError(f"cannot be read: {error.strerror}") from error
     if sha256 != file.sha256:
         raise _WrongError(f"was changed: its sha256 is {sha256} now, {file.sha256} was kept")
-    return Look.of(sha256, found, began_ns)
+    return Look(sha256, stamp, began_ns)
+
+
+def _settle(file: IO[bytes]) -> None:
+    """Have the kernel note what is written from now on. A page that somebody wrote through a memory map is written
+    again without a trace until it has been taken to the disk; from then on the next write changes the ctime."""
+    with contextlib.suppress(OSError):  # a disk that cannot be written has no such page
+        os.fsync(file.fileno())
 
 
 def _hash(file: IO[bytes], advance: Callable[[int], None] | None = None) -> str:
@@ -109,7 +125,7 @@ def _changed(path: Path, deed: Deed, what: str) -> BuildChangedError:
     name = deed.names[0]
     return BuildChangedError(
         f"{path}, which {name} is made of, {what}.",
-        hint=f"`freehold rm {name}`, then `freehold pull {deed.statement.origin.asked}`.",
+        hint=f"`freehold rm {name}`, then `freehold pull {shlex.quote(deed.statement.origin.asked)}`.",
         file=str(path),
         build=name,
     )

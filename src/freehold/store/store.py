@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from freehold.catalog import Catalog
-from freehold.core.builds import HeldBuild
+from freehold.core.builds import HeldBuild, Stamp
 from freehold.core.errors import BuildChangedError, CallError, DeedError, NotFoundError, StoreError
 from freehold.core.names import nearest
 from freehold.core.refs import FakeRef, ModelRef, Reference, RemoteRef
@@ -85,16 +85,18 @@ class Store:
         with the nearest names, DeedError."""
         return self._named(self._lookup(ref), ref)
 
-    def confirm(self, build: HeldBuild) -> None:
-        """Raise what `find` raises unless `build` may be opened now, as it was found earlier."""
+    def confirm(self, build: HeldBuild) -> tuple[Stamp, ...]:
+        """The stamps of the files of `build`, in order, which may be opened now as it was found earlier: a file that
+        has another one when it is opened is not the one that was looked at. Raises what `find` raises."""
         deed = read_held(self.layout.build(build.digest))
-        self._admit(deed)
+        stamps = self._admit(deed)
         if self._held(deed).files != build.files:
             raise BuildChangedError(
                 f"{build.name} lies elsewhere now than when it was found.",
                 hint="`freehold reload`, or try again.",
                 build=build.name,
             )
+        return stamps
 
     def by_digest(self, digest: str) -> HeldBuild | None:
         """The build with this digest, or None. Its files are not looked at."""
@@ -151,10 +153,7 @@ class Store:
         self.keys.require_own()
         found = self._lookup(ref)
         folder = self.layout.build(found.digest)
-        notes = self.layout.seen(found.digest)
-        with writing(notes.parent):
-            notes.unlink(missing_ok=True)
-        confirm(folder, found, notes)
+        confirm(folder, found, self.layout.seen(found.digest), anew=True)
         with hold_briefly(self.layout.names_lock):
             deed = read_held(folder)
             if deed.sealed != found.sealed:
@@ -164,10 +163,10 @@ class Store:
     def _signed(self, deed: Deed) -> Deed:
         return replace(deed, signature=self.keys.sign(deed.sealed)) if self.keys.has_own else deed
 
-    def _admit(self, deed: Deed) -> None:
-        """Raise unless an engine may open the build of `deed`."""
+    def _admit(self, deed: Deed) -> tuple[Stamp, ...]:
+        """The stamps of the files of `deed`. Raises unless an engine may open them."""
         self.keys.require(deed)
-        confirm(self.layout.build(deed.digest), deed, self.layout.seen(deed.digest))
+        return confirm(self.layout.build(deed.digest), deed, self.layout.seen(deed.digest))
 
     def _named(self, deed: Deed, ref: Reference) -> HeldBuild:
         held = self._held(deed)
@@ -260,13 +259,20 @@ class Store:
         aside = self.layout.partial(f"{_REMOVED}{folder.name}")
         make_folder(aside.parent)
         with writing(folder.parent):
-            if aside.exists():
-                shutil.rmtree(aside)
+            _delete(aside)
             folder.rename(aside)
         sync_folder(folder.parent)
         with writing(aside.parent):
-            shutil.rmtree(aside)
+            _delete(aside)
             self.layout.seen(folder.name).unlink(missing_ok=True)
+
+
+def _delete(folder: Path) -> None:
+    """Take away what is there, if anything is. A symbolic link goes, and what it points at stays."""
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
 
 
 def _how_to_get(ref: Reference) -> str:
