@@ -6,13 +6,17 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from freehold.app import build_house
 from freehold.catalog import Catalog
 from freehold.core.ports import Progress
 from freehold.core.refs import parse
+from freehold.core.settings import load
 from freehold.python.held import store
 from freehold.store.bundles.making import Made, Wheels, make
 from freehold.store.bundles.opening import Opened, open_bundle
 from freehold.store.bundles.wheels import collect
+from freehold.store.candidate import Candidate, of_deed
+from freehold.store.deeds import Deed
 
 
 def make_bundle(
@@ -34,6 +38,31 @@ def make_bundle(
 
 
 def take_in(path: Path, *, trust: str | None, wheels_to: Path | None, progress: Progress) -> Opened:
-    """Take the builds of a bundle into the store. Raises what `open_bundle` raises."""
-    house = store()
-    return open_bundle(path, store=house, catalog=Catalog.load(), progress=progress, trust=trust, wheels_to=wheels_to)
+    """Take the builds of a bundle into the store, if the house's policy takes each of them. Raises what `open_bundle`
+    raises, and PolicyError."""
+    settings = load()
+    house = build_house(settings)
+
+    def permit(deed: Deed) -> None:
+        asked = of_deed(deed, house.catalog)
+        if house.store.keys.state(deed) != "valid":
+            asked = _by_bytes(deed, house.catalog)
+        verdict = house.permits.require(house.permits.of_candidate(asked, settings), settings)
+        if verdict.decision != "allow":
+            progress.note(verdict.line)
+
+    return open_bundle(
+        path,
+        store=house.store,
+        catalog=house.catalog,
+        progress=progress,
+        trust=trust,
+        wheels_to=wheels_to,
+        permit=permit,
+    )
+
+
+def _by_bytes(deed: Deed, catalog: Catalog) -> Candidate:
+    """What is judged of a deed that nobody signed whom the house trusts: the bytes, and nothing it says of them."""
+    entry = catalog.by_sha256(deed.files[0].sha256) if len(deed.files) == 1 else None
+    return Candidate(deed.statement.origin.asked, entry.model if entry else None, None, entry is not None)

@@ -6,7 +6,7 @@ that nobody signed, or a stranger did, is taken where the house has no key of it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,9 +88,12 @@ def _signature(manifest: Manifest, path: Path) -> Signature | None:
     if manifest.signature is None:
         return None
     try:
-        return record(Signature, manifest.signature, "signature")
+        signature = record(Signature, manifest.signature, "signature")
+        if asdict(signature) != manifest.signature:
+            raise ValueError("signature has other fields than one has")
     except (ValueError, TypeError) as error:
         raise BundleError(f"The signature of {path} cannot be read: {error}.", file=str(path)) from error
+    return signature
 
 
 def _in_file(path: Path) -> Ed25519PublicKey:

@@ -185,8 +185,10 @@ def _manifest(raw: bytes) -> Manifest:
         whole = json.loads(raw)
         if raw != (canonical(whole) + "\n").encode():
             raise RefusedError("was changed: its manifest is not laid out as it was written.")
+        if whole.keys() != {"manifest", "seal", "signature", "public_key"}:
+            raise ValueError(f"it has {', '.join(sorted(whole))}")
         data, seal, signature, public_key = (whole[name] for name in ("manifest", "seal", "signature", "public_key"))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise RefusedError(f"was changed: its manifest cannot be read ({error}).") from error
     sealed = canonical(data)
     found = hashlib.sha256(sealed.encode()).hexdigest()
