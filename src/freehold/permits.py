@@ -8,13 +8,13 @@ in the store, lets through exactly what it names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from freehold.catalog import Catalog, CatalogModel
 from freehold.core.builds import HeldBuild
-from freehold.core.errors import PolicyError, PolicyReviewError
+from freehold.core.errors import FreeholdError, PolicyError, PolicyReviewError
+from freehold.core.refs import parse
 from freehold.core.settings import Settings
 from freehold.store.candidate import Candidate, of_deed
 from freehold.store.overrides import Override, Overrides
@@ -22,7 +22,7 @@ from freehold.store.store import Store
 
 if TYPE_CHECKING:
     from freehold.catalog.licenses.shelf import Licenses
-    from freehold.catalog.policy import Asker, Reason, Verdict
+    from freehold.catalog.policy import Asker, Reason, Shelf, Verdict
 
 
 class Permits:
@@ -36,21 +36,16 @@ class Permits:
 
     def of_model(self, model: CatalogModel, settings: Settings) -> Verdict:
         """What the licenses of `model` and its bases ask. Raises CatalogError where a row or a record is wrong."""
-        from freehold.catalog.policy import Shelf, check
+        from freehold.catalog.policy import check
 
-        return check(model, Shelf(models=self._catalog.get, licenses=self._shelf().get), _asker(settings))
+        return check(model, self._shelf(), _asker(settings))
 
     def of_candidate(self, candidate: Candidate, settings: Settings) -> Verdict:
         """The same for weights, with what the house asks of their bytes."""
-        from freehold.catalog.policy import Shelf, check_claim
         from freehold.catalog.policy.house_rules import of_unverified
         from freehold.catalog.policy.verdict import strictest
 
-        if candidate.model is not None:
-            found = self.of_model(candidate.model, settings)
-        else:
-            shelf = Shelf(models=self._catalog.get, licenses=self._shelf().get)
-            found = check_claim(candidate.name, self._claimed(candidate.license), shelf, _asker(settings))
+        found = self._of_whoevers(candidate, settings)
         if candidate.verified is not False:
             return found
         reasons = (*of_unverified(found.subject, settings.policy), *found.reasons)
@@ -65,7 +60,7 @@ class Permits:
         unless an override stands that covers it."""
         if verdict.decision not in refused_decisions(settings) or self.overridden(verdict) is not None:
             return verdict
-        raise refusal([verdict])
+        raise _refusal(verdict, held_or_known=self._is_known(verdict.subject))
 
     def require_build(self, build: HeldBuild, settings: Settings) -> None:
         """Raises what `require` raises."""
@@ -76,12 +71,37 @@ class Permits:
         standing = self.overrides.standing(verdict.subject)
         return standing if standing is not None and standing.covers(verdict.grounds) else None
 
+    def _of_whoevers(self, candidate: Candidate, settings: Settings) -> Verdict:
+        from freehold.catalog.policy import check, check_claim
+
+        model, asker, claims = candidate.model, _asker(settings), self._claimed(candidate.license)
+        if model is None:
+            return check_claim(candidate.name, claims, self._shelf(), asker)
+        if not candidate.derived:
+            return check(model, self._shelf(), asker)
+        return check(model, self._shelf(), asker, derived=candidate.name, claims=claims)
+
+    def _is_known(self, subject: str) -> bool:
+        """Whether `freehold license` finds it by that name: not what was never held and has no row."""
+        if self._catalog.get(subject) is not None:
+            return True
+        try:
+            self._store.peek(parse(subject))
+        except FreeholdError:
+            return False
+        return True
+
     def _claimed(self, license_name: str | None) -> tuple[str, ...]:
         if not license_name:
             return ()
-        return tuple(record.id for record in self._shelf().by_tag(license_name)) or (license_name,)
+        return tuple(record.id for record in self._records().by_tag(license_name)) or (license_name,)
 
-    def _shelf(self) -> Licenses:
+    def _shelf(self) -> Shelf:
+        from freehold.catalog.policy import Shelf
+
+        return Shelf(models=self._catalog.get, licenses=self._records().get)
+
+    def _records(self) -> Licenses:
         from freehold.catalog.licenses.shelf import Licenses
 
         self._licenses = self._licenses or Licenses.load()
@@ -94,22 +114,14 @@ def refused_decisions(settings: Settings) -> frozenset[str]:
     return frozenset({"deny"} if review == "allow" else {"deny", "review"})
 
 
-def refusal(verdicts: Iterable[Verdict]) -> PolicyError:
-    """The error that says why all of these are refused; only open questions make a PolicyReviewError."""
-    refused = list(verdicts)
-    denied = any(verdict.decision == "deny" for verdict in refused)
-    kind = PolicyError if denied else PolicyReviewError
-    names = [verdict.subject for verdict in refused]
-    return kind(
-        "\n".join(_paragraph(verdict) for verdict in refused),
-        hint="\n".join(
-            (
-                f"Everything it stands on: freehold license check {names[0]}",
-                f'To take it all the same, by name and on record: freehold license override {names[0]} "why"',
-            )
-        ),
-        refused=[verdict.as_json() | {"grounds": list(verdict.grounds)} for verdict in refused],
-    )
+def _refusal(verdict: Verdict, *, held_or_known: bool) -> PolicyError:
+    """The error that says why; for an open question it is a PolicyReviewError."""
+    kind = PolicyError if verdict.decision == "deny" else PolicyReviewError
+    take = "license override {} " if held_or_known else "pull {} --override "
+    hints = [f"Everything it stands on: freehold license check {verdict.subject}"] if held_or_known else []
+    hints.append(f'To take it all the same, by name and on record: freehold {take.format(verdict.subject)}"why"')
+    refused = [verdict.as_json() | {"grounds": list(verdict.grounds)}]
+    return kind(_paragraph(verdict), hint="\n".join(hints), refused=refused)
 
 
 def _paragraph(verdict: Verdict) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -72,24 +73,36 @@ def show_command(ref: ShownRef, as_json: Json = False, quiet: Quiet = False) -> 
     by clause, what it was made from. A build (a name with a tag, a file) has its deed too. What nobody said is unknown.
     """
     from freehold.cli.page import sections
+    from freehold.cli.page_check import override_section
     from freehold.python.held import store
+    from freehold.python.licenses import standing
     from freehold.python.shown import look_up
 
-    held = store(load())
+    settings = load()
+    held = store(settings)
     shown = look_up(parse(ref), held)
     output = Output(as_json=as_json, quiet=quiet)
     deeds = {build.digest: held.deed(build).shown() for build in (*shown.held, *filter(None, [shown.build]))}
     rows = [{**_row(build, deeds[build.digest]), "deed": deeds[build.digest]} for build in shown.held]
+    overrides = [asdict(each) for each in standing(_subjects(shown.paper, deeds.values()), settings)]
+    taken = [override_section(each) for each in overrides]
     if shown.build is None:
         assert shown.paper is not None, "what is neither held nor known was refused above"
-        output.pages({**shown.paper, "held": rows}, sections(shown.paper, rows), bare=shown.paper["model"]["name"])
+        data = {**shown.paper, "held": rows, "overrides": overrides}
+        output.pages(data, [*sections(shown.paper, rows), *taken], bare=shown.paper["model"]["name"])
         return 0
     build, deed = shown.build, deeds[shown.build.digest]
-    data = {**_row(build, deed), "catalog": shown.paper, "deed": deed}
+    data = {**_row(build, deed), "catalog": shown.paper, "deed": deed, "overrides": overrides}
     output.record(data, _lines(build, deed, shown.paper), bare=build.name)
-    if shown.paper is not None and not quiet and not as_json:
-        output.pages(shown.paper, sections(shown.paper, rows), bare="")
+    if not quiet and not as_json and (shown.paper is not None or taken):
+        output.pages({}, [*(sections(shown.paper, rows) if shown.paper else ()), *taken], bare="")
     return 0
+
+
+def _subjects(paper: Mapping[str, Any] | None, deeds: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """What overrides of a model and its builds may be called: by the model's name, or by what was asked for."""
+    asked = [deed["origins"][0]["asked"] for deed in deeds]
+    return tuple(dict.fromkeys([*([paper["model"]["name"]] if paper else []), *asked]))
 
 
 @examples("freehold rm smollm2-135m-instruct", "freehold rm gemma-3-270m --yes")

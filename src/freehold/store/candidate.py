@@ -12,18 +12,20 @@ from dataclasses import dataclass
 from freehold.catalog import Catalog, CatalogModel
 from freehold.store.deeds import Deed, DeedFile
 from freehold.store.plan import Plan
-from freehold.store.snapshot import identified
+from freehold.store.snapshot import BY_BASE_MODEL, identified
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """`name` is what it was asked for as. `model` None: the catalog does not know whose weights these are, and
-    `license` is then all that is claimed of them. `verified` None: the bytes are not here yet."""
+    `license` is then all that is claimed of them. `derived`: that they were made from `model` is all that is claimed,
+    and they may be under another license. `verified` None: the bytes are not here yet."""
 
     name: str
     model: CatalogModel | None
     license: str | None
     verified: bool | None
+    derived: bool = False
 
 
 def of_deed(deed: Deed, catalog: Catalog) -> Candidate:
@@ -45,4 +47,5 @@ def _candidate(
     name: str, catalog: Catalog, files: Sequence[DeedFile], said: Mapping[str, str], verified: bool | None
 ) -> Candidate:
     found = identified(catalog, files, said)
-    return Candidate(name, found[0] if found else None, said.get("license"), verified)
+    model, by = found or (None, None)
+    return Candidate(name, model, said.get("license"), verified, derived=by == BY_BASE_MODEL)

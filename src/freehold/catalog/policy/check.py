@@ -59,8 +59,13 @@ class Asker:
     policy: Policy = field(default_factory=Policy)
 
 
-def check(model: CatalogModel, shelf: Shelf, asker: Asker) -> Verdict:
+def check(
+    model: CatalogModel, shelf: Shelf, asker: Asker, *, derived: str | None = None, claims: tuple[str, ...] = ()
+) -> Verdict:
     """What the licenses that bind whoever takes `model` ask of the organization, and what its own policy says.
+
+    `derived` names weights that somebody says were made from `model`; `claims` are the licenses that they are then said
+    to be under, and count too, unless one of them is a license of the chain.
 
     Raises CatalogError where the chain of base models runs in a circle.
     """
@@ -70,7 +75,12 @@ def check(model: CatalogModel, shelf: Shelf, asker: Asker) -> Verdict:
         found += _settled(list(_of_model(each, shelf, asker)), each.name, each.license, asker.policy)
     found += [_gap(gap) for gap in lineage.gaps]
     readings = _readings((model, *lineage.binding), shelf)
-    return _verdict(model.name, _reviewed(found, (model.name,), asker.policy), readings, asker)
+    subject, chain = derived or model.name, {each.license for each in (model, *lineage.binding)}
+    if derived is not None and not chain & set(claims):
+        found += house_rules.of_licenses(derived, claims, asker.policy)
+        found += [each for claim in claims for each in _of_claim(claim, derived, shelf, asker)]
+        readings += tuple(_reading(record, (derived,)) for record in map(shelf.licenses, claims) if record)
+    return _verdict(subject, _reviewed(found, (subject, model.name), asker.policy), readings, asker)
 
 
 def check_claim(subject: str, license_ids: tuple[str, ...], shelf: Shelf, asker: Asker) -> Verdict:
@@ -84,12 +94,15 @@ def check_claim(subject: str, license_ids: tuple[str, ...], shelf: Shelf, asker:
     if not license_ids:
         text = "no license that is known here is named by the source"
         found.append(Reason(decision="review", clause="license", text=text, model=subject))
-    for license_id in license_ids:
-        record = shelf.licenses(license_id)
-        said = _of_license(record, subject, None, asker) if record else [_no_record(license_id, subject)]
-        found += _settled(list(said), subject, license_id, asker.policy)
+    found += [each for license_id in license_ids for each in _of_claim(license_id, subject, shelf, asker)]
     readings = tuple(_reading(each, (subject,)) for each in map(shelf.licenses, license_ids) if each)
     return _verdict(subject, _reviewed(found, (subject,), asker.policy), readings, asker)
+
+
+def _of_claim(license_id: str, subject: str, shelf: Shelf, asker: Asker) -> list[Found]:
+    record = shelf.licenses(license_id)
+    said = _of_license(record, subject, None, asker) if record else [_no_record(license_id, subject)]
+    return _settled(list(said), subject, license_id, asker.policy)
 
 
 def _of_model(model: CatalogModel, shelf: Shelf, asker: Asker) -> Iterator[Found]:

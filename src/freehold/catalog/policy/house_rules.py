@@ -36,10 +36,15 @@ def of_model(model: CatalogModel, find: Find, licenses: FindLicense, policy: Pol
 def of_claim(subject: str, license_ids: tuple[str, ...], policy: Policy) -> Iterator[Reason]:
     """The same for weights whose model is not known: their openness cannot be shown."""
     yield from _named(subject, (subject, subject.partition(":")[0]), policy)
-    for license_id in license_ids or ("unknown",):
-        yield from _license(subject, license_id, policy)
+    yield from of_licenses(subject, license_ids or ("unknown",), policy)
     if policy.minimum_freedom or policy.minimum_openness:
         yield _reason(subject, "a least freedom or openness is asked for, and that of these weights is not known", None)
+
+
+def of_licenses(subject: str, license_ids: tuple[str, ...], policy: Policy) -> Iterator[Reason]:
+    """What `policy` says against weights under any of these licenses."""
+    for license_id in license_ids:
+        yield from _license(subject, license_id, policy)
 
 
 def of_unverified(subject: str, policy: Policy) -> Iterator[Reason]:

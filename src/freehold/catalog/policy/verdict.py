@@ -120,7 +120,7 @@ class Verdict:
     def line(self) -> str:
         """The verdict in one line, for those who are in the middle of something else."""
         names = ", ".join(reading.name for reading in self.readings) or "no license that we know"
-        return f"{self.subject} ({names}): {self._what()}. `freehold license check` says more."
+        return f"{self.subject} ({names}): {self._what()}. See: freehold license check {self.subject}"
 
     def _what(self) -> str:
         count = len(self.duties)
