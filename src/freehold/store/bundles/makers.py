@@ -101,7 +101,7 @@ def _in_file(path: Path) -> Ed25519PublicKey:
         return public_key(path.read_bytes(), str(path))
     except OSError as error:
         raise BundleError(
-            f"{path} is no fingerprint and no file that can be read.", hint="A fingerprint begins with ed25519:."
+            f"{str(path)!r} is no fingerprint and no file that can be read.", hint="A fingerprint begins with ed25519:."
         ) from error
 
 
