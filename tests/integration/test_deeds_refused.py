@@ -12,16 +12,19 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from freehold.app import build_house
+from freehold.core.builds import HeldBuild, Stamp
 from freehold.core.errors import WorkerStartError
 from freehold.core.refs import parse
-from freehold.core.settings import load
+from freehold.core.settings import EngineOptions, load
+from freehold.engines.llamacpp.engine import LlamaCpp
 from freehold.store.store import Store
 from tests.gguf_bytes import gguf
 
@@ -114,6 +117,88 @@ def test_a_swapped_deed_and_a_missing_signature_start_no_engine(held: Path, home
     assert f"`freehold deed sign {NAME}:q4_1`" in done.stderr
     assert freehold("deed", "sign", NAME).returncode == 0
     assert answered().returncode == 0
+
+
+def racing(store: Store, act: Callable[[Path], None]) -> Callable[[HeldBuild], Sequence[Stamp]]:
+    """The store's own check, and somebody who acts on the file at the worst moment: right after it."""
+
+    def confirm(build: HeldBuild) -> Sequence[Stamp]:
+        stamps = store.confirm(build)
+        act(build.files[0])
+        return stamps
+
+    return confirm
+
+
+def replaced(path: Path) -> None:
+    """Another file under the same name, its times those of the first."""
+    other = path.with_name("other")
+    shutil.copyfile(path, other)
+    shutil.copystat(path, other)
+    other.replace(path)
+
+
+def written_to(path: Path) -> None:
+    before = path.stat()
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.seek(90_000_000)
+        file.write(b"?")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def removed(path: Path) -> None:
+    path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("act", "what"),
+    [(replaced, "changed or replaced"), (written_to, "changed or replaced"), (removed, "cannot be opened")],
+)
+@pytest.mark.parametrize("lock", ["prefer", "off"])
+async def test_a_file_that_another_hand_takes_after_the_check_is_not_loaded(
+    held: Path, weights: Path, home: Path, act: Callable[[Path], None], what: str, lock: Any
+) -> None:
+    store = Store(home)
+    engine = LlamaCpp(runtime_dir=load().runtime_dir, log_dir=home / "logs", confirm=racing(store, act))
+    worker = engine.worker(store.find(parse(NAME)), EngineOptions(context_tokens=256, lock=lock))
+    with pytest.raises(WorkerStartError, match=f"did not start: {re.escape(str(weights))} .*{what}") as caught:
+        await worker.start()
+    assert "freehold deed verify" in caught.value.hint
+    assert worker.report().pid is None
+    (log,) = (home / "logs").iterdir()
+    assert "llama" not in log.read_text(), "the engine was not asked to open anything"
+
+
+@pytest.fixture
+def contents(weights: Path, tmp_path: Path) -> Path:
+    """A folder with the bytes of the build, twice, and a symbolic link to the first in their place."""
+    folder = tmp_path / "contents"
+    folder.mkdir()
+    weights.rename(folder / "0001")
+    shutil.copyfile(folder / "0001", folder / "0002")
+    weights.symlink_to(folder / "0001")
+    return folder
+
+
+async def test_a_build_behind_symbolic_links_is_opened_and_only_while_they_point_at_what_was_hashed(
+    contents: Path, home: Path
+) -> None:
+    store = Store(home)
+
+    def redirected(path: Path) -> None:
+        path.unlink()
+        path.symlink_to(contents / "0002")
+
+    for act, opens in ((lambda _: None, True), (redirected, False)):
+        engine = LlamaCpp(runtime_dir=load().runtime_dir, log_dir=home / "logs", confirm=racing(store, act))
+        worker = engine.worker(store.find(parse(NAME)), EngineOptions(context_tokens=256))
+        if opens:
+            await worker.start()
+            await worker.stop()
+        else:
+            with pytest.raises(WorkerStartError, match="changed or replaced after its hash was taken"):
+                await worker.start()
 
 
 async def test_a_worker_that_ended_is_not_started_again_on_a_build_that_changed(held: Path, weights: Path) -> None:

@@ -42,7 +42,8 @@ class SupervisedWorker:
 
     `inspect`, where given, asks a worker that has just said it is ready; what it returns is added to `Started.facts`.
     It exists because a locked worker cannot connect to itself. `before`, where given, runs in a thread before every
-    start, restarts too; what it raises keeps the process from being started. `choices` are what `freehold ps` shows of
+    start, restarts too: what it returns is added to the config of that start, what it raises keeps the process from
+    being started. `choices` are what `freehold ps` shows of
     the settings it runs with. Use one worker from one event loop.
     """
 
@@ -55,7 +56,7 @@ class SupervisedWorker:
         log_dir: Path,
         choices: Mapping[str, Choice] | None = None,
         inspect: Callable[[Started], Awaitable[Mapping[str, Any]]] | None = None,
-        before: Callable[[], None] | None = None,
+        before: Callable[[], Mapping[str, Any]] | None = None,
     ) -> None:
         self._program = program
         self._describe = describe
@@ -156,10 +157,12 @@ class SupervisedWorker:
     async def _launch(self) -> None:
         assert self._folder is not None, "a worker is launched into its folder"
         self._log.begin()
+        program = self._program
         if self._before is not None:
-            await asyncio.to_thread(self._before)
+            told = await asyncio.to_thread(self._before)
+            program = dataclasses.replace(program, config={**program.config, **told})
         deadline = asyncio.get_running_loop().time() + self._program.start_timeout_s
-        process = await WorkerProcess.spawn(self._program, self._folder, self._log)
+        process = await WorkerProcess.spawn(program, self._folder, self._log)
         try:
             if self._inspect is not None:
                 async with asyncio.timeout_at(deadline):

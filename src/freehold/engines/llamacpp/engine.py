@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from freehold.core.builds import HeldBuild
+from freehold.core.builds import HeldBuild, Stamp
 from freehold.core.errors import WorkerStartError
 from freehold.core.ports import Capabilities, Upstream, Worker
 from freehold.core.settings import EngineOptions
@@ -29,12 +29,12 @@ BESIDE_LINES = r"security: no API key is set"
 class LlamaCpp:
     """Makes workers. Nothing is started or made on disk until one of them is.
 
-    `confirm` raises where a build may not be opened (its files are not what its deed says); it is asked before every
-    start of a process, in a thread.
+    `confirm` gives the stamps of a build's files and raises where it may not be opened (they are not what its deed
+    says); it is asked before every start of a process, in a thread, and the process opens no file with another stamp.
     """
 
     def __init__(
-        self, *, runtime_dir: Path, log_dir: Path, confirm: Callable[[HeldBuild], None] | None = None
+        self, *, runtime_dir: Path, log_dir: Path, confirm: Callable[[HeldBuild], Sequence[Stamp]] | None = None
     ) -> None:
         self._runtime_dir = runtime_dir
         self._log_dir = log_dir
@@ -54,8 +54,13 @@ class LlamaCpp:
             log_dir=self._log_dir,
             choices=choices.shown,
             inspect=inspect,
-            before=functools.partial(self._confirm, build) if self._confirm is not None else None,
+            before=functools.partial(_confirmed, build, self._confirm) if self._confirm is not None else None,
         )
+
+
+def _confirmed(build: HeldBuild, confirm: Callable[[HeldBuild], Sequence[Stamp]]) -> Mapping[str, Any]:
+    files = zip(build.files, confirm(build), strict=True)
+    return {"confirmed": [[str(path), *stamp] for path, stamp in files]}
 
 
 def _program(build: HeldBuild, choices: Choices, options: EngineOptions) -> WorkerProgram:
@@ -73,8 +78,9 @@ def _program(build: HeldBuild, choices: Choices, options: EngineOptions) -> Work
             "prompt_cache_mib": choices.prompt_cache_mib,
             "pooling": choices.pooling,
         },
-        # A store may keep names that point at contents: Landlock grants the file itself, so both are resolved.
-        read=tuple(dict.fromkeys(path for file in build.files for path in (file, file.resolve()))),
+        # The lock grants the very file that lies there when it is installed, behind a symbolic link too. One file each:
+        # the one that the worker holds against its stamp is then the only one that the engine can open.
+        read=build.files,
         lock=options.lock,
         start_timeout_s=options.start_timeout_s,
         log_while_serving=SAFE_LINES,

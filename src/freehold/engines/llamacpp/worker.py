@@ -1,20 +1,25 @@
 """The program in the locked process: loads one GGUF file with llama.cpp and serves it on a Unix socket.
 
 It is run by the supervisor, never imported by the rest of the house. xllamacpp is imported here and nowhere else, after
-the lock is on. What must stay true: the file's path is never an answer's `model` (`model_alias`); nothing is fetched.
+the lock is on. What must stay true: the file's path is never an answer's `model` (`model_alias`); nothing is fetched;
+what is loaded is what was hashed before the start, as far as `confirmed` can tell.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from freehold.core.builds import Stamp
 from freehold.engines.inside import CannotServeError, Orders, run
 
 HTTP_THREADS = 64
 """A waiting or streaming request holds one; the engine's own default (slots + 4) would leave none for /health."""
+
+_LOOK_AGAIN = "Try again. If it happens again, something writes there: `freehold deed verify` hashes every file."
 
 
 def serve(orders: Orders) -> None:
@@ -30,14 +35,32 @@ def serve(orders: Orders) -> None:
 def _load(orders: Orders) -> Any:
     import xllamacpp
 
+    confirmed = [(path, Stamp(*numbers)) for path, *numbers in orders.config.get("confirmed", ())]
+    _require_stamps(confirmed)
     try:
-        return xllamacpp.Server(_parameters(xllamacpp, orders))
+        server = xllamacpp.Server(_parameters(xllamacpp, orders))
     except RuntimeError as error:  # all that xllamacpp raises for a model it cannot load
         raise CannotServeError(
             "llama.cpp could not load its file",
             # Where the file came from is in its deed, which an engine does not read: no command is promised here.
             hint=f"Get {orders.config['name']} again from where it came; an unknown architecture needs a newer engine.",
         ) from error
+    _require_stamps(confirmed)
+    return server
+
+
+def _require_stamps(confirmed: Iterable[tuple[str, Stamp]]) -> None:
+    """Raise CannotServeError unless the files are the very ones that were hashed. Asked before the engine opens them
+    and once it has loaded them: with the lock on it can open no others, without it a file swapped twice goes unseen."""
+    for path, stamp in confirmed:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise CannotServeError(f"{path} cannot be opened: {error.strerror}", hint=_LOOK_AGAIN) from error
+        found = Stamp.of(os.fstat(descriptor))
+        os.close(descriptor)
+        if found != stamp:
+            raise CannotServeError(f"{path} was changed or replaced after its hash was taken", hint=_LOOK_AGAIN)
 
 
 def _parameters(xllamacpp: Any, orders: Orders) -> Any:
