@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from freehold.catalog import Catalog, CatalogModel
 from freehold.core.builds import HeldBuild
-from freehold.core.errors import FreeholdError, PolicyError, PolicyReviewError
+from freehold.core.errors import FreeholdError, PolicyError, PolicyReviewError, SettingsError
+from freehold.core.names import nearest
 from freehold.core.refs import parse
 from freehold.core.settings import Settings
 from freehold.store.candidate import Candidate, of_deed
@@ -38,7 +39,7 @@ class Permits:
         """What the licenses of `model` and its bases ask. Raises CatalogError where a row or a record is wrong."""
         from freehold.catalog.policy import check
 
-        return check(model, self._shelf(), _asker(settings))
+        return check(model, self._shelf(), self._asker(settings))
 
     def of_candidate(self, candidate: Candidate, settings: Settings) -> Verdict:
         """The same for weights, with what the house asks of their bytes."""
@@ -74,12 +75,25 @@ class Permits:
     def _of_whoevers(self, candidate: Candidate, settings: Settings) -> Verdict:
         from freehold.catalog.policy import check, check_claim
 
-        model, asker, claims = candidate.model, _asker(settings), self._claimed(candidate.license)
+        model, asker, claims = candidate.model, self._asker(settings), self._claimed(candidate.license)
         if model is None:
             return check_claim(candidate.name, claims, self._shelf(), asker)
         if not candidate.derived:
             return check(model, self._shelf(), asker)
         return check(model, self._shelf(), asker, derived=candidate.name, claims=claims)
+
+    def _asker(self, settings: Settings) -> Asker:
+        """Raises SettingsError where [policy] names a license that nobody knows: a rule with a slip in it does not
+        hold, and nobody would see that."""
+        from freehold.catalog.policy import Asker
+
+        policy = settings.policy
+        known = {*self._records().ids, *(model.license for model in self._catalog.models)}
+        for name in (*policy.allowed_licenses, *policy.denied_licenses, *policy.agreements):
+            if name not in known:
+                near = ", ".join(nearest(name, known)) or "`freehold license list`"
+                raise SettingsError(f"[policy] names the license {name!r}, which is not known. Nearest: {near}.")
+        return Asker(organization=settings.organization, policy=policy)
 
     def _is_known(self, subject: str) -> bool:
         """Whether `freehold license` finds it by that name: not what was never held and has no row."""
@@ -139,9 +153,3 @@ def in_words(reason: Reason) -> str:
     where = f"{reason.license}{section}: " if reason.license else ""
     fact = f" [{reason.fact}]" if reason.fact else ""
     return f"{clause}, {where}{reason.text}{fact}" if where else f"{clause}: {reason.text}{fact}"
-
-
-def _asker(settings: Settings) -> Asker:
-    from freehold.catalog.policy import Asker
-
-    return Asker(organization=settings.organization, policy=settings.policy)

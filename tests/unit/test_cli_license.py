@@ -133,6 +133,15 @@ def test_a_wrong_profile_is_refused_with_its_lines(tmp_path: Path, capsys: pytes
     assert "organization.domicile has 'EU', which is a union" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("key", ["allowed_licenses", "denied_licenses"])
+def test_a_rule_about_a_license_nobody_knows_is_refused(
+    key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = profile(tmp_path, f'{key} = ["mit", "CC-BY-NC"]')
+    assert main(["license", "check", "smollm2-135m-instruct", "--as", file]) == 2
+    assert "the license 'CC-BY-NC', which is not known. Nearest: cc-by-nc-4.0" in capsys.readouterr().err
+
+
 def test_an_override_is_named_recorded_shown_and_taken_back(
     tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
