@@ -314,6 +314,26 @@ def test_a_house_with_a_key_takes_only_whom_it_trusts(signed: tuple[Path, Store]
     assert far.find(parse("tiny")) == result.builds[0]
 
 
+def test_a_key_is_not_trusted_for_a_bundle_that_fails(signed: tuple[Path, Store], store: Store) -> None:
+    path, far = signed
+    flipped(path, content_at(path, weights_in(path)) + 800)
+    with pytest.raises(BundleError, match="was changed: the weight file"):
+        opened(far, path, trust=store.keys.own())
+    assert leaves_nothing(far) and far.keys.trusted() == {}
+
+
+def test_an_unsigned_deed_in_a_trusted_bundle_is_refused_where_signatures_are_wanted(
+    store: Store, build: HeldBuild, far: Store, tmp_path: Path
+) -> None:
+    store.keys.create()
+    path = made(store, tmp_path / "house.tar").path
+    far.keys.create()
+    with pytest.raises(DeedSignatureError, match=r"has no signature.*It came in .*house\.tar") as caught:
+        opened(far, path, trust=store.keys.own())
+    assert "`freehold deed sign --all` there" in caught.value.hint
+    assert far.builds() == () and far.keys.trusted() == {}
+
+
 def test_a_makers_public_key_in_a_file_is_trusted_too(signed: tuple[Path, Store], store: Store) -> None:
     path, far = signed
     assert opened(far, path, trust=str(store.keys.public_path)).maker.state == "valid"
@@ -462,7 +482,8 @@ def test_weights_that_no_engine_may_open_are_refused(store: Store, far: Store, t
 
 
 def test_what_the_house_does_not_permit_is_not_taken(bundle: Path, far: Store) -> None:
-    def refuse(deed: Deed) -> None:
+    def refuse(deed: Deed, vouched: bool) -> None:
+        assert not vouched
         raise PolicyError(f"{deed.names[0]} is denied.")
 
     with pytest.raises(PolicyError, match="tiny:q4_1 is denied"):

@@ -43,10 +43,8 @@ def take_in(path: Path, *, trust: str | None, wheels_to: Path | None, progress: 
     settings = load()
     house = build_house(settings)
 
-    def permit(deed: Deed) -> None:
-        asked = of_deed(deed, house.catalog)
-        if house.store.keys.state(deed) != "valid":
-            asked = _by_bytes(deed, house.catalog)
+    def permit(deed: Deed, vouched: bool) -> None:
+        asked = of_deed(deed, house.catalog) if vouched else _by_bytes(deed, house.catalog)
         verdict = house.permits.require(house.permits.of_candidate(asked, settings), settings)
         if verdict.decision != "allow":
             progress.note(verdict.line)

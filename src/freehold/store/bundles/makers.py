@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from freehold.core.errors import BundleError, HouseKeyError
 from freehold.store.bundles.unaided import Manifest
 from freehold.store.deed_reading import record
-from freehold.store.deeds import Signature
+from freehold.store.deeds import Deed, Signature
 from freehold.store.signing import Keys, SignatureState, fingerprint, holds, public_key, public_pem
 
 if TYPE_CHECKING:
@@ -30,6 +30,13 @@ class Maker:
     key: str | None
     state: SignatureState
     newly: Ed25519PublicKey | None = None
+
+    def vouches_for(self, deed: Deed, keys: Keys) -> bool:
+        """True where this key, newly trusted, or one the house knows already has signed `deed`."""
+        signature = deed.signature
+        if self.newly is not None and signature is not None and signature.key == self.key:
+            return holds(self.newly, deed.sealed, signature)
+        return keys.state(deed) == "valid"
 
     def trust(self, keys: Keys) -> None:
         """From now on the house trusts this key, if that was asked for. Raises ReadOnlyError."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from freehold.catalog import Catalog
 from freehold.core.builds import HeldBuild, WeightFacts
-from freehold.core.errors import BadReferenceError, BundleError, DeedError, StoreError, WeightsError
+from freehold.core.errors import BadReferenceError, BundleError, DeedError, DeedSignatureError, StoreError, WeightsError
 from freehold.core.ports import Progress
 from freehold.core.refs import ModelRef, parse
 from freehold.store.bundles import unaided
@@ -29,8 +29,8 @@ from freehold.store.layout import DEED_FILE, PAPERS_FOLDER
 from freehold.store.locks import hold_briefly
 from freehold.store.store import Store
 
-Permit = Callable[[Deed], object]
-"""Asked whether the house takes a build; raises where it does not."""
+Permit = Callable[[Deed, bool], object]
+"""Asked whether the house takes a build; raises where it does not. True: somebody the house trusts signed the deed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def open_bundle(
     progress: Progress,
     trust: str | None = None,
     wheels_to: Path | None = None,
-    permit: Permit = lambda _: None,
+    permit: Permit = lambda _, __: None,
 ) -> Opened:
     """Check the bundle at `path` and take its builds into `store`. `trust` is the fingerprint of its maker's key, or a
     file with the public key: the house trusts it from then on. `wheels_to` is a folder for the wheels. `permit` is
@@ -104,8 +104,8 @@ class _Opening:
             make_folder(aside)
             try:
                 self._unpack(aside, with_wheels=wheels_to is not None)
-                self.maker.trust(self.store.keys)
                 unpacked = [self._checked(folder) for folder in sorted((aside / "builds").glob("*"))]
+                self.maker.trust(self.store.keys)
                 wheels = tuple(_moved(aside / "wheels", wheels_to)) if wheels_to else ()
                 builds = tuple([self.store.keep(each.folder, self._labelled(each.deed)) for each in unpacked])
             finally:
@@ -138,8 +138,7 @@ class _Opening:
 
     def _checked(self, folder: Path) -> _Unpacked:
         deed = self._deed(folder)
-        self.store.keys.require(deed)
-        self.permit(deed)
+        self.permit(deed, self._vouched(deed))
         known = {folder / file.name: file.sha256 for file in deed.files}
         try:
             found = check(list(known), self.catalog, known)
@@ -153,6 +152,23 @@ class _Opening:
         if differs:
             raise self._refused(deed.digest, f"says of its files what they do not say themselves: {differs}")
         return _Unpacked(folder, deed)
+
+    def _vouched(self, deed: Deed) -> bool:
+        """Whether somebody whom the house trusts has signed `deed`. Raises DeedSignatureError where the house takes no
+        other deeds, or the signature is forged."""
+        keys = self.store.keys
+        if self.maker.vouches_for(deed, keys):
+            return True
+        try:
+            keys.require(deed)
+        except DeedSignatureError as error:
+            raise DeedSignatureError(
+                f"{error.message} It came in {self.path}, and nothing of that was taken in.",
+                hint="Ask its maker for another copy, after `freehold deed sign --all` there; or, if you know whose "
+                "key it is, `freehold keys trust FILE` with its public half.",
+                **error.data,
+            ) from error
+        return False
 
     def _deed(self, folder: Path) -> Deed:
         digest = f"sha256:{folder.name}"
