@@ -38,6 +38,7 @@ def _tar() -> bytes:
     return file.getvalue()
 
 
+_LONG_TEXTS = "".join(f"{{% set a = '{letter}' * {2048 - number} %}}" for number, letter in enumerate("abcdefgh"))
 WORST: dict[str, tuple[str, Callable[[], bytes]]] = {
     "tensors without end": ("m.safetensors", lambda: _entries('"@":{"dtype":"I8","shape":[],"data_offsets":[0,0]}')),
     "tensors that overlap": ("m.safetensors", lambda: _entries('"@":{"dtype":"I8","shape":[],"data_offsets":[0,1]}')),
@@ -80,6 +81,18 @@ WORST: dict[str, tuple[str, Callable[[], bytes]]] = {
     "computed names": ("t.jinja", lambda: filled("{% set a = a ~ x@ ~ '_' %}{{ m[a] }}")),
     "products": ("t.jinja", lambda: filled("{% set a@ = a& * a& %}", after="{{ a0 * 2 }}")),
     "choices": ("t.jinja", lambda: filled("{% set a = 'aa@' %}", "{% set b = a ~ a ~ a %}")),
+    "lists in lists": (
+        "t.jinja",
+        lambda: b"{% set a = [1] * 2000 %}{% set b = [a] * 2000 %}{% set c = [b] * 2000 %}{{ m[c ~ ''] }}",
+    ),
+    "widths that are given": (
+        "t.jinja",
+        lambda: b"{{ m['%*d' % (900000000, 1)] }}{{ m['%*d' | format(900000000, 1)] }}",
+    ),
+    "long texts in long texts": (
+        "t.jinja",
+        lambda: filled("{{ m[a.replace('', a)] }}{{ m[a | join(a)] }}", before=_LONG_TEXTS),
+    ),
     "nested loops": ("t.jinja", lambda: filled("{{ a }}", before="{% for a in b %}" * 100, after="{% endfor %}" * 100)),
     "macros that call macros": ("t.jinja", lambda: filled("{% macro m@() %}{{ m&() }}{{ m&() }}{% endmacro %}")),
     "plain text": ("t.jinja", lambda: filled("never must always send the a b c d e f ")),

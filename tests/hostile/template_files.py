@@ -60,6 +60,8 @@ HOSTILE: dict[str, Folder] = {
     "template.branch.date": one("{% if strftime_now('%Y') == '2027' %}Fail.{% endif %}"),
 }
 
+# More than are followed, so that what comes after them cannot be told.
+MANY = str([f"a{number}" for number in range(70)])
 # Ways around a check that looks at the surface only: each is found by the check named.
 EVASIONS: list[tuple[str, str]] = [
     ("template.exec.private", "{{ messages['__class__'] }}"),
@@ -118,6 +120,39 @@ EVASIONS: list[tuple[str, str]] = [
     ),
     ("template.exec.computed", "{{ messages['&#95;&#95;class&#95;&#95;' | striptags] }}"),
     ("template.exec.computed", "{{ messages['\"\\\\u005f\\\\u005fclass\"' | fromjson] }}"),
+    ("template.exec.computed", "{{ messages[bos_token] }}"),
+    ("template.exec.computed", "{{ messages[tokens['bos_token']] }}"),
+    ("template.exec.computed", "{{ messages[bos_token[0:9]] }}"),
+    ("template.exec.computed", "{% set u = bos_token[6] %}{{ messages[u + u + eos_token[1] + u] }}"),
+    (
+        "template.exec.computed",
+        "{% set u = (''.format_map | string)[26] %}{{ messages[u ~ u ~ 'cl' ~ 'ass' ~ u ~ u] }}",
+    ),
+    ("template.exec.computed", "{% set k = 'role' %}{% set k = bos_token %}{{ messages[k] }}"),
+    ("template.exec.computed", "{{ messages[{'a': bos_token[0:9]}.a] }}"),
+    (
+        "template.exec.computed",
+        "{% set l = [] %}{% do l.append(bos_token) %}{% for k in l %}{{ messages[k] }}{% endfor %}",
+    ),
+    ("template.exec.computed", "{% set d = {} %}{% do d.update({'a': bos_token}) %}{{ messages[d.a] }}"),
+    ("template.exec.computed", "{% set t = (bos_token, 1) %}{% set a, b = t %}{{ messages[a] }}"),
+    ("template.exec.computed", "{% for a in [1, bos_token] %}{{ messages[loop.nextitem] }}{% endfor %}"),
+    (
+        "template.exec.computed",
+        "{% macro f() %}{{ caller(bos_token) }}{% endmacro %}{% call(k) f() %}{{ messages[k] }}{% endcall %}",
+    ),
+    (
+        "template.exec.computed",
+        "{% set ns = namespace(l=[]) %}{% set ns.l = ns.l + [bos_token] %}{% for k in ns.l %}{{ m[k] }}{% endfor %}",
+    ),
+    ("template.exec.attribute", "{{ [messages] | map('map', 'attr', '__cla' ~ 'ss__') | list }}"),
+    ("template.exec.attribute", "{{ [messages] | map('sort', false, false, '__cla' ~ 'ss__') | list }}"),
+    ("template.exec.attribute", "{{ messages | sort(attribute='role,__cla' ~ 'ss__') }}"),
+    (
+        "template.exec.attribute",
+        "{% for p in " + MANY[:-1] + ", '__cl' ~ 'ass__'] %}{{ m | map(attribute=p) }}{% endfor %}",
+    ),
+    ("template.exec.format", "{% for p in " + MANY[:-1] + ", '{0.re' ~ 'al}'] %}{{ p.format(messages) }}{% endfor %}"),
     ("template.exec.attribute", "{{ messages | map(attribute='__class__') | list }}"),
     ("template.exec.attribute", "{{ messages | map('attr', 'x') | list }}"),
     ("template.exec.attribute", "{{ messages | map('at' ~ 'tr', 'x') | list }}"),

@@ -76,6 +76,24 @@ def test_another_spelling_is_found_by_the_same_check(check: str, template: str) 
     assert check in {finding.check for finding in found(PLAIN + template)}
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ roles[message.role | lower] }}{{ roles[message['role'].strip()] }}{{ x[m.get('role')] }}",
+        "{{ message['tool_' ~ message.name] }}",
+        "{% set ns = namespace(i=0) %}{% for m in messages %}{{ x[ns.i] }}{% set ns.i = ns.i + 1 %}{% endfor %}",
+        "{% set rest = messages[1:] %}{% for m in rest %}{{ roles[m.role] }}{% endfor %}",
+        "{% set roles = {'user': 'U', 'assistant': 'A'} %}{{ roles[message['role']] }}",
+        "{{ x[loop.index0 % 2] }}{{ messages[(messages | length) // 2] }}{{ x[x.find('<') + 1:] }}",
+        "{% macro f(o, k) %}{{ o[k] }}{% endmacro %}{{ f(m, 'role') }}",
+        "{% set seen = [] %}{% for f in tools %}{% do seen.append(f.name.split('.')[0]) %}{% endfor %}"
+        "{% for name in seen %}{{ about[name] }}{% endfor %}",
+    ],
+)
+def test_a_key_that_is_plain_data_is_no_finding(template: str) -> None:
+    assert found(template) == []
+
+
 def test_the_line_is_named() -> None:
     (finding,) = found("{{ messages }}\n\n{{ lipsum }}")
     assert finding.message.startswith("The chat template chat_template, line 3: ")

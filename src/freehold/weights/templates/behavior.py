@@ -15,7 +15,7 @@ from jinja2 import nodes
 
 from freehold.weights.templates import allowed
 from freehold.weights.templates.execution import Report
-from freehold.weights.templates.fold import Folder, callee
+from freehold.weights.templates.fold import Folder, callee, names_in
 from freehold.weights.templates.parse import walk
 
 _INSTRUCTIONS = re.compile(
@@ -172,7 +172,7 @@ class _Branches:
     def _bound(self, node: nodes.Node) -> Iterator[tuple[str, nodes.Node]]:
         """What loops and macro calls give their variables."""
         if isinstance(node, nodes.For):
-            yield from ((name.name, node.iter) for name in node.target.find_all(nodes.Name))
+            yield from ((name, node.iter) for name in names_in(node.target))
         elif isinstance(node, nodes.Call) and (macro := self._folder.macros.get(callee(node) or "")) is not None:
             yield from ((argument.name, value) for argument, value in zip(macro.args, node.args, strict=False))
             yield from ((pair.key, pair.value) for pair in node.kwargs)

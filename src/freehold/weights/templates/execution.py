@@ -13,6 +13,7 @@ from jinja2 import nodes
 
 from freehold.weights.templates import allowed
 from freehold.weights.templates.fold import Folder, callee
+from freehold.weights.templates.keys import Keys, is_private
 from freehold.weights.templates.parse import walk
 
 Report = Callable[[str, str, int], None]
@@ -22,30 +23,30 @@ _MAGIC = re.compile(
     r"__(class|mro|bases?|subclasses|globals|builtins|init|import|dict|code|closure|self|getattribute|reduce|reduce_ex"
     r"|module|loader|func|call|new|doc|name|enter|exit|spec|wrapped|getitem|getattr|eq|str|repr|del)__"
 )
-_PIECES = re.compile(r"_|class|mro|base|globals|builtins|subclass|init|import|popen|eval|exec|getattr|\\|%|&#")
 _FIELD = re.compile(r"\{[^{}]*[.\[][^{}]*\}")
 _MAKE_TEXT = frozenset({"string", "e", "escape", "forceescape", "safe"})
 
 
 def check_execution(tree: nodes.Template, folder: Folder, report: Report) -> None:
     """Report every way in which the template could reach further than the conversation."""
+    keys = Keys(folder)
     for node, parent in walk(tree):
-        for check, message in _look(node, parent, folder):
+        for check, message in _look(node, parent, folder, keys):
             report(check, message, node.lineno)
 
 
-def _look(node: nodes.Node, parent: nodes.Node | None, folder: Folder) -> Iterator[tuple[str, str]]:
+def _look(node: nodes.Node, parent: nodes.Node | None, folder: Folder, keys: Keys) -> Iterator[tuple[str, str]]:
     if isinstance(node, nodes.Getattr):
         yield from _attribute(node, folder)
     elif isinstance(node, nodes.Getitem):
-        yield from _subscript(node, folder)
+        yield from _subscript(node, folder, keys)
     elif isinstance(node, nodes.Filter):
-        yield from _filter(node, folder)
+        yield from _filter(node, folder, keys)
     elif isinstance(node, nodes.Test):
         if node.name not in allowed.TESTS:
             yield "template.unknown", f"It uses the test {node.name!r}."
     elif isinstance(node, nodes.Call):
-        yield from _call(node, folder)
+        yield from _call(node, folder, keys)
     elif isinstance(node, nodes.Name):
         yield from _name(node, parent, folder)
     elif isinstance(node, nodes.Const):
@@ -61,79 +62,22 @@ def _look(node: nodes.Node, parent: nodes.Node | None, folder: Folder) -> Iterat
         yield "template.exec.object", "It joins a function or a generator to a text."
 
 
-def _is_private(name: str) -> bool:
-    return name.startswith("_") or name in allowed.UNSAFE_ATTRIBUTES
-
-
 def _attribute(node: nodes.Getattr, folder: Folder) -> Iterator[tuple[str, str]]:
     own = folder.name_of(node) in folder.assigned and not node.attr.startswith("__")
-    if _is_private(node.attr) and not own:
+    if is_private(node.attr) and not own:
         yield "template.exec.private", f"It reaches for the attribute {node.attr!r}."
 
 
-def _subscript(node: nodes.Getitem, folder: Folder) -> Iterator[tuple[str, str]]:
-    texts = folder.texts(node.arg)
-    for text in texts:
-        if text.startswith("__") or _is_private(text):
+def _subscript(node: nodes.Getitem, folder: Folder, keys: Keys) -> Iterator[tuple[str, str]]:
+    for text in folder.texts(node.arg):
+        if is_private(text):
             yield "template.exec.private", f"It reaches for the name {text[:60]!r}."
             return
-    parts = _origins(node.arg, folder) if not texts or folder.cut else []
-    unsure = any(id(part) in folder.cut for part in parts) or (not texts and _is_computed(node.arg, folder))
-    if unsure and any(_PIECES.search(piece) for part in parts for piece in _said(part)):
+    if not isinstance(node.arg, nodes.Slice) and not keys.is_plain(node.arg):
         yield "template.exec.computed", "It puts together a name that cannot be told beforehand."
 
 
-def _is_computed(node: nodes.Node, folder: Folder) -> bool:
-    """True where a name is put together out of texts, here or wherever it was assigned."""
-    seen: set[int] = set()
-    waiting = [node]
-    while waiting and folder.spend():
-        part = waiting.pop()
-        if id(part) in seen:
-            continue
-        seen.add(id(part))
-        if isinstance(part, nodes.Concat | nodes.Call):
-            return True
-        if isinstance(part, nodes.Filter) and part.name not in {"int", "length", "count", "abs"}:
-            return True
-        if isinstance(part, nodes.Add | nodes.Mod | nodes.Mul):
-            if any(isinstance(operand, nodes.Const) and isinstance(operand.value, str) for operand in _operands(part)):
-                return True
-            waiting += _operands(part)
-        waiting += folder.origins(part)
-    return False
-
-
-def _operands(node: nodes.BinExpr) -> tuple[nodes.Node, nodes.Node]:
-    return node.left, node.right
-
-
-def _origins(node: nodes.Node, folder: Folder) -> list[nodes.Node]:
-    """Every expression that goes into `node`. A key by which something is looked up goes into nothing."""
-    seen: dict[int, nodes.Node] = {}
-    waiting = [node]
-    while waiting and folder.spend():
-        part = waiting.pop()
-        if id(part) in seen or isinstance(part, nodes.Compare | nodes.Test):
-            continue
-        seen[id(part)] = part
-        waiting.extend(folder.origins(part))
-        if isinstance(part, nodes.Getitem):
-            waiting.append(part.node)
-        elif isinstance(part, nodes.Call) and isinstance(part.node, nodes.Getattr) and part.node.attr == "get":
-            waiting.append(part.node.node)
-        else:
-            waiting.extend(part.iter_child_nodes())
-    return list(seen.values())
-
-
-def _said(part: nodes.Node) -> tuple[str, ...]:
-    if isinstance(part, nodes.TemplateData):
-        return (part.data,)
-    return (part.value,) if isinstance(part, nodes.Const) and isinstance(part.value, str) else ()
-
-
-def _filter(node: nodes.Filter, folder: Folder) -> Iterator[tuple[str, str]]:
+def _filter(node: nodes.Filter, folder: Folder, keys: Keys) -> Iterator[tuple[str, str]]:
     if node.name == "attr":
         yield "template.exec.attribute", "It uses the filter 'attr'."
     elif node.name not in allowed.FILTERS:
@@ -141,25 +85,33 @@ def _filter(node: nodes.Filter, folder: Folder) -> Iterator[tuple[str, str]]:
     if node.name in _MAKE_TEXT and node.node is not None and _is_object(node.node, folder):
         yield "template.exec.object", "It makes a text of a function or a generator."
     if node.name in allowed.ATTRIBUTE_FILTERS:
-        yield from _attribute_filter(node, folder)
+        yield from _attribute_filter(node, folder, keys)
 
 
-def _attribute_filter(node: nodes.Filter, folder: Folder) -> Iterator[tuple[str, str]]:
+def _attribute_filter(node: nodes.Filter, folder: Folder, keys: Keys) -> Iterator[tuple[str, str]]:
     if node.dyn_args is not None or node.dyn_kwargs is not None:
         yield "template.exec.attribute", f"It gives the filter {node.name!r} arguments that cannot be told."
     named = [pair.value for pair in node.kwargs if pair.key == "attribute"]
     if node.name in allowed.FIRST_IS_ATTRIBUTE:
         named += node.args[:1]
     elif node.name == "map" and node.args:
-        inner = folder.texts(node.args[0])
-        if not inner or not set(inner) <= allowed.FILTERS:
-            yield "template.exec.attribute", "It applies a filter through 'map' that cannot be told, or is not known."
+        yield from _mapped(node, folder, keys)
     elif node.name in {"min", "max", "unique", "sort", "join"}:
         named += node.args[1:]
     for argument in named:
-        names = [part for text in folder.texts(argument) for part in text.split(".")]
-        if any(_is_private(name) for name in names) or not (names or folder.numbers(argument)):
+        names = [part for text in folder.texts(argument) for part in re.split("[.,]", text)]
+        if any(map(is_private, names)) or not keys.is_told(argument):
             yield "template.exec.attribute", f"It reaches for an attribute through the filter {node.name!r}."
+
+
+def _mapped(node: nodes.Filter, folder: Folder, keys: Keys) -> Iterator[tuple[str, str]]:
+    """The filter that 'map' applies is looked at as if it stood by itself."""
+    inner = folder.texts(node.args[0])
+    if not keys.is_told(node.args[0]) or not set(inner) <= allowed.FILTERS:
+        yield "template.exec.attribute", "It applies a filter through 'map' that cannot be told, or is not known."
+    for name in allowed.ATTRIBUTE_FILTERS.intersection(inner):
+        applied = nodes.Filter(None, name, node.args[1:], node.kwargs, node.dyn_args, node.dyn_kwargs)
+        yield from _attribute_filter(applied, folder, keys)
 
 
 def _is_generator(node: nodes.Node) -> bool:
@@ -176,7 +128,7 @@ def _is_object(node: nodes.Node, folder: Folder) -> bool:
     return _is_generator(node)
 
 
-def _call(node: nodes.Call, folder: Folder) -> Iterator[tuple[str, str]]:
+def _call(node: nodes.Call, folder: Folder, keys: Keys) -> Iterator[tuple[str, str]]:
     target = node.node
     if isinstance(target, nodes.Name):
         known = target.name in folder.macros or target.name in allowed.FUNCTIONS or target.name in {"caller", "loop"}
@@ -188,14 +140,15 @@ def _call(node: nodes.Call, folder: Folder) -> Iterator[tuple[str, str]]:
         if isinstance(target.node, nodes.Name) and target.node.name == "loop" and target.attr in allowed.LOOP_METHODS:
             return
     else:
-        names = folder.texts(target.arg) if isinstance(target, nodes.Getitem) else ()
-    if any(_is_private(name) for name in names):
+        is_told = isinstance(target, nodes.Getitem) and keys.is_told(target.arg)
+        names = folder.texts(target.arg) if is_told else ()  # type: ignore[attr-defined]  # is_told says so
+    if any(is_private(name) for name in names):
         return  # reported where the name is reached for
     if not names or not set(names) <= allowed.METHODS:
         yield "template.exec.call", f"It calls {', '.join(names) or 'something that cannot be told'}."
     elif {"format", "format_map"} & set(names) and isinstance(target, nodes.Getattr | nodes.Getitem):
         patterns = folder.texts(target.node)
-        if not patterns or any(_FIELD.search(pattern) for pattern in patterns):
+        if not keys.is_told(target.node) or any(_FIELD.search(pattern) for pattern in patterns):
             yield "template.exec.format", "It formats a text whose fields could reach into objects."
 
 

@@ -10,26 +10,31 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from jinja2 import nodes
 
+from freehold.weights.templates.operations import (
+    attempt,
+    called,
+    filtered,
+    hashable,
+    is_small,
+    joined,
+    operate,
+    weight,
+)
 from freehold.weights.templates.parse import walk
 
 MOST_VALUES = 64
-MOST_CHARACTERS = 2048
 MOST_STEPS = 100_000
 MOST_KEPT_CHARACTERS = 1_000_000
-_LARGEST_NUMBER = 2**64
 
 Values = tuple[Any, ...]
 """Texts, numbers and tuples of them; empty for unknown."""
 
-_TEXT_FILTERS: dict[str, Callable[[str], Any]] = {
-    "lower": str.lower, "upper": str.upper, "capitalize": str.capitalize, "title": str.title, "trim": str.strip,
-    "string": str, "e": str, "escape": str, "safe": str, "forceescape": str, "list": tuple,
-}  # fmt: skip
+_FILL = frozenset({"append", "extend", "insert", "setdefault", "update"})
 _TEXT_METHODS = frozenset(
     {"lower", "upper", "capitalize", "title", "strip", "lstrip", "rstrip", "swapcase", "replace", "removeprefix"}
     | {"removesuffix", "split", "join"}
@@ -49,8 +54,11 @@ class Folder:
         self._known: dict[int, Values] = {}
         self._steps = MOST_STEPS
         self._characters = MOST_KEPT_CHARACTERS
-        self.flows: dict[str, list[nodes.Node]] = defaultdict(list)
+        self._flows: dict[str, list[nodes.Node]] = defaultdict(list)
         every = [node for node, _ in walk(tree)]
+        calls = [node for node in every if isinstance(node, nodes.Call) and callee(node) == "caller"]
+        given = [argument for call in calls for argument in (*call.args, *(pair.value for pair in call.kwargs))]
+        self._given_to_caller = nodes.Tuple(given, "load")
         for node in every:
             self._note(node)
         for node in every:
@@ -68,8 +76,8 @@ class Folder:
             items: Sequence[nodes.Node] = node.iter.items if isinstance(node.iter, nodes.List | nodes.Tuple) else ()
             for item in items or (None,):
                 self._bind(node.target, item)
-            for name in node.target.find_all(nodes.Name):
-                self.flows[name.name].append(node.iter)
+            for name in names_in(node.target):
+                self._flows[name].append(node.iter)
         elif isinstance(node, nodes.Macro | nodes.CallBlock):
             if isinstance(node, nodes.Macro):
                 self.macros[node.name] = node
@@ -81,11 +89,19 @@ class Folder:
         """Bind what a call of a macro gives it, and what a call block writes for it."""
         if isinstance(node, nodes.CallBlock):
             self.assigned["caller()"].append(written(node.body))
+            for argument in node.args:
+                self._flows[argument.name].append(self._given_to_caller)
         elif isinstance(node, nodes.Call) and (macro := self.macros.get(callee(node) or "")) is not None:
             for argument, value in zip(macro.args, node.args, strict=False):
                 self.assigned[argument.name].append(value)
             for pair in node.kwargs:
                 self.assigned[pair.key].append(pair.value)
+        elif isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr) and node.node.attr in _FILL:
+            filled = self.name_of(node.node.node)
+            if filled is not None and filled in self.assigned:
+                # In a list of its own, except where the items of another go into it.
+                given = node.args if node.node.attr in {"extend", "update"} else [nodes.List(node.args)]
+                self.assigned[filled] += given
 
     def _bind(self, target: nodes.Node, value: nodes.Node | None) -> None:
         if isinstance(target, nodes.Tuple):
@@ -93,6 +109,9 @@ class Folder:
             for inner, item in itertools.zip_longest(target.items, values):
                 if inner is not None:
                     self._bind(inner, item)
+            if value is not None and not values:
+                for name in names_in(target):
+                    self._flows[name].append(value)
             return
         name = f"{target.name}.{target.attr}" if isinstance(target, nodes.NSRef) else getattr(target, "name", "")
         self.local.add(name)
@@ -109,11 +128,11 @@ class Folder:
         if id(node) not in self._known:
             self._known[id(node)] = ()  # while it is being worked out: a name that leads to itself is unknown
             if self.spend() and self._characters >= 0:
-                found = (small for value in self._find(node) if _is_small(small := _hashable(value)))
+                found = (hashable(value) for value in self._find(node) if is_small(value))
                 kept = tuple(dict.fromkeys(itertools.islice(found, MOST_VALUES + 1)))
                 if len(kept) > MOST_VALUES:
                     self.cut.add(id(node))
-                self._characters -= sum(len(value) for value in kept if isinstance(value, str | tuple))
+                self._characters -= sum(weight(value) for value in kept if isinstance(value, str | tuple))
                 self._known[id(node)] = kept
         return self._known[id(node)]
 
@@ -149,7 +168,11 @@ class Folder:
 
     def origins(self, node: nodes.Node) -> Sequence[nodes.Node]:
         """As `sources`, and the things that a loop takes a name's values out of."""
-        return (*self.sources(node), *self.flows.get(self.name_of(node) or "", ()))
+        return (*self.sources(node), *self.looped(node))
+
+    def looped(self, node: nodes.Node) -> Sequence[nodes.Node]:
+        """The things that loops take the values of a name out of."""
+        return self._flows.get(self.name_of(node) or "", ())
 
     def _find(self, node: nodes.Node) -> Iterable[Any]:
         if isinstance(node, nodes.Const):
@@ -159,13 +182,13 @@ class Folder:
         if isinstance(node, nodes.List | nodes.Tuple):
             return self._product(node.items, lambda *items: items)
         if isinstance(node, nodes.Concat):
-            return self._product(node.nodes, lambda *items: "".join(map(str, items)))
+            return self._product(node.nodes, lambda *items: joined("", items))
         if isinstance(node, nodes.CondExpr):
             return (*self.values(node.expr1), *self.values(node.expr2))
         if isinstance(node, nodes.Or | nodes.And):
             return (*self.values(node.left), *self.values(node.right))
         if isinstance(node, nodes.BinExpr):
-            return self._product((node.left, node.right), lambda left, right: _operate(node, left, right))
+            return self._product((node.left, node.right), lambda left, right: operate(node, left, right))
         if isinstance(node, nodes.Neg):
             return (-value for value in self.values(node.node) if type(value) is int)
         if isinstance(node, nodes.Getitem):
@@ -179,7 +202,7 @@ class Folder:
 
     def _product(self, parts: Sequence[nodes.Node], combine: Callable[..., Any]) -> Iterable[Any]:
         every = itertools.islice(itertools.product(*(self.values(part) for part in parts)), MOST_VALUES + 1)
-        return (value for items in every if (value := _attempt(combine, *items)) is not None)
+        return (value for items in every if (value := attempt(combine, *items)) is not None)
 
     def _item(self, node: nodes.Getitem) -> Iterable[Any]:
         if isinstance(node.arg, nodes.Slice):
@@ -188,7 +211,7 @@ class Folder:
         else:
             where = self.values(node.arg)
         pairs = itertools.islice(itertools.product(self.values(node.node), where), MOST_VALUES + 1)
-        return (found for value, at in pairs if (found := _attempt(lambda v, a: v[a], value, at)) is not None)
+        return (found for value, at in pairs if (found := attempt(lambda v, a: v[a], value, at)) is not None)
 
     def _filter(self, node: nodes.Filter) -> Iterable[Any]:
         before, arguments = self.values(node.node), [self.values(argument) for argument in node.args]
@@ -197,7 +220,7 @@ class Folder:
         if node.name == "random":
             return (item for value in before if isinstance(value, str | tuple) for item in value)
         every = itertools.islice(itertools.product(before, *arguments), MOST_VALUES + 1)
-        return (found for items in every if (found := _attempt(_filtered, node.name, *items)) is not None)
+        return (found for items in every if (found := attempt(filtered, node.name, *items)) is not None)
 
     def _call(self, node: nodes.Call) -> Iterable[Any]:
         if callee(node) == "dict":
@@ -207,8 +230,15 @@ class Folder:
         name = node.node.attr
         return self._product(
             (node.node.node, *node.args),
-            lambda value, *rest: getattr(value, name)(*rest) if isinstance(value, str) else None,
+            lambda value, *rest: called(name, value, *rest) if isinstance(value, str) else None,
         )
+
+
+def names_in(target: nodes.Node) -> Iterator[str]:
+    """The names that a loop or an assignment gives values to."""
+    if isinstance(target, nodes.Name):
+        yield target.name
+    yield from (name.name for name in target.find_all(nodes.Name))
 
 
 def callee(node: nodes.Call) -> str | None:
@@ -241,63 +271,3 @@ def _filtered_by(chain: nodes.Filter | None, inner: nodes.Expr) -> nodes.Expr:
         return inner
     under = _filtered_by(chain.node, inner) if isinstance(chain.node, nodes.Filter) else inner
     return nodes.Filter(under, chain.name, chain.args, chain.kwargs, chain.dyn_args, chain.dyn_kwargs)
-
-
-def _attempt(act: Callable[..., Any], *items: Any) -> Any:
-    """The result of `act`, or None where these values do not allow it."""
-    try:
-        return act(*items)
-    except (TypeError, ValueError, IndexError, KeyError, OverflowError, AttributeError):
-        return None
-
-
-def _operate(node: nodes.BinExpr, left: Any, right: Any) -> Any:
-    if isinstance(node, nodes.Add):
-        return left + right
-    if isinstance(node, nodes.Sub):
-        return left - right
-    if isinstance(node, nodes.Mul):
-        return left * right if _product_size(left, right) <= MOST_CHARACTERS else None
-    if isinstance(node, nodes.Mod) and isinstance(left, str):
-        # A width may be as large as its digits say.
-        return left % right if not any(len(digits) > 3 for digits in _digits(left)) else None
-    return None
-
-
-def _product_size(left: Any, right: Any) -> int:
-    if isinstance(left, int) and isinstance(right, int):
-        return 0 if abs(left) < _LARGEST_NUMBER and abs(right) < _LARGEST_NUMBER else MOST_CHARACTERS + 1
-    items, times = (right, left) if isinstance(left, int) else (left, right)
-    return len(items) * max(times, 0)
-
-
-def _digits(text: str) -> list[str]:
-    return ["".join(run) for is_digit, run in itertools.groupby(text, str.isdigit) if is_digit]
-
-
-def _filtered(name: str, value: Any, *arguments: Any) -> Any:
-    if name == "join":
-        return str(arguments[0] if arguments else "").join(map(str, value))
-    if name == "replace":
-        return str(value).replace(str(arguments[0]), str(arguments[1]))
-    if name == "reverse":
-        return value[::-1]
-    if name in {"first", "last"}:
-        return value[0 if name == "first" else -1]
-    if name == "int":
-        return int(value)
-    if name == "format":
-        return value % arguments if not any(len(digits) > 3 for digits in _digits(value)) else None
-    if name == "list" and isinstance(value, tuple):
-        return value
-    return _TEXT_FILTERS[name](str(value) if not isinstance(value, tuple) else "") if name in _TEXT_FILTERS else None
-
-
-def _hashable(value: Any) -> Any:
-    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
-
-
-def _is_small(value: Any) -> bool:
-    if isinstance(value, str | tuple):
-        return len(value) <= MOST_CHARACTERS
-    return value is None or not isinstance(value, int) or abs(value) <= _LARGEST_NUMBER
