@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from freehold.catalog import Catalog
 from freehold.catalog.overview import Overview
+from freehold.core.builds import HeldBuild
 from freehold.core.ports import Worker
 from freehold.core.refs import SourceKind
 from freehold.core.settings import Settings
@@ -16,7 +17,7 @@ from freehold.engines.remote.engine import Remote
 from freehold.gateway.endpoints import Target
 from freehold.gateway.gateway import Gateway
 from freehold.permits import Permits
-from freehold.store.holdings import Holding, holdings
+from freehold.store.holdings import Holding, holding
 from freehold.store.plan import Source
 from freehold.store.sources.disk import DiskSource
 from freehold.store.sources.hub import HubSource
@@ -47,9 +48,9 @@ class House:
     permits: Permits
     overview: Overview
 
-    def holdings(self) -> tuple[Holding, ...]:
-        """What the store holds, with what its deeds say. Every deed is read."""
-        return holdings(self.store, self.catalog)
+    def holding(self, build: HeldBuild) -> Holding:
+        """What the deed of a held build says of it. Raises DeedError."""
+        return holding(build, self.store, self.catalog)
 
 
 def build_house(settings: Settings) -> House:

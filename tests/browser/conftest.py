@@ -134,7 +134,7 @@ async def visit(chromium: Browser, witness: Witness, context_options: dict[str, 
     async def go(address: str) -> Page:
         context = await chromium.new_context(**context_options)
         contexts.append(context)
-        witness.houses.append(address)
+        witness.houses.append("/".join(address.split("/")[:3]))
         witness.watch(context)
         page = await context.new_page()
         page.set_default_timeout(_PATIENCE_MS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from starlette.testclient import TestClient
 from freehold.app import build_house
 from freehold.core.settings import load
 from freehold.server.asgi import create_app
+from freehold.store.overrides import Override
 from freehold.store.store import Store
 from tests.unit.test_store import take_in, weights
 
@@ -135,7 +137,7 @@ def test_what_is_held_comes_with_what_its_deed_says_and_never_with_a_guess_at_it
     take_in(store, weights(tmp_path / "own.gguf"), name="bloom")
     (held,) = catalog(client(home))["held"]
     assert (held["name"], held["model"], held["known_by_bytes"]) == ("bloom:q4_1", None, False)
-    assert (held["signature"], held["signed_by"], held["verdict"]) == ("missing", None, "clean")
+    assert (held["signature"], held["signed_by"], held["looked"]) == ("missing", None, "clean")
     assert held["endpoint"] == "bloom"
 
 
@@ -157,3 +159,35 @@ def test_a_signed_deed_is_told_as_signed(home: Path, tmp_path: Path) -> None:
     take_in(store, weights(tmp_path / "one.gguf"))
     (held,) = catalog(client(home))["held"]
     assert (held["signature"], held["signed_by"], held["signature_wanted"]) == ("valid", key, True)
+
+
+def test_who_may_serve_nothing_may_look_all_the_same(home: Path, tmp_path: Path) -> None:
+    take_in(Store(home), weights(tmp_path / "own.gguf"))
+    house = client(home, BANK + '[policy]\nreview = "refuse"\n')
+    (held,) = catalog(house)["held"]
+    assert (held["name"], held["endpoint"], held["verdict"]["decision"]) == ("own:q4_1", None, "review")
+
+
+def test_an_override_is_told_with_whether_it_still_answers(home: Path) -> None:
+    house, at = build_house(load()), "2026-11-20T10:00:00+00:00"
+    scout = "llama-4-scout-17b-16e-instruct"
+    verdict = client(home, BANK).get(f"/api/catalog/{scout}").json()["verdict"]
+    for grounds, covers in ((tuple(verdict["grounds"]), True), (("another",), False)):
+        signed = Override(
+            subject=scout, by="Ada", reason="agreed by mail", grounds=grounds, reasons=("x",), date=at, freehold="0"
+        )
+        house.permits.overrides.add(signed)
+        told = client(home, BANK).get(f"/api/catalog/{scout}").json()["override"]
+        assert (told["by"], told["reason"], told["covers_this"]) == ("Ada", "agreed by mail", covers)
+    assert client(home).get(f"/api/catalog/{scout}").json()["override"] is None
+
+
+def test_a_reload_changes_for_whom_verdicts_are_given(home: Path) -> None:
+    (home.parent / "freehold.toml").write_text("[endpoints]\n")
+    house = build_house(load(environment={"FREEHOLD_HOME": str(home)}, file=home.parent / "freehold.toml"))
+    asker = TestClient(create_app(house), base_url="http://127.0.0.1")
+    assert catalog(asker)["organization"] is None
+    (home.parent / "freehold.toml").write_text(BANK + "[endpoints]\n")
+    settings = load(environment={"FREEHOLD_HOME": str(home)}, file=home.parent / "freehold.toml")
+    asyncio.run(house.gateway.reload(settings))
+    assert catalog(asker)["organization"]["name"] == "Harbor Bank"

@@ -68,8 +68,8 @@ class Overview:
 
     @property
     def asker(self) -> dict[str, Any]:
-        """For whom verdicts are given. `organization` None: nobody said; `judged` False: there are no verdicts."""
-        return {"judged": self._judged, "organization": _described(self._organization), "rules": self._has_rules}
+        """For whom verdicts are given. `organization` None: nobody said who it is."""
+        return {"judged": self.judged, "organization": _described(self._organization), "rules": self._has_rules}
 
     def paper(self, name: str) -> dict[str, Any]:
         """The whole paper of the model called `name`, and `verdict`. Raises NotFoundError with the nearest names."""
@@ -77,7 +77,8 @@ class Overview:
 
         model = self._catalog.model(name)
         verdict = self._verdict(model)
-        return {**paper(self._catalog, model, self._licenses), "verdict": verdict.as_json() if verdict else None}
+        judged = {**verdict.as_json(), "grounds": verdict.grounds} if verdict else None
+        return {**paper(self._catalog, model, self._licenses), "verdict": judged}
 
     @cached_property
     def _licenses(self) -> Licenses:
@@ -90,13 +91,14 @@ class Overview:
         return self._policy != Policy()
 
     @property
-    def _judged(self) -> bool:
+    def judged(self) -> bool:
+        """Whether there are verdicts: an organization is described, or the house has rules of its own."""
         return self._organization is not None or self._has_rules
 
     def _verdict(self, model: CatalogModel) -> Verdict | None:
         from freehold.catalog.policy import Asker, Shelf, check
 
-        if not self._judged:
+        if not self.judged:
             return None
         shelf = Shelf(models=self._catalog.get, licenses=self._licenses.get)
         return check(model, shelf, Asker(organization=self._organization, policy=self._policy))

@@ -25,7 +25,7 @@ class Holding:
     `model` is its model's name in the catalog, None where the catalog does not know it; `known_by_bytes` False: that it
     is of this model was said by the source it came from, and a name that somebody gave it says nothing. `signature`
     "undecided": a key of this house cannot be read. `signed_by` is the fingerprint of the key that the deed names.
-    `verdict` None: the look at its files was not recorded. `findings` counts what was found then. `kept_at` is in UTC.
+    `looked` None: the look at its files was not recorded. `findings` counts what was found then. `kept_at` is in UTC.
     """
 
     name: str
@@ -38,17 +38,14 @@ class Holding:
     signature: SignatureState | Literal["undecided"]
     signed_by: str | None
     signature_wanted: bool
-    verdict: Verdict | None
-    verified_on: str | None
+    looked: Verdict | None
+    looked_on: str | None
     findings: int
 
 
-def holdings(store: Store, catalog: Catalog) -> tuple[Holding, ...]:
-    """Every build of `store` whose deed can be read, by name."""
-    return tuple(_holding(build, store.deed(build), store.keys, catalog) for build in store.builds())
-
-
-def _holding(build: HeldBuild, deed: Deed, keys: Keys, catalog: Catalog) -> Holding:
+def holding(build: HeldBuild, store: Store, catalog: Catalog) -> Holding:
+    """What the deed of a build of `store` says. Raises DeedError."""
+    deed = store.deed(build)
     found = deed.statement.verification
     entry = catalog.by_sha256(build.digest.removeprefix("sha256:"))
     return Holding(
@@ -59,11 +56,11 @@ def _holding(build: HeldBuild, deed: Deed, keys: Keys, catalog: Catalog) -> Hold
         size_bytes=build.size_bytes,
         quantization=build.facts.quantization,
         kept_at=deed.statement.kept_at,
-        signature=_signature(deed, keys),
+        signature=_signature(deed, store.keys),
         signed_by=deed.signature.key if deed.signature else None,
-        signature_wanted=keys.refuses_unsigned,
-        verdict=found.verdict if found else None,
-        verified_on=found.date if found else None,
+        signature_wanted=store.keys.refuses_unsigned,
+        looked=found.verdict if found else None,
+        looked_on=found.date if found else None,
         findings=len(found.findings) if found else 0,
     )
 

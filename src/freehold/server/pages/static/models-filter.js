@@ -55,7 +55,7 @@ const PARTS = {
 };
 
 /** What a search looks at: one string for each row, made once. */
-export const haystack = (row) => fold(`${row.name} ${row.title} ${row.publisher ?? ""} ${row.family ?? ""} ${row.repository ?? ""} ${row.license ?? ""}`);
+export const haystack = (row) => fold(`${row.name} ${row.title} ${row.publisher ?? ""} ${row.family ?? ""} ${row.repository ?? ""}`);
 const fold = (text) => text.toLowerCase();
 const words = (text) => fold(text).split(/\s+/).filter(Boolean);
 

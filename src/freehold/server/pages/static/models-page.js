@@ -131,7 +131,7 @@ class ModelsPage {
     try {
       const paper = row.listed ? await (await ask(`/api/catalog/${encodeURIComponent(name)}`)).json() : null;
       if (this.#asked !== name) return;
-      byId("paper-body").replaceChildren(...(paper ? drawPaper(paper, row, this.#words) : drawUnknown(row)).filter(Boolean));
+      byId("paper-body").replaceChildren(...(paper ? drawPaper(paper, row, this.#words) : drawUnknown(row, this.#words)).filter(Boolean));
       document.title = `${row.title} · Models · Freehold`;
       if (!byId("paper").open) byId("paper").showModal();
       byId("paper-body").scrollTop = 0;
@@ -188,7 +188,7 @@ function withHeld(models, held) {
   const others = held.filter((each) => each.model === null).map((each) => ({
     name: each.name, title: each.name, publisher: null, family: null, parameters: null, active_parameters: null, context_tokens: null,
     license: null, license_name: null, freedom: null, published: null, label: null, skills: [], weights: null, released: null,
-    repository: null, pullable: false, verdict: null, listed: false, held: [each],
+    repository: null, pullable: false, verdict: each.verdict?.decision ?? null, listed: false, held: [each],
   }));
   return [...rows, ...others].map((row) => ({ ...row, haystack: filters.haystack(row) }));
 }

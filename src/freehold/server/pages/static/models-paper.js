@@ -9,19 +9,20 @@ import { capital, component, day, levels, plain, plural, size, tokens } from "./
 /** The whole paper. `row` is the table's row, with what is held; `words` are the meanings of the levels. */
 export function drawPaper(paper, row, words) {
   return [
-    head(paper.model, row), heldSection(row), opennessSection(paper, words), verdictSection(paper.verdict, words.asker),
+    head(paper.model, row), heldSection(row), opennessSection(paper, words), verdictSection(paper.verdict, paper.override, words.asker),
     ...licenseSections(paper), componentsSection(paper, words), figuresSection(paper), lineageSection(paper),
     shapeSection(paper.model), unknownSection(paper.model),
   ];
 }
 
 /** What there is to say of a held build that the catalog does not know. */
-export function drawUnknown(row) {
+export function drawUnknown(row, words) {
   return [
     h("header", { class: "paper-head" }, h("h2", { id: "paper-title" }, row.title),
       h("p", { class: "paper-sub" }, "Held here, and not in the catalog: who made it, its license and what was published of it are unknown.")),
     heldSection(row),
     section("How open it is", track(null, "track big"), h("p", {}, "Nobody can say: the catalog does not know this model.")),
+    verdictSection(row.held[0].verdict, null, words.asker),
   ];
 }
 
@@ -62,6 +63,7 @@ function heldSection(row) {
     h("div", { class: "held-name" }, h("code", {}, each.name), h("span", { class: "sub" }, [each.quantization, bytes(each.size_bytes), `kept ${day(each.kept_at)}`].filter(Boolean).join(" · "))),
     h("div", { class: "held-deed" }, ...deed(each)),
     each.model && !each.known_by_bytes && h("p", { class: "fine" }, "That it is this model is what its source says: the catalog does not know these bytes."),
+    row.listed && each.verdict && each.verdict.decision !== row.verdict && h("p", { class: "decision" }, verdict(each.verdict.decision), h("span", { class: "sub" }, `this build: ${each.verdict.reasons[0]?.text ?? ""}`)),
     h("p", { class: "hash" }, each.digest)))),
   h("p", { class: "fine" }, "As the deed says. ", h("code", {}, "freehold deed verify"), " looks at every byte again."));
 }
@@ -75,8 +77,8 @@ const LOOKED = { clean: ["good", "Files clean"], refuse: ["bad", "Files refused"
 function deed(each) {
   const [signed, told] = SIGNED[each.signature];
   const kind = signed === "soft" && each.signature_wanted ? "bad" : signed;
-  const [looked, found] = each.verdict === null ? ["soft", "What was found in its files is not recorded"] : (LOOKED[each.verdict] ?? ["soft", `Files: ${each.verdict}`]);
-  const when = each.verified_on ? `, on ${day(each.verified_on)}` : "";
+  const [looked, found] = each.looked === null ? ["soft", "What was found in its files is not recorded"] : (LOOKED[each.looked] ?? ["soft", `Files: ${each.looked}`]);
+  const when = each.looked_on ? `, on ${day(each.looked_on)}` : "";
   const more = each.findings ? `, ${plural(each.findings, "note")}` : "";
   return [seal(kind, each.signed_by ? `${told} by ${each.signed_by.slice(0, 16)}…` : told), seal(looked, `${found}${when}${more}`)];
 }
@@ -111,16 +113,23 @@ function missing(each, name) {
   return `${capital(plain(each.kind))}: ${each.what}${of}`;
 }
 
-function verdictSection(found, asker) {
+function verdictSection(found, override, asker) {
   if (found === null) {
     return section("For your organization", h("p", {}, "No organization is described, so there is no verdict: what a license asks depends on who you are."), describe());
   }
   const who = asker.organization ? `For ${asker.organization.name ?? "your organization"}` : "By the house's own rules";
   return section(who,
     h("p", { class: "decision" }, verdict(found.decision), h("span", { class: "sub" }, "by our reading; not legal advice")),
+    override && overridden(override),
     asker.organization === null && h("p", { class: "fine" }, "No organization is described: every fact of it is unknown here."),
     ...list("Why", found.reasons), ...list("What you have to do", found.duties), ...list("What may change it", found.risks),
     h("ul", { class: "readings" }, ...found.readings.map((each) => h("li", {}, `${each.name}: `, ...reading(each.words)))));
+}
+
+/** Who took the model against the policy, when and why; and whether that still answers what stands against it. */
+function overridden(each) {
+  const covers = each.covers_this ? "" : " It does not cover what stands against the model today.";
+  return h("p", { class: "override" }, `Taken all the same by ${each.by} on ${day(each.date)}: “${each.reason}”.${covers}`);
 }
 
 /** On whose word a statement stands; the hash in it as a hash. */

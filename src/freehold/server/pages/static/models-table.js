@@ -28,9 +28,11 @@ export class Table {
     this.#rows = new Map(rows.map((row) => [row.name, this.#row(row, words)]));
   }
 
-  /** Shows `rows`, in their order, and no others. */
+  /** Shows `rows`, in their order, and no others. Where nothing changes nothing is touched, so that the focus stays. */
   show(rows, sort) {
-    this.body.replaceChildren(...rows.map((row) => this.#rows.get(row.name)));
+    const wanted = rows.map((row) => this.#rows.get(row.name));
+    const here = this.body.children;
+    if (wanted.length !== here.length || wanted.some((each, at) => each !== here[at])) this.body.replaceChildren(...wanted);
     COLUMNS.forEach(([, sorts], at) => {
       const here = sorts.includes(sort);
       this.heads[at].setAttribute("aria-sort", !here ? "none" : DESCENDING.has(sort) ? "descending" : "ascending");
