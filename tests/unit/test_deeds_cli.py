@@ -12,8 +12,10 @@ import pytest
 
 from freehold.cli.main import main
 from freehold.core.builds import HeldBuild
+from freehold.core.refs import parse
 from freehold.store.deed_file import write_deed
 from freehold.store.deeds import Deed
+from freehold.store.signing import Keys
 from freehold.store.store import Store
 from tests.unit.test_deeds_held import change, deed_of
 from tests.unit.test_store import take_in, weights
@@ -144,6 +146,27 @@ def test_a_house_makes_a_key_signs_what_it_holds_and_wants_signatures_then(
     code, found = freehold.json("deed", "verify", "t")
     assert (code, states(found["parts"])["signature"]) == (0, "ok")
     assert freehold("deed", "sign", "t") == (0, f"t:q4_1 is signed by {key}\n", "")
+
+
+def test_all_are_those_that_nobody_signed_and_the_others_are_named(
+    freehold: Terminal, build: HeldBuild, home: Path, tmp_path: Path
+) -> None:
+    take_in(Store(home), weights(tmp_path / "forged.gguf", b"\x22"))
+    take_in(Store(home), weights(tmp_path / "stranger.gguf", b"\x33"))
+    stranger, house = Keys(tmp_path / "elsewhere"), Store(home)
+    key = (stranger.create(), house.keys.create())[1]
+    signed = {
+        "stranger": stranger.sign(house.deed(house.peek(parse("stranger"))).sealed),
+        "forged": house.keys.sign("x"),
+    }
+    for name, signature in signed.items():
+        held = house.peek(parse(name))
+        write_deed(deed_of(held), replace(house.deed(held), signature=signature))
+    code, out, err = freehold("deed", "sign", "--all")
+    assert (code, out) == (0, f"t:q4_1 is signed by {key}\n")
+    assert err == "Not signed, for their signatures are another's or wrong: forged:q4_1, stranger:q4_1.\n"
+    assert freehold("deed", "sign", "forged")[0] == 3
+    assert freehold("deed", "sign", "stranger") == (0, f"stranger:q4_1 is signed by {key}\n", "")
 
 
 def test_one_house_trusts_anothers_key(

@@ -291,6 +291,18 @@ def test_nothing_is_signed_whose_bytes_are_wrong(store: Store, tmp_path: Path) -
     assert deed_of(build).read_bytes() == before
 
 
+def test_a_deed_with_a_wrong_signature_is_not_signed_over(store: Store, tmp_path: Path) -> None:
+    """Whoever changed it would get the house's word for what they wrote."""
+    from tests.unit.test_deeds import resealed
+
+    build = take_in(store, weights(tmp_path / "t.gguf"))
+    resealed(deed_of(build), "statement", {"license": "mit"})
+    before = deed_of(build).read_bytes()
+    with pytest.raises(DeedSignatureError, match="forged or damaged"):
+        store.sign(parse("t"))
+    assert deed_of(build).read_bytes() == before
+
+
 def test_a_key_that_cannot_sign_stops_a_pull_before_it_begins(home: Path, tmp_path: Path) -> None:
     Keys(home / "keys", passphrase=Secret("secret")).create()
     store = Store(home)

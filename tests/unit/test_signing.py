@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +44,6 @@ def test_a_house_without_a_key_signs_nothing_and_wants_no_signature(tmp_path: Pa
 
 def test_the_private_key_is_its_owners_alone_and_is_never_shown(keys: Keys) -> None:
     assert keys.private_path.stat().st_mode & 0o777 == 0o600
-    assert keys.folder.stat().st_mode & 0o777 == 0o700
     assert b"PRIVATE KEY" in keys.private_path.read_bytes()
     assert keys.export().startswith("-----BEGIN PUBLIC KEY-----")
     assert keys.own() is not None and str(keys.own()).startswith("ed25519:") and len(str(keys.own())) == 40
@@ -176,6 +178,135 @@ def test_a_key_of_another_kind_is_refused(keys: Keys, tmp_path: Path) -> None:
     (tmp_path / "x.pem").write_bytes(other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     with pytest.raises(HouseKeyError, match="another kind than Ed25519"):
         keys.trust(tmp_path / "x.pem")
+
+
+@pytest.mark.parametrize("phrase", ["", "x" * 1024, "é" * 600, "\ud800"])
+def test_a_passphrase_that_closes_nothing_leaves_no_key_behind(tmp_path: Path, phrase: str) -> None:
+    """An empty file in the place of a key would be a key that nobody can use, and a wish for signatures."""
+    keys = Keys(tmp_path / "keys", passphrase=Secret(phrase))
+    with pytest.raises(HouseKeyError, match="FREEHOLD_KEY_PASSPHRASE cannot close a key") as caught:
+        keys.create()
+    assert phrase == "" or phrase not in f"{caught.value.message}{caught.value.hint}{caught.value.__cause__}"
+    assert not keys.has_own
+    Keys(keys.folder, passphrase=Secret("x" * 1023)).create()
+
+
+KILLED_WHILE_IT_CREATES = """
+import os, sys
+from pathlib import Path
+from freehold.store import durable
+from freehold.store.signing import Keys
+
+left, replace = int(sys.argv[2]), Path.replace
+def replacing(self, target):
+    global left
+    if not left:
+        os.kill(os.getpid(), 9)
+    left -= 1
+    return replace(self, target)
+Path.replace = replacing
+Keys(Path(sys.argv[1])).create()
+"""
+
+
+@pytest.mark.parametrize("written", [0, 1])
+def test_a_kill_at_any_moment_of_making_a_key_leaves_none_or_one_that_is_finished(tmp_path: Path, written: int) -> None:
+    keys = Keys(tmp_path / "keys")
+    command = [sys.executable, "-c", KILLED_WHILE_IT_CREATES, str(keys.folder), str(written)]
+    assert subprocess.run(command, check=False).returncode == -9
+    assert (keys.private_path.exists(), keys.public_path.exists()) == (written == 1, False)
+    before = keys.private_path.read_bytes() if written else None
+    name = keys.create()
+    assert before in (None, keys.private_path.read_bytes())
+    assert keys.own() == name and keys.state(signed(keys)) == "valid"
+
+
+def test_two_that_make_a_key_at_once_make_one(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "freehold", "keys", "create", "--quiet"]
+    environment = os.environ | {"FREEHOLD_HOME": str(tmp_path)}
+    makers = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+        for _ in range(4)
+    ]
+    said = [maker.communicate()[0].strip() for maker in makers]
+    assert sorted(maker.returncode for maker in makers) == [0, 3, 3, 3]
+    assert Keys(tmp_path / "keys").own() == max(said)
+    assert Keys(tmp_path / "keys").sign("x").key == max(said)
+
+
+def test_rights_do_not_follow_the_umask(tmp_path: Path) -> None:
+    other = Keys(tmp_path / "other")
+    other.create()
+    (tmp_path / "other.pem").write_text(other.export())
+    before = os.umask(0)
+    try:
+        keys = Keys(tmp_path / "keys")
+        keys.create()
+        keys.trust(tmp_path / "other.pem")
+    finally:
+        os.umask(before)
+    rights = {path.name: path.stat().st_mode & 0o777 for path in (keys.folder, *keys.folder.rglob("*"))}
+    stranger = f"{str(other.own()).partition(':')[2]}.pub"
+    assert rights == {
+        "keys": 0o755,
+        "house.key": 0o600,
+        "house.pub": 0o644,
+        "house.lock": 0o600,
+        "trusted": 0o755,
+        stranger: 0o644,
+    }
+
+
+@pytest.mark.parametrize("what", ["house.pub", "."])
+def test_a_key_that_every_account_can_write_is_not_believed(keys: Keys, what: str) -> None:
+    deed = signed(keys)
+    (keys.folder / what).chmod(0o777)
+    with pytest.raises(HouseKeyError, match="can be written by every account") as caught:
+        keys.require(deed)
+    assert "chmod go-w" in caught.value.hint
+
+
+def test_a_house_that_others_can_write_says_so(keys: Keys) -> None:
+    assert keys.exposed is None
+    keys.folder.parent.chmod(0o775)
+    assert keys.exposed == keys.folder.parent
+
+
+@pytest.mark.parametrize("target", ["house.pub", "nowhere"])
+def test_a_link_to_nowhere_is_not_the_same_as_no_key(tmp_path: Path, target: str) -> None:
+    """Keys on a disk that is not mounted: nothing is opened unsigned because of it."""
+    keys = Keys(tmp_path / "keys")
+    keys.folder.mkdir()
+    keys.public_path.symlink_to(target)
+    with pytest.raises(HouseKeyError, match=r"house\.pub cannot be read"):
+        keys.require(DEED)
+
+
+def test_a_folder_of_keys_that_cannot_be_reached_is_not_the_same_as_no_key(tmp_path: Path) -> None:
+    keys = Keys(tmp_path / "keys")
+    keys.folder.symlink_to(tmp_path / "not mounted")
+    with pytest.raises(HouseKeyError, match="keys cannot be read"):
+        keys.require(DEED)
+    keys.folder.unlink()
+    keys.folder.write_text("")
+    with pytest.raises(HouseKeyError, match="keys cannot be read: Not a directory"):
+        keys.require(DEED)
+
+
+@pytest.mark.parametrize("garbage", ["text", "folder", "pipe"])
+def test_garbage_among_trusted_keys_is_named_and_hinders_no_deed_of_the_house(keys: Keys, garbage: str) -> None:
+    path = keys.folder / "trusted" / "odd.pub"
+    path.parent.mkdir()
+    if garbage == "text":
+        path.write_text("?")
+    elif garbage == "folder":
+        path.mkdir()
+    else:
+        os.mkfifo(path)
+    keys.require(signed(keys))
+    with pytest.raises(HouseKeyError, match=r"odd\.pub") as caught:
+        keys.state(replace(DEED, signature=Signature("ed25519:" + "0" * 32, "0" * 128)))
+    assert f"move it out of {path.parent}" in caught.value.hint
 
 
 def test_halves_of_two_keys_sign_nothing(keys: Keys, tmp_path: Path) -> None:

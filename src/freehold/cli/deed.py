@@ -26,7 +26,7 @@ _NO_PAPERS = {1: ": no papers"}
 Before = Annotated[str, typer.Argument(metavar="A", help="A held build, or a deed's file.", autocompletion=held_names)]
 After = Annotated[str, typer.Argument(metavar="B", help="The one to compare it with.", autocompletion=held_names)]
 Refs = Annotated[list[str] | None, typer.Argument(metavar="REF...", help="Held builds.", autocompletion=held_names)]
-All = Annotated[bool, typer.Option("--all", help="Every build whose deed is not signed.")]
+All = Annotated[bool, typer.Option("--all", help="Every build whose deed nobody has signed.")]
 
 
 class Form(StrEnum):
@@ -111,9 +111,10 @@ def sign_command(refs: Refs = None, all_: All = False, as_json: Json = False, qu
     """Sign the deeds of held builds with this house's key, after hashing every file.
 
     A signature says: these are the bytes and the papers this house looked at. Builds pulled since the house has a key
-    are signed already.
+    are signed already. A deed that another key signed is signed over where it is named, one whose signature is wrong
+    is not.
     """
-    from freehold.python.deeds import keys, sign, unsigned
+    from freehold.python.deeds import keys, otherwise_signed, sign, unsigned
 
     if bool(refs) == all_:
         raise CallError("Name the builds whose deeds are to be signed, or say --all.", hint="freehold deed sign --all")
@@ -125,7 +126,10 @@ def sign_command(refs: Refs = None, all_: All = False, as_json: Json = False, qu
         for found in signed
         if (signature := found.deed.signature) is not None
     ]
-    if not rows:
+    left = otherwise_signed() if all_ else []
+    if left:
+        output.say(f"Not signed, for their signatures are another's or wrong: {', '.join(left)}.")
+    elif not rows:
         output.say("Every deed is signed already.")
     if as_json:
         output.document({"signed": rows})

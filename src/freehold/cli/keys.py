@@ -32,6 +32,9 @@ def create_command(as_json: Json = False, quiet: Quiet = False) -> int:
     name = made.create()
     output = Output(as_json=as_json, quiet=quiet)
     output.sentence({"key": name, "path": str(made.private_path)}, f"{name} is this house's key.", bare=name)
+    if made.exposed is not None:
+        decides = "whoever writes there decides what this house trusts"
+        output.say(f"Other accounts can write {made.exposed}: {decides}. `chmod go-w {made.exposed}`")
     waiting = unsigned()
     if waiting:
         output.say(f"{len(waiting)} held and not signed: look at them, then `freehold deed sign --all`.")

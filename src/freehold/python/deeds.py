@@ -14,8 +14,7 @@ from freehold.store.deed_check import Part, Verdict, check, verdict
 from freehold.store.deed_diff import Difference, differences
 from freehold.store.deed_file import document, read_deed
 from freehold.store.deeds import Deed
-from freehold.store.signing import Keys
-from freehold.store.store import Store
+from freehold.store.signing import Keys, SignatureState
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +76,19 @@ def sign(texts: Iterable[str]) -> list[Found]:
     return signed
 
 
-def unsigned(house: Store | None = None) -> list[str]:
-    """Names of the held builds whose deeds no key that this house knows has signed."""
-    held = house or store()
-    return [build.name for build in held.builds() if held.keys.state(held.deed(build)) != "valid"]
+def unsigned() -> list[str]:
+    """Names of the held builds whose deeds nobody has signed."""
+    return _in_state("missing")
+
+
+def otherwise_signed() -> list[str]:
+    """Names of the held builds whose deeds bear a signature that this house does not know or that is wrong."""
+    return _in_state("unknown key", "wrong")
+
+
+def _in_state(*states: SignatureState) -> list[str]:
+    house = store()
+    return [build.name for build in house.builds() if house.keys.state(house.deed(build)) in states]
 
 
 def keys() -> Keys:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from freehold.store.deeds import Deed
+from freehold.store.deeds import Deed, DeedFile, TextFile
 from freehold.store.layout import DEED_FILE, PAPERS_FOLDER
 from freehold.store.naming import digest_of
 
@@ -49,13 +49,15 @@ def _problems(deed: Deed) -> Iterator[str]:
 
 
 def _of_files(deed: Deed) -> Iterator[str]:
-    for file in (*deed.files, *deed.statement.texts):
+    texts = deed.statement.texts
+    files: tuple[DeedFile | TextFile, ...] = (*deed.files, *texts)
+    for file in files:
         if not _is_name_in_folder(file.name):
             yield f"{file.name!r} is not the name of a file in a folder"
         if not _SHA256.fullmatch(file.sha256):
             yield f"the sha256 of {file.name} is {file.sha256!r}"
-    for what, files in (("files", deed.files), ("texts", deed.statement.texts)):
-        if len({file.name for file in files}) != len(files):
+    for what, names in (("files", [file.name for file in deed.files]), ("texts", [text.name for text in texts])):
+        if len(set(names)) != len(names):
             yield f"two of its {what} have one name"
     of_files = digest_of([file.sha256 for file in deed.files])
     if deed.digest != of_files:

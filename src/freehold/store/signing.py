@@ -13,7 +13,6 @@ decides what is trusted; keep the home, or at least that folder, to the account 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,16 +21,24 @@ from typing import TYPE_CHECKING, Literal
 from freehold.core.errors import DeedSignatureError, HouseKeyError
 from freehold.core.settings import Secret
 from freehold.store.deeds import Deed, Signature
-from freehold.store.durable import make_folder, sync_folder, write_whole, writing
+from freehold.store.durable import write_whole
+from freehold.store.key_files import (
+    is_there,
+    make_key_folder,
+    others_write,
+    read_kept,
+    read_key,
+    read_private,
+    write_private,
+)
+from freehold.store.locks import hold_briefly
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-PASSPHRASE = "FREEHOLD_KEY_PASSPHRASE"  # noqa: S105 -- the variable's name
 Unsigned = Literal["accept", "refuse"]
 SignatureState = Literal["valid", "missing", "wrong", "unknown key"]
 DEED = b"freehold deed 2\n"
-_LARGEST_KEY_BYTES = 16_384
 _VALUE = re.compile(r"[0-9a-f]{128}")
 
 
@@ -64,7 +71,11 @@ class Keys:
         """True where the house has a key: deeds are signed with it and wanted with a signature. Raises HouseKeyError
         where nobody may look: then it is not known, and nothing is taken for unsigned."""
         try:
-            return self.public_path.exists() or self.private_path.exists()
+            if is_there(self.public_path) or is_there(self.private_path):
+                return True
+            if self.folder.is_symlink():
+                self.folder.stat()  # a link to nowhere: its keys cannot be read, which is not the same as having none
+            return False
         except OSError as error:
             raise HouseKeyError(
                 f"{self.folder} cannot be read: {error.strerror}.",
@@ -73,48 +84,51 @@ class Keys:
 
     def own(self) -> str | None:
         """The fingerprint of the house's key, or None. Raises HouseKeyError."""
-        return fingerprint(_public(self.public_path)) if self.has_own else None
+        return fingerprint(_kept(self.public_path)) if self.has_own else None
+
+    @property
+    def exposed(self) -> Path | None:
+        """The home or the folder of keys, where other accounts can write it and so decide what is trusted."""
+        return next((folder for folder in (self.folder.parent, self.folder) if others_write(folder)), None)
 
     def trusted(self) -> Mapping[str, Path]:
         """The keys of others that are trusted, by fingerprint. Raises HouseKeyError for a file that holds none."""
         paths = sorted((self.folder / "trusted").glob("*.pub"))
-        return {fingerprint(_public(path)): path for path in paths}
+        return {fingerprint(_trusted(path)): path for path in paths}
 
     def create(self) -> str:
-        """Make the house's key; its fingerprint. Raises HouseKeyError where there is one, ReadOnlyError."""
+        """Make the house's key; its fingerprint. Where one that was killed left a private half alone, it is finished.
+        Raises HouseKeyError where there is a key, ReadOnlyError."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-        if self.has_own:
-            raise HouseKeyError(
-                f"{self.folder} holds a key of this house already.",
-                hint="`freehold keys show` says which. To replace it, trust its public half and move both files away.",
-            )
-        key = Ed25519PrivateKey.generate()
-        make_folder(self.folder)
-        with writing(self.folder):
-            descriptor = os.open(self.private_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(_private_pem(key, self._passphrase))
-                file.flush()
-                os.fsync(file.fileno())
-        sync_folder(self.folder)
-        write_whole(self.public_path, public_pem(key.public_key()))
-        return fingerprint(key.public_key())
+        if self.has_own and is_there(self.public_path):
+            raise self._there_already()
+        make_key_folder(self.folder)
+        with hold_briefly(self.folder / "house.lock"):
+            if is_there(self.public_path):
+                raise self._there_already()
+            if not is_there(self.private_path):
+                write_private(self.private_path, Ed25519PrivateKey.generate(), self._passphrase)
+            key = self._private().public_key()
+            write_whole(self.public_path, public_pem(key), mode=0o644)
+        return fingerprint(key)
 
     def export(self) -> str:
         """The public half of the house's key, PEM. Raises HouseKeyError."""
         if not self.has_own:
             raise _no_key(self.folder)
-        return public_pem(_public(self.public_path)).decode()
+        return public_pem(_kept(self.public_path)).decode()
 
     def trust(self, path: Path) -> str:
         """Trust the public key in the PEM file at `path`; its fingerprint. Raises HouseKeyError, ReadOnlyError."""
-        return self.trust_key(_public(path))
+        return self.trust_key(public_key(read_key(path), str(path)))
 
     def trust_key(self, key: Ed25519PublicKey) -> str:
         """Trust `key`; its fingerprint. Raises ReadOnlyError."""
         name = fingerprint(key)
-        write_whole(make_folder(self.folder / "trusted") / f"{name.partition(':')[2]}.pub", public_pem(key))
+        make_key_folder(self.folder)
+        folder = make_key_folder(self.folder / "trusted")
+        write_whole(folder / f"{name.partition(':')[2]}.pub", public_pem(key), mode=0o644)
         return name
 
     def sign(self, statement: str, context: bytes = DEED) -> Signature:
@@ -155,35 +169,29 @@ class Keys:
         if state == "wrong" or (state != "valid" and self.refuses_unsigned):
             raise _refused(deed, state, self.own())
 
+    def refuse_wrong(self, deed: Deed) -> None:
+        """Raise DeedSignatureError where the deed's signature is wrong: nobody signs over that."""
+        if self.state(deed) == "wrong":
+            raise _refused(deed, "wrong", self.own())
+
     def _known(self, name: str) -> Ed25519PublicKey | None:
         if self.has_own:
-            own = _public(self.public_path)
+            own = _kept(self.public_path)
             if fingerprint(own) == name:
                 return own
         path = self.trusted().get(name)
-        return _public(path) if path else None
+        return _trusted(path) if path else None
 
     def _private(self) -> Ed25519PrivateKey:
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
         if not self.has_own:
             raise _no_key(self.folder)
-        _refuse_open(self.private_path)
-        data = _read(self.private_path)
-        locked = b"ENCRYPTED" in data
-        phrase = self._passphrase if locked else None
-        try:
-            key = load_pem_private_key(data, None if phrase is None else phrase.reveal().encode())
-        except (TypeError, ValueError) as error:  # TypeError: it is encrypted and there is no passphrase
-            why = "is encrypted" if phrase is None else "does not open with the passphrase given"
-            raise HouseKeyError(
-                f"{self.private_path} {why if locked else 'cannot be read as a key'}.",
-                hint=f"Set {PASSPHRASE}, or {PASSPHRASE}_FILE to a file that holds it." if locked else "Restore it.",
-            ) from error
-        if not isinstance(key, Ed25519PrivateKey):
-            raise HouseKeyError(f"{self.private_path} is a key of another kind than Ed25519.")
-        return key
+        return read_private(self.private_path, self._passphrase)
+
+    def _there_already(self) -> HouseKeyError:
+        return HouseKeyError(
+            f"{self.folder} holds a key of this house already.",
+            hint="`freehold keys show` says which. To replace it, trust its public half and move both files away.",
+        )
 
 
 def fingerprint(key: Ed25519PublicKey) -> str:
@@ -229,26 +237,6 @@ def _no_key(folder: Path) -> HouseKeyError:
     return HouseKeyError(f"This house has no key: there is none in {folder}.", hint="Make one: `freehold keys create`.")
 
 
-def _refuse_open(path: Path) -> None:
-    try:
-        mode = path.stat().st_mode & 0o777
-    except OSError as error:
-        raise HouseKeyError(f"{path} cannot be read: {error.strerror}.", hint="Only its owner can sign.") from error
-    if mode & 0o077:
-        raise HouseKeyError(
-            f"{path} can be read by other accounts (mode {mode:04o}); it signs nothing like that.",
-            hint=f"`chmod 600 {path}`. If others may have read it, make a new key.",
-        )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(_LARGEST_KEY_BYTES)
-    except OSError as error:
-        raise HouseKeyError(f"{path} cannot be read: {error.strerror}.") from error
-
-
 def public_key(pem: bytes, called: str) -> Ed25519PublicKey:
     """The public key in a PEM text; `called` is where it stands. Raises HouseKeyError."""
     from cryptography.exceptions import UnsupportedAlgorithm
@@ -266,8 +254,16 @@ def public_key(pem: bytes, called: str) -> Ed25519PublicKey:
     return key
 
 
-def _public(path: Path) -> Ed25519PublicKey:
-    return public_key(_read(path), str(path))
+def _kept(path: Path) -> Ed25519PublicKey:
+    return public_key(read_kept(path), str(path))
+
+
+def _trusted(path: Path) -> Ed25519PublicKey:
+    try:
+        return _kept(path)
+    except HouseKeyError as error:
+        hint = f"{error.hint} If it is not wanted there, move it out of {path.parent}.".strip()
+        raise HouseKeyError(error.message, hint=hint) from error
 
 
 def public_pem(key: Ed25519PublicKey) -> bytes:
@@ -275,15 +271,3 @@ def public_pem(key: Ed25519PublicKey) -> bytes:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-
-
-def _private_pem(key: Ed25519PrivateKey, passphrase: Secret | None) -> bytes:
-    from cryptography.hazmat.primitives.serialization import (
-        BestAvailableEncryption,
-        Encoding,
-        NoEncryption,
-        PrivateFormat,
-    )
-
-    lock = NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase.reveal().encode())
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock)

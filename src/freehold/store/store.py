@@ -27,10 +27,11 @@ from freehold.store.deed_file import write_deed
 from freehold.store.deeds import Deed, Labels, Origin
 from freehold.store.durable import make_folder, sync_file, sync_folder, writing
 from freehold.store.index import matcher, read_held, scan
+from freehold.store.key_files import PASSPHRASE
 from freehold.store.layout import DEED_FILE, PAPERS_FOLDER, Layout
 from freehold.store.locks import hold_briefly
 from freehold.store.presence import confirm, file_path, is_in_place
-from freehold.store.signing import PASSPHRASE, Keys
+from freehold.store.signing import Keys
 
 _REMOVED = "removed-"
 _log = logging.getLogger(__name__)
@@ -148,10 +149,12 @@ class Store:
     def sign(self, ref: Reference) -> Deed:
         """Sign the deed of a held build with the house's key, every file of it hashed first; the deed.
 
-        What the house signs it has looked at. Raises NotFoundError, DeedError, BuildChangedError, HouseKeyError.
+        What the house signs it has looked at. A deed whose signature is wrong stays as it is: whoever changed it would
+        get the house's word for it. Raises NotFoundError, DeedError, BuildChangedError, HouseKeyError.
         """
         self.keys.require_own()
         found = self._lookup(ref)
+        self.keys.refuse_wrong(found)
         folder = self.layout.build(found.digest)
         confirm(folder, found, self.layout.seen(found.digest), anew=True)
         with hold_briefly(self.layout.names_lock):
