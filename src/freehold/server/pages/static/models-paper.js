@@ -19,7 +19,8 @@ export function drawPaper(paper, row, words) {
 export function drawUnknown(row, words) {
   return [
     h("header", { class: "paper-head" }, h("h2", { id: "paper-title" }, row.title),
-      h("p", { class: "paper-sub" }, "Held here, and not in the catalog: who made it, its license and what was published of it are unknown.")),
+      h("p", { class: "paper-sub" }, "Held here, and not in the catalog: who made it, its license and what was published of it are unknown."),
+      row.held[0].endpoint && h("div", { class: "actions" }, chatLink(row.held[0].endpoint, row.title))),
     heldSection(row),
     section("How open it is", track(null, "track big"), h("p", {}, "Nobody can say: the catalog does not know this model.")),
     verdictSection(row.held[0].verdict, null, words.asker),
