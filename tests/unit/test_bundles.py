@@ -368,6 +368,16 @@ def test_a_manifest_with_somebody_elses_signature_is_refused(signed: tuple[Path,
     assert leaves_nothing(far)
 
 
+def test_a_signature_with_another_field_is_refused(signed: tuple[Path, Store]) -> None:
+    path, far = signed
+    envelope, members = taken_apart(path)
+    envelope["signature"]["by"] = "somebody"
+    put_together(path, envelope["manifest"], members, envelope)
+    with pytest.raises(BundleError, match="has other fields than one has"):
+        opened(far, path)
+    assert leaves_nothing(far)
+
+
 def redone(bundle: Path, change: Callable[[Deed], Deed], tmp_path: Path) -> Path:
     """The bundle with another deed, its seals and every hash of the manifest made anew."""
     envelope, members = taken_apart(bundle)
