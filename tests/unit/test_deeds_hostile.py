@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
+from freehold.catalog import Catalog
 from freehold.core.errors import DeedError, NotFoundError
 from freehold.core.refs import parse
 from freehold.store.canonical import canonical, parsed
 from freehold.store.deed_file import LARGEST_DEED_BYTES, read_deed, write_deed
 from freehold.store.deeds import Labels, Signature
+from freehold.store.holdings import holding
 from freehold.store.naming import digest_of
 from freehold.store.store import Store
 from tests.unit.test_deeds import DEED, FACTS, FILES, FIRST_VERSION, NOW, PLACES, resealed, written
@@ -212,3 +214,14 @@ def test_an_address_with_a_hash_is_never_another_build(home: Path, tmp_path: Pat
 def test_what_is_read_is_what_was_written_at_the_deepest(tmp_path: Path) -> None:
     deepest = canonical({"a": [[[FACTS.format]]]})
     assert canonical(parsed(deepest.encode())) == deepest
+
+
+@pytest.mark.parametrize("papers", [{}, {"model": {}}, {"model": {"name": 5}}, {"model": None}])
+def test_papers_of_another_shape_leave_the_holdings_standing(
+    home: Path, tmp_path: Path, papers: dict[str, Any]
+) -> None:
+    store = Store(home)
+    build = take_in(store, weights(tmp_path / "t.gguf"))
+    resealed(build.files[0].parent / "deed.json", "statement", {"papers": papers})
+    held = holding(build, store, Catalog.load())
+    assert (held.name, held.model) == ("t:q4_1", None)

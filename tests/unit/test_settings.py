@@ -90,6 +90,15 @@ def test_a_missing_secret_file_is_named(tmp_path: Path) -> None:
         load(environment={"HF_TOKEN_FILE": str(tmp_path / "none")}, folder=tmp_path)
 
 
+def test_a_secret_that_is_no_text_is_named_by_its_file_and_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(b"s3cret\xff")
+    with pytest.raises(SettingsError, match="which is no text in UTF-8") as caught:
+        load(environment={"FREEHOLD_KEY_PASSPHRASE_FILE": str(tmp_path / "key")}, folder=tmp_path).secret(
+            "FREEHOLD_KEY_PASSPHRASE"
+        )
+    assert "s3cret" not in str(caught.value) and caught.value.__cause__ is None
+
+
 def test_a_named_settings_file_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="is not there"):
         load(environment={"FREEHOLD_CONFIG": str(tmp_path / "none.toml")}, folder=tmp_path)

@@ -5,11 +5,10 @@ house signs what it has looked at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +18,7 @@ from freehold.core.errors import CallError
 
 if TYPE_CHECKING:
     from freehold.python.deeds import Found
+    from freehold.store.deeds import Statement
 
 WRONG, UNDECIDED = 1, 4
 _NO_PAPERS = {1: ": no papers"}
@@ -187,7 +187,6 @@ deed_commands = {
 def _lines(found: Found) -> list[tuple[str, str | None]]:
     """Name and value, one per line, for people."""
     deed, stated = found.deed, found.deed.statement
-    papers: Mapping[str, Any] = stated.papers or {}
     files = (f"{file.name}, {size(file.size_bytes)}\n  sha256 {file.sha256}, {file.verified}" for file in stated.files)
     texts = (f"{text.name}\n  sha256 {text.sha256}, from {text.source}" for text in stated.texts)
     return [
@@ -198,8 +197,8 @@ def _lines(found: Found) -> list[tuple[str, str | None]]:
         ("had from", f"{stated.origin.pinned}, asked for as {stated.origin.asked}"),
         ("on", stated.origin.date[:19].replace("T", " ") + " UTC"),
         ("source said", "\n".join(f"{key}: {value}" for key, value in stated.origin.provenance.items()) or None),
-        ("license", _lined(stated.license, _said(papers, "license", "reading"))),
-        ("openness", _said(papers, "openness", "sentence")),
+        ("license", _lined(stated.license, _said(stated, "license", "reading"))),
+        ("openness", _said(stated, "openness", "sentence")),
         ("checked", "\n".join(stated.checks)),
         ("verification", _verification(found)),
         (
@@ -220,9 +219,9 @@ def _verification(found: Found) -> str | None:
     return "\n".join((head, *noted))
 
 
-def _said(papers: Mapping[str, Any], part: str, field: str) -> str | None:
+def _said(stated: Statement, part: str, field: str) -> str | None:
     """A sentence of the papers; None where they, perhaps of another version, have none there."""
-    found = (papers.get(part) or {}).get(field)
+    found = stated.paper(part).get(field)
     return found if isinstance(found, str) else None
 
 

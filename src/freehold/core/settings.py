@@ -281,6 +281,8 @@ def _secret(env: Mapping[str, str], name: str) -> Secret | None:
         return Secret(Path(file).read_text(encoding="utf-8").strip())
     except OSError as error:
         raise SettingsError(f"{name}_FILE names {file}, which cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError:  # no cause: its words hold a part of the secret
+        raise SettingsError(f"{name}_FILE names {file}, which is no text in UTF-8.") from None
 
 
 __all__ = [

@@ -99,6 +99,12 @@ class Statement:
     verification: Verification | None = None
     written_as: int = DEED_VERSION
 
+    def paper(self, part: str) -> Mapping[str, Any]:
+        """One part of the papers: `model`, `license`, `openness`, `lineage`. Empty where they have none. What is in it
+        is as another version, or a stranger, may have written it."""
+        found = (self.papers or {}).get(part)
+        return found if isinstance(found, Mapping) else {}
+
 
 @dataclass(frozen=True, slots=True)
 class Labels:

@@ -74,6 +74,6 @@ def _signature(deed: Deed, keys: Keys) -> SignatureState | Literal["undecided"]:
 
 def _claimed(deed: Deed, catalog: Catalog) -> str | None:
     """The model that the papers of the day it came in are of, if the catalog still has it."""
-    papers = deed.statement.papers
-    model = catalog.get(papers["model"]["name"]) if papers else None
+    name = deed.statement.paper("model").get("name")
+    model = catalog.get(name) if isinstance(name, str) else None
     return model.name if model else None

@@ -54,7 +54,7 @@ def created(deed: Deed) -> str:
 
 def model(deed: Deed) -> Mapping[str, Any]:
     """What the catalog said of the model; empty where it did not know it."""
-    return _part(deed, "model")
+    return deed.statement.paper("model")
 
 
 def model_name(deed: Deed) -> str:
@@ -69,7 +69,7 @@ def publisher(deed: Deed) -> Mapping[str, Any]:
 
 def terms(deed: Deed) -> Terms | None:
     """The license that was named for the build, or None."""
-    license_ = _part(deed, "license")
+    license_ = deed.statement.paper("license")
     spdx, name = _text(license_.get("spdx")), _text(license_.get("name"))
     known_as = name or spdx or deed.statement.license
     if known_as is None:
@@ -79,7 +79,7 @@ def terms(deed: Deed) -> Terms | None:
 
 def bases(deed: Deed) -> list[Base]:
     """The ancestors the catalog names, the nearest first."""
-    listed = _part(deed, "lineage").get("ancestors")
+    listed = deed.statement.paper("lineage").get("ancestors")
     return [
         Base(str(each["name"]), _text(each.get("publisher")), _text(each.get("license_name")))
         for each in (listed if isinstance(listed, list | tuple) else ())
@@ -123,7 +123,7 @@ def _of_deed(deed: Deed) -> Said:
 
 
 def _of_license(deed: Deed) -> Said:
-    paper = _part(deed, "license")
+    paper = deed.statement.paper("license")
     yield "license:stated", deed.statement.license
     yield "license:reading", paper.get("reading")
     yield "license:text_sha256", _mapping(paper.get("text")).get("sha256")
@@ -134,7 +134,7 @@ def _of_license(deed: Deed) -> Said:
 
 
 def _of_openness(deed: Deed) -> Said:
-    paper = _part(deed, "openness")
+    paper = deed.statement.paper("openness")
     yield "openness", paper.get("sentence")
     for axis, letter in (("freedom", "F"), ("published", "T"), ("label", "L")):
         part = _mapping(paper.get(axis))
@@ -146,7 +146,7 @@ def _of_openness(deed: Deed) -> Said:
 
 
 def _of_lineage(deed: Deed) -> Said:
-    paper = _part(deed, "lineage")
+    paper = deed.statement.paper("lineage")
     if isinstance(paper.get("complete"), bool):
         yield "lineage:complete", "true" if paper["complete"] else "false"
 
@@ -169,10 +169,6 @@ def _interval(low: object, high: object, letter: str) -> str | None:
     if low is None and high is None:
         return None
     return f"{letter}{low}" if low == high else f"{letter}{low} to {letter}{high}"
-
-
-def _part(deed: Deed, name: str) -> Mapping[str, Any]:
-    return _mapping((deed.statement.papers or {}).get(name))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
