@@ -50,6 +50,26 @@ class Graded(NamedTuple):
     published: tuple[int, int]
     label: tuple[int, int]
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What every table of models shows of it, under stable keys; None is unknown."""
+        model = self.model
+        released = model.weights_released or model.api_released
+        return {
+            "name": model.name,
+            "title": model.title,
+            "publisher": model.publisher.name,
+            "parameters": model.parameters,
+            "active_parameters": model.active_parameters,
+            "context_tokens": model.context_tokens,
+            "license": model.license,
+            "skills": list(model.skills),
+            "weights": model.weights,
+            "released": None if released is None else released.isoformat(),
+            "repository": model.repository,
+            "pullable": bool(model.builds),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Query:

@@ -108,27 +108,15 @@ class Overview:
         from freehold.catalog.paper import license_name
 
         model = each.model
-        released = model.weights_released or model.api_released
         closed = model.license == PROPRIETARY
         verdict = self._verdict(model)
         return {
-            "name": model.name,
-            "title": model.title,
-            "publisher": model.publisher.name,
+            **each.facts,
             "family": model.family or None,
-            "parameters": model.parameters,
-            "active_parameters": model.active_parameters,
-            "context_tokens": model.context_tokens,
-            "license": model.license,
             "license_name": "terms of service" if closed else license_name(model.license, self._licenses),
             "freedom": each.freedom,
             "published": each.published,
             "label": each.label,
-            "skills": model.skills,
-            "weights": model.weights,
-            "released": None if released is None else released.isoformat(),
-            "repository": model.repository,
-            "pullable": bool(model.builds),
             "verdict": verdict.decision if verdict else None,
         }
 

@@ -70,18 +70,11 @@ def _query(asked: Asked, catalog: Catalog) -> Query:
 
 
 def _row(each: Graded) -> dict[str, Any]:
-    model = each.model
-    released = model.weights_released or model.api_released
     return {
-        "name": model.name,
-        "title": model.title,
-        "publisher": model.publisher.name,
-        "publisher_kind": model.publisher.kind,
-        "parameters": model.parameters,
-        "parameters_nominal": model.parameters_nominal,
-        "active_parameters": model.active_parameters,
-        "context_tokens": model.context_tokens,
-        "license": model.license,
+        **each.facts,
+        "publisher_kind": each.model.publisher.kind,
+        "parameters_nominal": each.model.parameters_nominal,
+        "modalities": list(each.model.modalities),
         "freedom": {"low": each.freedom[0], "high": each.freedom[1]},
         "published": {"low": each.published[0], "high": each.published[1]},
         "label": {
@@ -90,10 +83,4 @@ def _row(each: Graded) -> dict[str, Any]:
             "name": LABELS[each.label[0]],
             "best": LABELS[each.label[1]],
         },
-        "skills": list(model.skills),
-        "modalities": list(model.modalities),
-        "weights": model.weights,
-        "released": None if released is None else released.isoformat(),
-        "repository": model.repository,
-        "pullable": bool(model.builds),
     }

@@ -12,6 +12,7 @@ from freehold.core.builds import HeldBuild
 from freehold.core.errors import NotFoundError
 from freehold.core.names import nearest
 from freehold.core.refs import HubRef, ModelRef, Reference
+from freehold.store.holdings import holding
 from freehold.store.store import Store
 
 
@@ -37,10 +38,10 @@ def look_up(ref: Reference, store: Store) -> Shown:
     catalog = Catalog.load()
     model = _model(ref, catalog)
     build = _held(ref, store, catalog) if model is None else None
-    model = _of_bytes(build, catalog) if build else model
+    model = _of_build(build, store, catalog) if build else model
     if model is None:
         return Shown(build, None, ())
-    held = tuple(each for each in store.builds() if model in (_of_bytes(each, catalog), catalog.get(each.model)))
+    held = tuple(each for each in store.builds() if _of_build(each, store, catalog) == model)
     return Shown(build, paper(catalog, model), held)
 
 
@@ -64,6 +65,7 @@ def _model(ref: Reference, catalog: Catalog) -> CatalogModel | None:
     return None
 
 
-def _of_bytes(build: HeldBuild, catalog: Catalog) -> CatalogModel | None:
-    entry = catalog.by_sha256(build.digest.removeprefix("sha256:"))
-    return entry.model if entry else None
+def _of_build(build: HeldBuild, store: Store, catalog: Catalog) -> CatalogModel | None:
+    """The model that its bytes or its source say it is of; a name that somebody gave it says nothing."""
+    name = holding(build, store, catalog).model
+    return catalog.get(name) if name else None
