@@ -84,6 +84,12 @@ def placed(*tensors: tuple[str, tuple[int, ...], int, int], data_bytes: int = DA
     return sound(tensors=tensors, data_bytes=data_bytes)
 
 
+def padded(data: bytes) -> bytes:
+    """A sound file with `data` between its header and its tensors."""
+    whole = sound({"general.alignment": (U32, 1024)}, tensors=(EMBEDDING,), data_bytes=1024, alignment=1024)
+    return whole[: -1024 - len(data)] + data + whole[-1024:]
+
+
 def embedding(shape: tuple[int, int]) -> bytes:
     """A sound file but for the shape of the token embedding."""
     nbytes = 4 * shape[0] * shape[1]
@@ -143,7 +149,8 @@ def pieces(*files: bytes) -> dict[str, tuple[Part, ...]]:
     return {f"m-{number:05}-of-{len(files):05}.gguf": (data,) for number, data in enumerate(files, 1)}
 
 
-ZIP_END = b"PK\5\6" + bytes(4) + struct.pack("<HHIIH", 1, 1, 46, 0, 0)
+# A directory of one entry, and the record that ends the archive.
+ZIP_END = b"PK\1\2" + bytes(42) + b"PK\5\6" + bytes(4) + struct.pack("<HHIIH", 1, 1, 46, 0, 0)
 NESTED = struct.pack("<IQ", ARRAY, 1)
 
 
@@ -243,9 +250,10 @@ HOSTILE: dict[str, Hostile] = {
     "gguf.tensor.outside": one(sound()[:-32]),
     "gguf.tensor.overlap": one(placed(EMBEDDING, ATTENTION, DOWN, ("a", (8,), F32_TYPE, 1024 + 32))),
     "gguf.tensor.gap": one(placed(EMBEDDING, ATTENTION, (DOWN[0], (64, 8), 8, 1568 + 64), data_bytes=DATA_BYTES + 64)),
+    "gguf.tensor.padding": one(padded(b"\x7fELF")),
     "gguf.layout.alignment": changed({"general.alignment": (U32, 48)}),
     "gguf.layout.trailing": one(sound() + b"#!/bin/sh\n" * 8),
-    "gguf.layout.archive": one(sound()[:-32] + b"\0" * 10 + ZIP_END),
+    "gguf.layout.archive": one(sound()[: -len(ZIP_END)] + ZIP_END),
     "gguf.arch.missing": one(sound(without=("general.architecture",))),
     "gguf.arch.name": changed({"general.architecture": (STRING, "../llama")}),
     "gguf.arch.blocks": changed({"llama.block_count": (U32, 513)}),
@@ -265,6 +273,7 @@ HOSTILE: dict[str, Hostile] = {
     "gguf.tokenizer.types": changed({"tokenizer.ggml.scores": (ARRAY, (U8, [0, 0, 0, 0]))}),
     "gguf.tokenizer.lengths": changed({"tokenizer.ggml.scores": (ARRAY, (F32, [0.0, 0.0, 0.0]))}),
     "gguf.tokenizer.token_type": changed({"tokenizer.ggml.token_type": (ARRAY, (I32, [3, 6, 1, 7]))}),
+    "gguf.tokenizer.duplicate": changed({"tokenizer.ggml.tokens": (ARRAY, (STRING, ["<s>", "<0x0A>", "a", "a"]))}),
     "gguf.tokenizer.token_length": one(*long_token(65_537)),
     "gguf.tokenizer.byte_token": changed({"tokenizer.ggml.tokens": (ARRAY, (STRING, ["<s>", "<0x-1>", "a", "b"]))}),
     "gguf.tokenizer.special": changed({"tokenizer.ggml.bos_token_id": (U32, 4)}),
@@ -281,3 +290,18 @@ HOSTILE: dict[str, Hostile] = {
     "gguf.split.architecture": Hostile(pieces(piece(0, 2), piece(1, 2, architecture="mamba"))),
     "gguf.split.tensor": Hostile(pieces(piece(0, 2, name="a"), piece(1, 2, name="a"))),
 }
+
+# More files, each found by the check named.
+MORE: list[tuple[str, bytes]] = [
+    ("gguf.split.number", sound({"split.no": (U16, 1)}, without=("general.architecture",))),
+    ("gguf.split.number", sound({"split.no": (U16, 7), "split.count": (U16, 1)})),
+    ("gguf.key.type", sound({"general.alignment": (STRING, "32")})),
+    ("gguf.key.type", sound({"general.alignment": (ARRAY, (U32, [32]))})),
+    ("gguf.key.type", sound({"llama.wkv.head_size": (STRING, "64")})),
+    ("gguf.arch.size", sound({"llama.wkv.head_size": (U32, 0)})),
+    ("gguf.arch.size", sound({"llama.ssm.time_step_rank": (U32, 0)})),
+    ("gguf.arch.experts", sound({"llama.expert_used_count": (U32, 2)})),
+    ("gguf.arch.number", sound({"llama.rope.factors": (ARRAY, (F32, [1.0, float("inf")]))})),
+    ("gguf.tokenizer.special", sound({"tokenizer.ggml.bos_token_id": (I32, -1)})),
+    ("gguf.tokenizer.special", sound({"tokenizer.ggml.eog_token_ids": (ARRAY, (U32, [0] * 5000))})),
+]

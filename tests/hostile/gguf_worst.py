@@ -6,7 +6,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from tests.gguf_bytes import ARRAY, BOOL, I32, STRING, U8, U64, tensor, text
+from tests.gguf_bytes import ARRAY, BOOL, I32, STRING, U8, U32, U64, tensor, text
 
 MANY = 2_000_000
 
@@ -28,11 +28,24 @@ def _entries(name: str, shape: tuple[int, ...]) -> bytes:
     return header(65_536, 0, b"".join(tensor(f"{name}{number}", shape, 3, number) for number in range(65_536)))
 
 
+def _padded() -> bytes:
+    """As many tensors as there may be, with as much between them as is looked at."""
+    entries = b"".join(tensor(f"t{number}", (1,), 0, number * 256) for number in range(65_000))
+    keys = text("general.architecture") + struct.pack("<I", STRING) + text("llama")
+    keys += text("general.alignment") + struct.pack("<II", U32, 256)
+    head = header(65_000, 2, keys + entries)
+    return head + bytes(-len(head) % 256) + (b"\1" * 256) * 65_000
+
+
 WORST: dict[str, Callable[[], bytes]] = {
     "malformed byte tokens": lambda: _tokens(b"<0xzz>"),
     "well-formed byte tokens": lambda: _tokens(b"<0x00>"),
     "malformed merges": lambda: header(0, 1, array("tokenizer.ggml.merges", STRING, MANY, text("abc") * MANY)),
     "strings that are not UTF-8": lambda: header(0, 1, array("a", STRING, MANY, text(b"\xff") * MANY)),
+    "tokens that differ": lambda: header(
+        0, 1, array("tokenizer.ggml.tokens", STRING, MANY, b"".join(text(b"%07d" % n) for n in range(MANY)))
+    ),
+    "padding between tensors": _padded,
     "arrays in an array": lambda: header(0, 1, array("a", ARRAY, 200_000, struct.pack("<IQ", 0, 0) * 200_000)),
     "long tokens": lambda: header(0, 1, array("tokenizer.ggml.tokens", STRING, 90, text(b"a" * 600_000) * 90)),
     "tensors that overflow": lambda: _entries("\x01", (2**40, 2**40)),

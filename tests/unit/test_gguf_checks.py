@@ -10,7 +10,7 @@ from freehold.core.errors import WeightsError
 from freehold.weights.gguf import CHECKS, check_gguf, check_splits, read_facts, read_split
 from freehold.weights.gguf.notes import Notes
 from freehold.weights.report import Finding, Report, Verdict
-from tests.hostile.gguf_files import HOSTILE, piece, pieces, sound
+from tests.hostile.gguf_files import HOSTILE, MORE, piece, pieces, sound
 
 # The last resort where another check stopped the reading and said nothing; only a mutation brings it about.
 LAST_RESORT = "gguf.header.unread"
@@ -69,6 +69,11 @@ def test_a_hostile_file_is_found_by_its_own_check_and_no_other(check: str, tmp_p
     assert report.verdict == expected
     disk_bytes = sum(path.stat().st_blocks * 512 for path in paths if path.exists())
     assert disk_bytes <= 32_768
+
+
+@pytest.mark.parametrize(("check", "data"), MORE)
+def test_other_ways_to_be_wrong_are_found_too(check: str, data: bytes, tmp_path: Path) -> None:
+    assert check in names(looked([written(tmp_path, data)]))
 
 
 @pytest.mark.parametrize("check", sorted(HOSTILE.keys() - NOTES_ONLY))

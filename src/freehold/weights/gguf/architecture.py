@@ -11,11 +11,11 @@ import re
 from dataclasses import dataclass
 
 from freehold.weights.gguf.header import Header
-from freehold.weights.gguf.key_types import COUNTS, LAYER_LISTS
+from freehold.weights.gguf.key_types import COUNTS, LAYER_LISTS, STATE_COUNTS
 from freehold.weights.gguf.notes import Notes
 from freehold.weights.gguf.tensors import LARGEST_INT32
 from freehold.weights.gguf.tokenizer import token_count
-from freehold.weights.gguf.values import FLOATS, INTEGERS, Array
+from freehold.weights.gguf.values import INTEGERS, Array
 
 MAX_BLOCKS = 512
 MAX_EXPERTS = 4096
@@ -94,6 +94,8 @@ def _check_sizes(model: Model) -> None:
     _check_range(model, "gguf.arch.size", "feed_forward_length", range(MAX_FEED_FORWARD + 1))
     for key in ("attention.head_count", "attention.head_count_kv"):
         _check_range(model, "gguf.arch.size", key, range(MAX_WIDTH + 1))
+    for key in STATE_COUNTS:  # by which runtimes divide
+        _check_range(model, "gguf.arch.size", key, range(1, MAX_FEED_FORWARD + 1))
 
 
 def _check_range(model: Model, check: str, key: str, legal: range) -> None:
@@ -167,18 +169,19 @@ def _check_experts(model: Model) -> None:
     experts, used = model.integer("expert_count"), model.integer("expert_used_count")
     if experts is not None and not 0 <= experts <= MAX_EXPERTS:
         model.say("gguf.arch.experts", "expert_count", f"of {experts:,}; up to {MAX_EXPERTS:,} are known")
-    elif experts and used is not None and not 1 <= used <= experts:
-        model.say("gguf.arch.experts", "expert_used_count", f"of {used:,} of {experts:,} experts")
+    elif used is not None and not min(1, experts or 0) <= used <= (experts or 0):
+        model.say("gguf.arch.experts", "expert_used_count", f"of {used:,} of {experts or 0:,} experts")
 
 
 def _check_numbers(model: Model) -> None:
     for key, entry in model.header.keys.items():
-        if not key.startswith(f"{model.name}.") or entry.kind not in FLOATS:
+        if not key.startswith(f"{model.name}."):
             continue
-        number = entry.value
+        numbers = entry.value.numbers or () if isinstance(entry.value, Array) else (entry.value,)
         negative = key.endswith(("epsilon", "rope.freq_base", "rope.scaling.factor"))
-        if isinstance(number, float) and (not math.isfinite(number) or (negative and number < 0)):
-            model.say("gguf.arch.number", key.removeprefix(f"{model.name}."), f"of {number}")
+        wrong = [n for n in numbers if isinstance(n, float) and (not math.isfinite(n) or (negative and n < 0))]
+        if wrong:
+            model.say("gguf.arch.number", key.removeprefix(f"{model.name}."), f"of {wrong[0]}")
 
 
 def _check_embedding(model: Model) -> None:

@@ -17,7 +17,13 @@ _ONE_COUNT = (
     *("context_length", "embedding_length", "block_count", "decoder_block_count", "features_length"),
     *("vocab_size", "expert_count"),
 )
+# Of models that carry a state from token to token instead of attending.
+STATE_COUNTS = (
+    *("ssm.conv_kernel", "ssm.inner_size", "ssm.state_size", "ssm.time_step_rank"),
+    *("wkv.head_size", "shortconv.l_cache"),
+)
 COUNTS = (
+    *STATE_COUNTS,
     *("expert_used_count", "expert_shared_count", "rope.dimension_count"),
     *("attention.key_length", "attention.value_length", *LAYER_LISTS),
 )

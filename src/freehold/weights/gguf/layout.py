@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from freehold.weights.gguf.header import Header
 from freehold.weights.gguf.notes import Notes
@@ -14,15 +14,16 @@ from freehold.weights.identify import LOOKED_AT_BYTES, describe
 DEFAULT_ALIGNMENT = 32
 MAX_ALIGNMENT = 1 << 20
 LEAST_ALIGNMENT = 8
-# The end record of a zip archive: 22 bytes and a comment of up to 65,535 (APPNOTE.TXT, section 4.3.16).
-ZIP_TAIL_BYTES = 22 + 65_535
-_ZIP_END = b"PK\5\6"
-# Stands 20 bytes before the end record where that has no room for the real numbers (section 4.3.15).
-_ZIP64_LOCATOR = b"PK\6\7"
+MAX_PADDING_BYTES = 16 << 20
 
 
-def check_layout(header: Header, size_bytes: int, notes: Notes) -> int | None:
-    """Check the places of all tensors; where bytes that belong to none begin, or None where there are none."""
+Read = Callable[[int, int], bytes]
+"""Up to so many bytes of the file, from a place on."""
+
+
+def check_layout(header: Header, size_bytes: int, read: Read, notes: Notes) -> int | None:
+    """Check the places of all tensors, and that what fills the file up between them is zero; where bytes that belong
+    to none begin, or None where there are none."""
     for name, times in Counter(tensor.name for tensor in header.tensors).items():
         if times > 1:
             notes.say("gguf.tensor.duplicate", f"It has the tensor {name!r} twice.")
@@ -40,8 +41,22 @@ def check_layout(header: Header, size_bytes: int, notes: Notes) -> int | None:
     if start + end > size_bytes and sized:
         _say_outside(sized, start, size_bytes, notes)
         return None
+    if complete and not any(tensor.offset % alignment for tensor in sized):
+        _check_padding([header.end, *(start + each.offset + each.size_bytes for each in sized)], alignment, read, notes)
     after = _up(start + end, alignment) if sized else _up(header.end, alignment)
     return after if complete and after < size_bytes else None
+
+
+def _check_padding(ends: Sequence[int], alignment: int, read: Read, notes: Notes) -> None:
+    """From each of `ends` up to the next aligned place, every byte is zero."""
+    padded = [end for end in ends if end % alignment]
+    nbytes = sum(_up(end, alignment) - end for end in padded)
+    if nbytes > MAX_PADDING_BYTES:
+        notes.say("gguf.tensor.padding", f"{nbytes:,} bytes fill it up; {MAX_PADDING_BYTES:,} are looked at.")
+        return
+    for end in padded:
+        if read(_up(end, alignment) - end, end).strip(b"\0"):
+            notes.say("gguf.tensor.padding", "Bytes that only fill it up are not zero.", end)
 
 
 def _alignment(header: Header, notes: Notes) -> int | None:
@@ -81,9 +96,8 @@ def _say_outside(sized: Sequence[Tensor], start: int, size_bytes: int, notes: No
     notes.say("gguf.tensor.outside", f"{message}; the tensor {names} would lie beyond its end.", size_bytes)
 
 
-def check_rest(trailing_at: int | None, trailing: bytes, tail: bytes, size_bytes: int, notes: Notes) -> None:
-    """Judge what stands after the last tensor (`trailing`, its first bytes) and the last bytes of the file (`tail`)."""
-    archive = _holds_zip(tail, size_bytes)
+def check_rest(trailing_at: int | None, trailing: bytes, archive: bool, size_bytes: int, notes: Notes) -> None:
+    """Judge what stands after the last tensor (`trailing`, its first bytes), and whether it is an `archive` as well."""
     if archive:
         notes.say("gguf.layout.archive", "The same bytes are a zip archive: another program may open something else.")
     if trailing_at is not None and not archive:
@@ -91,21 +105,6 @@ def check_rest(trailing_at: int | None, trailing: bytes, tail: bytes, size_bytes
         kind = describe(trailing[:LOOKED_AT_BYTES])
         message = f"After its last tensor, {nbytes:,} bytes belong to nothing. They are {kind}."
         notes.say("gguf.layout.trailing", message, trailing_at)
-
-
-def _holds_zip(tail: bytes, size_bytes: int) -> bool:
-    """Whether a zip reader would find an archive: an end record whose numbers fit the file."""
-    place = tail.rfind(_ZIP_END)
-    while place >= 0:
-        record = tail[place : place + 22]
-        disks, entries_here, entries = record[4:8], record[8:10], record[10:12]
-        directory = int.from_bytes(record[12:16], "little") + int.from_bytes(record[16:20], "little")
-        fits = len(record) == 22 and disks == b"\0\0\0\0" and entries_here == entries
-        large = tail[max(0, place - 20) : place].startswith(_ZIP64_LOCATOR)
-        if fits and (large or directory <= size_bytes - len(tail) + place):
-            return True
-        place = tail.rfind(_ZIP_END, 0, place)
-    return False
 
 
 def _up(place: int, alignment: int) -> int:

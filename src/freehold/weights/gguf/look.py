@@ -11,16 +11,18 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from freehold.core.builds import WeightFacts
 from freehold.core.errors import WeightsError
+from freehold.weights.formats import is_zip_end
 from freehold.weights.gguf.architecture import architecture_of, check_architecture
 from freehold.weights.gguf.cursor import Cursor
 from freehold.weights.gguf.facts import TEMPLATE, facts_of, text
 from freehold.weights.gguf.header import Header, read_header
 from freehold.weights.gguf.key_types import check_types
-from freehold.weights.gguf.layout import ZIP_TAIL_BYTES, check_layout, check_rest
+from freehold.weights.gguf.layout import check_layout, check_rest
 from freehold.weights.gguf.notes import Notes, Stopped
 from freehold.weights.gguf.splits import Piece, check_pieces, piece_of
 from freehold.weights.gguf.tokenizer import check_tokenizer
@@ -118,16 +120,17 @@ def _looked(path: Path, notes: Notes) -> tuple[Header | None, Piece | None]:
         with _opened(path, notes) as (descriptor, size_bytes):
             cursor = Cursor(descriptor, size_bytes, notes)
             header = read_header(cursor)
-            trailing_at = check_layout(header, size_bytes, notes)
-            trailing = b"" if trailing_at is None else os.pread(descriptor, LOOKED_AT_BYTES, trailing_at)
-            tail = os.pread(descriptor, ZIP_TAIL_BYTES, max(0, size_bytes - ZIP_TAIL_BYTES))
+            read = partial(os.pread, descriptor)
+            trailing_at = check_layout(header, size_bytes, read, notes)
+            trailing = b"" if trailing_at is None else read(LOOKED_AT_BYTES, trailing_at)
+            archive = is_zip_end(read, size_bytes)
     except (Stopped, OSError) as error:
         if isinstance(error, OSError):
             notes.say("gguf.file.unreadable", f"It cannot be read: {error.strerror}.")
         elif notes.empty:
             notes.say("gguf.header.unread", "Its header could not be read to its end.")
         return None, None
-    check_rest(trailing_at, trailing, tail, size_bytes, notes)
+    check_rest(trailing_at, trailing, archive, size_bytes, notes)
     check_types(header, architecture_of(header), notes)
     check_architecture(header, notes)
     check_tokenizer(header, notes)

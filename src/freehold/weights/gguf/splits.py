@@ -31,6 +31,8 @@ def piece_of(header: Header, path: Path, notes: Notes) -> Piece | None:
     """The place this file says it has; None for a build of one file. Notes a place that cannot be."""
     count, number = _integer(header, "split.count"), _integer(header, "split.no") or 0
     if not count or count == 1:
+        if number:
+            notes.say("gguf.split.number", f"It says it is file {number:,}, counted from 0, and not of several.")
         return None
     if not 0 <= number < count:
         notes.say("gguf.split.number", f"It says it is file {number:,}, counted from 0, of {count:,}.")

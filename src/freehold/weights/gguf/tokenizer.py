@@ -8,7 +8,7 @@ from __future__ import annotations
 from freehold.weights.gguf.header import Header
 from freehold.weights.gguf.notes import Notes
 from freehold.weights.gguf.tokens import BYTE_TYPE, MERGES, SCORES, TOKENS, TYPES
-from freehold.weights.gguf.values import F32, I8, I32, STRING, U8, U32, Array
+from freehold.weights.gguf.values import F32, I8, I32, MAX_KEPT_ITEMS, STRING, U8, U32, Array
 
 CHARSMAP = "tokenizer.ggml.precompiled_charsmap"
 _ITEMS: dict[str, frozenset[int]] = {
@@ -30,6 +30,8 @@ def check_tokenizer(header: Header, notes: Notes) -> None:
                 message = f"It has {tokens.length:,} tokens and {arrays[key].length:,} items in {key}."
                 notes.say("gguf.tokenizer.lengths", message)
         _check_special(header, tokens.length, notes)
+        if (same := header.tokens.duplicates()) > 0:
+            notes.say("gguf.tokenizer.duplicate", f"{same:,} of its tokens are there more than once.")
     if TYPES in arrays:
         _check_types(header, notes)
     if CHARSMAP in arrays:
@@ -59,6 +61,8 @@ def _check_special(header: Header, count: int, notes: Notes) -> None:
         if key.endswith("_token_id") and isinstance(entry.value, int):
             found = [entry.value]
         elif key.endswith("_token_ids") and isinstance(entry.value, Array):
+            if entry.value.length > MAX_KEPT_ITEMS:
+                notes.say("gguf.tokenizer.special", f"It has {key} of {entry.value.length:,} items.")
             found = [number for number in entry.value.numbers or () if isinstance(number, int)]
         else:
             continue

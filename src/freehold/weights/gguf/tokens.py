@@ -19,6 +19,8 @@ MERGES = "tokenizer.ggml.merges"
 
 # A runtime once kept a token's length in 32 bits with a sign; no vocabulary has tokens near this.
 MAX_TOKEN_BYTES = 65_536
+# Twice the largest vocabulary in use. More would take more memory than a look may.
+MOST_COMPARED = 524_288
 # Token types 0 (undefined) to 6 (byte): the specification, tokenizer.ggml.token_type.
 BYTE_TYPE = 6
 _IS_BYTE_TYPE = bytes(number == BYTE_TYPE for number in range(256))
@@ -34,6 +36,12 @@ class TokenTable:
         self._merges_seen = 0
         self._types = b""
         self._byte_token = bytearray()
+        self._hashes: set[int] = set()
+        self._hashed = 0
+
+    def duplicates(self) -> int:
+        """How many of the tokens, of which so many are looked at, stand there again."""
+        return self._hashed - len(self._hashes)
 
     def other_type(self) -> int | None:
         """A byte that is no token type, where there is one; the numbers have four bytes each."""
@@ -75,6 +83,9 @@ class TokenTable:
             for index, token in enumerate(batch):
                 flags[index] = _BYTE_TOKEN.fullmatch(token) is not None
         self._byte_token += flags
+        if self._hashed < MOST_COMPARED:
+            self._hashes.update(map(hash, batch))
+            self._hashed += len(batch)
         if max(map(len, batch)) > MAX_TOKEN_BYTES:
             for index, token in enumerate(batch, first):
                 if len(token) > MAX_TOKEN_BYTES:
