@@ -59,6 +59,52 @@ def tarred(*names: str, link: str | None = None) -> bytes:
     return file.getvalue()
 
 
+def zip64(members: Mapping[str, bytes]) -> bytes:
+    """An archive whose end record leaves the place of the directory to a larger one before it."""
+    plain = zipped(members)
+    end = plain.rfind(b"PK\5\6")
+    count, size, start = struct.unpack("<HII", plain[end + 10 : end + 20])
+    return plain[:end] + zip64_end(count, size, start, size + start)
+
+
+def zip64_end(count: int, size: int, start: int, at: int) -> bytes:
+    large = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, start)
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, at, 1)
+    return large + locator + struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, 1, 1, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+
+
+def in_safetensors(data: bytes) -> bytes:
+    """A sound safetensors file whose one tensor is `data`."""
+    return safetensors({"a": {"dtype": "U8", "shape": [len(data)], "data_offsets": [0, len(data)]}}, data)
+
+
+def in_safetensors_by_place() -> bytes:
+    """A zip at the end of a safetensors file whose end record gives the place of its directory and not its length."""
+    archive = zipped({"m/data.pkl": PICKLE})
+    whole = in_safetensors(archive)
+    end = whole.rfind(b"PK\5\6")
+    start = len(whole) - len(archive) + struct.unpack("<I", archive[-6:-2])[0]
+    return whole[: end + 12] + struct.pack("<II", 7, start) + whole[end + 20 :]
+
+
+def renamed() -> bytes:
+    """A member that is called another thing in the directory than at its own place."""
+    archive = zipped({"a.txt": b"hello"})
+    return archive[:30] + b"p.pkl" + archive[35:]
+
+
+def old_tar(name: str) -> bytes:
+    """A tar of before there was a magic: known by the sum over its header alone."""
+    block = bytearray(tarred(name)[:512])
+    block[257:265] = bytes(8)
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block) + bytes(1024)
+
+
+FIELDS = "[" + ", ".join(f"('f{number}', '<f4')" for number in range(30)) + ", ('z', 'O')]"
+
+
 def numpy(descr: str) -> bytes:
     header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': (1,), }}".ljust(117) + "\n"
     return b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header.encode() + bytes(8)
@@ -134,6 +180,19 @@ MORE: list[tuple[str, str, bytes]] = [
     ("pickle.archive", "m.gguf", tarred("pickle.pkl")),
     ("pickle.numpy", "m.npz", zipped({"a.npy": numpy("'|O'")})),
     ("pickle.numpy", "m.npy", numpy("[('a', 'O')]")),
+    ("pickle.numpy", "m.npy", numpy(FIELDS)),
+    ("pickle.numpy", "m.npz", zipped({"a.npy": numpy(FIELDS)})),
+    ("pickle.numpy", "m.npy", numpy("'|O8'")),
+    ("format.unknown", "m.npy", numpy("'\\x4f'")),
+    ("format.unknown", "m.npy", numpy("(" * 5000)),
+    ("pickle.stream", "x", b"\x80\x01" + b"U\x01a0" * 3000 + b"cos\nsystem\n(S'id'\ntR."),
+    ("format.hdf5", "m.h5", bytes(512) + b"\x89HDF\r\n\x1a\n"),
+    ("format.unknown", "m.joblib", b"x\x9c" + bytes(64)),
+    ("format.polyglot", "m.safetensors", in_safetensors(zip64({"m/data.pkl": PICKLE}))),
+    ("format.polyglot", "m.safetensors", in_safetensors_by_place()),
+    ("archive.damaged", "m.zip", renamed()),
+    ("archive.escape", "m.tar", old_tar("../x")),
+    ("archive.escape", "m.bin", tarred("a")[:512] + old_tar("../x")),
     ("archive.escape", "m.zip", zip_link()),
     ("archive.escape", "m.zip", zipped({"/etc/cron.d/x": b"x"})),
     ("archive.escape", "m.zip", zipped({"..\\..\\x": b"x"})),

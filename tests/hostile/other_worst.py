@@ -8,7 +8,7 @@ import struct
 import tarfile
 from collections.abc import Callable
 
-from tests.hostile.other_files import zipped
+from tests.hostile.other_files import zip64_end, zipped
 from tests.hostile.safetensors_files import safetensors
 
 SIZE = 128 * 1024
@@ -60,6 +60,14 @@ WORST: dict[str, tuple[str, Callable[[], bytes]]] = {
     "brackets": ("m.safetensors", lambda: safetensors('{"a":' + "[" * (HEADER - 100))),
     "a header of a hundred megabytes": ("m.safetensors", lambda: struct.pack("<Q", 99_999_999) + b"{" * 99_999_999),
     "members of an archive": ("m.zip", lambda: zipped({f"../{number}": b"" for number in range(20_000)})),
+    "a directory of a hundred megabytes": (
+        "m.zip",
+        lambda: b"PK\3\4" + bytes(100 << 20) + zip64_end(1, 100 << 20, 4, (100 << 20) + 4),
+    ),
+    "an end record in an end record": (
+        "m.zip",
+        lambda: b"PK\3\4" + bytes(100 << 20) + struct.pack("<4sIHHIIH", b"PK\5\6", 0, 1, 1, 100 << 20, 0x06054B50, 0),
+    ),
     "ends of archives": ("m.txt", lambda: b"PK\5\6" * 20_000),
     "members of a tar": ("m.tar", _tar),
     "operations of a pickle": ("m.bin", lambda: b"(" * 100_000 + pickle.dumps([1], 0)),

@@ -100,6 +100,13 @@ def test_a_list_of_words_is_no_pickle(words: str, tmp_path: Path) -> None:
     assert verify([tmp_path]).verdict == "clean"
 
 
+@pytest.mark.parametrize("length", [640, 896, 1152, 1408, 8483])
+def test_a_header_whose_length_spells_a_pickle_or_a_program_is_a_header(length: int, tmp_path: Path) -> None:
+    header = json.dumps(safetensors_files.SOUND).ljust(length)
+    (tmp_path / "m.safetensors").write_bytes(safetensors_files.safetensors(header))
+    assert verify([tmp_path]).verdict == "clean"
+
+
 def test_only_checks_that_ran_are_named(tmp_path: Path) -> None:
     (tmp_path / "m.safetensors").write_bytes(safetensors_files.safetensors())
     ran = verify([tmp_path]).checks

@@ -83,6 +83,7 @@ class _Reading:
         self._findings = findings
         self._tensors: list[_Tensor] = []
         self._first_place = 8
+        self._has_metadata = False
         self.names: set[str] = set()
         self.metadata: dict[str, str] = {}
 
@@ -124,9 +125,10 @@ class _Reading:
             self._add("safetensors.header.trailing", "Something follows the JSON in its header.", 8 + end)
 
     def _member(self, text: str, key: str, at: int) -> int:
-        if key in self.names or (key == _METADATA and self.metadata):
+        if key in self.names or (key == _METADATA and self._has_metadata):
             self._add("safetensors.key.duplicate", f"It has {_short(key)} twice.", 8 + at)
         if key == _METADATA:
+            self._has_metadata = True
             return self._metadata(text, at)
         if len(self.names) >= DECIDED_TENSORS:
             raise self._end("safetensors.header.undecided", f"It has more than {DECIDED_TENSORS:,} tensors.", 8 + at)
@@ -162,7 +164,14 @@ class _Reading:
         except JsonError as error:
             return self._add("safetensors.header.json", f"The entry of tensor {_short(name)} {error}.", place)
         dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
-        if len(entry) != 3 or not isinstance(dtype, str) or not _counts(shape) or not _counts(offsets, 2):
+        # Programs differ in whether -0 is a whole number.
+        if (
+            "-" in text
+            or len(entry) != 3
+            or not isinstance(dtype, str)
+            or not _counts(shape)
+            or not _counts(offsets, 2)
+        ):
             return self._add(
                 "safetensors.entry", f"The tensor {_short(name)} is described as {json.dumps(entry)[:120]}.", place
             )

@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from freehold.weights.archives import check_numpy, check_tar, check_zip
+from freehold.weights.archives import NUMPY_HEAD_BYTES, check_numpy, check_tar, check_zip
 from freehold.weights.checks import Check, Findings, checks
-from freehold.weights.formats import HEAD_BYTES, Recognized, recognize
+from freehold.weights.formats import Recognized, recognize
 from freehold.weights.gguf import CHECKS as GGUF_CHECKS
 from freehold.weights.gguf import GgufLook, check_gguf, check_splits
 from freehold.weights.report import Finding, LookedAt, Report
@@ -27,22 +27,9 @@ from freehold.weights.walk import Found, files_of
 
 Hash = Callable[[Path], str]
 _WEIGHTS = frozenset(
-    {
-        ".gguf",
-        ".safetensors",
-        ".bin",
-        ".pt",
-        ".pth",
-        ".ckpt",
-        ".pkl",
-        ".pickle",
-        ".npy",
-        ".npz",
-        ".h5",
-        ".hdf5",
-        ".keras",
-    }
-    | {".onnx", ".pb", ".tflite", ".msgpack", ".pdparams", ".mlmodel", ".ggml", ".ot"}
+    {".gguf", ".safetensors", ".bin", ".pt", ".pth", ".ptl", ".ckpt", ".pkl", ".pickle", ".dill", ".joblib", ".npy"}
+    | {".npz", ".h5", ".hdf5", ".keras", ".onnx", ".pb", ".tflite", ".msgpack", ".pdparams", ".mlmodel", ".ggml", ".ot"}
+    | {".mar", ".nemo", ".engine", ".plan", ".pte", ".tar", ".tgz", ".zip", ".7z", ".rar"}
 )
 _LARGE_BYTES = 16 << 20
 _ALWAYS = ("file", "folder", "format", "pickle", "archive")
@@ -220,15 +207,17 @@ def _hdf5(path: Path, findings: Findings) -> None:
 
 
 def _program(path: Path, findings: Findings) -> None:
-    del path
-    findings.add("format.program", "It is a program.")
+    # What git puts into every folder it makes, and never runs under this name.
+    if path.parts[-3:-1] != (".git", "hooks") or path.suffix != ".sample":
+        findings.add("format.program", "It is a program.")
 
 
 def _numpy(path: Path, findings: Findings) -> None:
     with path.open("rb") as file:
-        check_numpy(file.read(HEAD_BYTES), findings)
+        of_numbers = check_numpy(file.read(NUMPY_HEAD_BYTES), findings)
     if not findings.found:
-        findings.add("format.unknown", "It is a NumPy file of numbers: no engine here reads it.")
+        what = "of numbers: no engine here reads it" if of_numbers else "whose description cannot be read"
+        findings.add("format.unknown", f"It is a NumPy file {what}.")
 
 
 def _compressed(path: Path, findings: Findings) -> None:
