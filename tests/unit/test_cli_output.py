@@ -126,5 +126,24 @@ def test_no_cell_of_a_table_makes_a_row_of_its_own() -> None:
     assert stdout.getvalue() == "NAME\nodd signature  ok all well\n"
 
 
+@pytest.mark.parametrize("text", ["a\x9b2Jb", "a\u202eb", "a\x7fb", "a\x1b[2Jb"])
+def test_no_manner_lets_a_text_drive_the_terminal(text: str) -> None:
+    row = {"name": text}
+    said = {}
+    for manner in ("people", "json", "quiet"):
+        stdout = Terminal()
+        output = Output(stdout=stdout, stderr=io.StringIO(), as_json=manner == "json", quiet=manner == "quiet")
+        output.table(COLUMNS[:1], [row], empty="")
+        output.record(row, [("name", text)], bare=text)
+        output.sentence(row, text, bare=text)
+        said[manner] = stdout.getvalue()
+    assert text[1] not in said["json"] + said["quiet"] + said["people"].replace("\x1b[1m", "").replace("\x1b[0m", "")
+    assert [json.loads(part) for part in said["json"].replace("]\n{", "]\0{").replace("}\n{", "}\0{").split("\0")] == [
+        [row],
+        row,
+        row,
+    ]
+
+
 def test_clean_keeps_lines_tabs_and_every_script() -> None:
     assert clean("a\tb\nç 漢字 😀") == "a\tb\nç 漢字 😀"

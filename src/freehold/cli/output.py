@@ -161,11 +161,13 @@ class Output:
             self._stderr.write(f"Did you mean {error.nearest[0]}?\n")
 
     def _json(self, data: Any) -> None:
-        self._line(json.dumps(data, default=str, ensure_ascii=False, indent=2 if self._stdout.isatty() else None))
+        text = json.dumps(data, default=str, ensure_ascii=False, indent=2 if self._stdout.isatty() else None)
+        # JSON leaves the upper control characters and the marks of direction as they are (RFC 8259, section 7).
+        self._write(_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
     def _line(self, text: str) -> None:
         if text:
-            self._write(text + "\n")
+            self._write(clean(text) + "\n")
 
     def _write(self, text: str) -> None:
         try:
