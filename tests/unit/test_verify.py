@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -161,6 +164,39 @@ def test_a_snapshot_of_the_hubs_cache_is_followed_and_nothing_else(tmp_path: Pat
     (blobs / "other").write_bytes(safetensors_files.safetensors())
     (snapshot / "other.safetensors").symlink_to("../../blobs/other")
     assert names(verify([snapshot])) == {"file.link"}
+
+
+@contextmanager
+def as_somebody() -> Iterator[None]:
+    """Without the superuser's right to enter every folder, where the tests have it."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_a_folder_that_may_not_be_entered_is_not_called_clean() -> None:
+    verify([Path(__file__)])  # what is imported and read only once may not be readable for everybody
+    with as_somebody(), tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        for mode in (0o000, 0o444):
+            inner = Path(folder) / f"{mode:o}"
+            inner.mkdir()
+            (inner / "m.bin").write_bytes(PICKLE)
+            inner.chmod(mode)
+        report = verify([Path(folder)])
+        for inner in Path(folder).iterdir():
+            inner.chmod(0o700)
+    assert (report.verdict, names(report)) == ("undecidable", {"file.unreadable"})
+    assert {Path(finding.file).name for finding in report.undecided} == {Path(folder).name, "m.bin"}
+
+
+def test_a_folder_of_too_many_entries_is_looked_at_within_bounds(tmp_path: Path) -> None:
+    for number in range(10_001):
+        (tmp_path / f"{number:05}").mkdir()
+    assert names(verify([tmp_path])) == {"folder.bounds"}
 
 
 def test_every_hostile_file_can_be_written_into_one_folder(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from freehold.core.errors import CallError
@@ -50,7 +51,8 @@ def files_of(paths: Iterable[Path]) -> Walked:
             raise CallError(
                 f"There is no file and no folder {path}.", hint="freehold verify PATH: a weight file, or a folder."
             )
-        if path.is_dir():
+        # Not Path.is_dir, which raises where a folder on the way may not be entered.
+        if os.path.isdir(path):  # noqa: PTH112
             files += _inside(path, found, wrong)
         elif _is_regular(path, found):
             files.append(Found(path, named=True))
@@ -63,33 +65,38 @@ def files_of(paths: Iterable[Path]) -> Walked:
 
 def _inside(folder: Path, findings: Findings, wrong: list[Findings]) -> list[Found]:
     files: list[Found] = []
-    for number, path in enumerate(_entries(folder, DEEPEST)):
-        if number >= MOST_FILES:
-            findings.add("folder.bounds", f"It has more than {MOST_FILES:,} files; the others were not looked at.")
-            break
-        if path.is_dir() and not path.is_symlink():
-            findings.add("folder.bounds", f"{path} lies more than {DEEPEST} folders deep and was not looked at.")
-            continue
+    for path, is_link in _entries(folder, findings):
         own = Findings(str(path))
         wrong.append(own)
-        if (not path.is_symlink() or _stays(path, folder, own)) and _is_regular(path, own):
+        if (not is_link or _stays(path, folder, own)) and _is_regular(path, own):
             files.append(Found(path, named=False))
     if not files and not findings.undecided and not any(each.found or each.undecided for each in wrong):
         findings.add("folder.empty", "It has no file to look at.")
     return files
 
 
-def _entries(folder: Path, levels: int) -> Iterator[Path]:
-    """Everything that is no folder, sorted; and the folders that lie too deep."""
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError:
-        entries = []
-    for path in entries:
-        if path.is_symlink() or not path.is_dir() or levels <= 1:
-            yield path
-        else:
-            yield from _entries(path, levels - 1)
+def _entries(folder: Path, findings: Findings) -> Iterator[tuple[Path, bool]]:
+    """Everything under `folder` that is no folder, and whether it is a symbolic link, sorted in each folder; at most
+    `MOST_FILES`, folders counted as well."""
+    waiting, left = [(folder, 1)], MOST_FILES
+    while waiting:
+        inner, level = waiting.pop()
+        if level > DEEPEST:
+            findings.add("folder.bounds", f"{inner} lies more than {DEEPEST} folders deep and was not looked at.")
+            continue
+        try:
+            with os.scandir(inner) as entries:
+                found = sorted(islice(entries, left + 1), key=lambda entry: entry.name)
+        except OSError as error:
+            findings.add("file.unreadable", f"The folder {inner} cannot be read: {error.strerror}.")
+            continue
+        if len(found) > left:
+            findings.add("folder.bounds", f"It has more than {MOST_FILES:,} entries; the others were not looked at.")
+            found, waiting = found[:left], []
+        left -= len(found)
+        folders = {entry.name for entry in found if entry.is_dir(follow_symlinks=False)}
+        yield from ((inner / entry.name, entry.is_symlink()) for entry in found if entry.name not in folders)
+        waiting += ((inner / name, level + 1) for name in sorted(folders, reverse=True))
 
 
 def _stays(link: Path, folder: Path, findings: Findings) -> bool:
