@@ -27,9 +27,9 @@ from freehold.core.errors import (
 )
 from freehold.core.refs import parse
 from freehold.store.bundles import unaided
-from freehold.store.canonical import canonical
-from freehold.store.deed_file import document, read_deed, write_deed
-from freehold.store.deeds import Deed, TextFile
+from freehold.store.deeds.canonical import canonical
+from freehold.store.deeds.document import document, read_deed, write_deed
+from freehold.store.deeds.record import Deed, TextFile
 from freehold.store.store import Store
 from tests.bundles import changed, content_at, extra, flipped, made, opened, put_together, taken_apart
 from tests.unit.test_deeds_cli import Terminal

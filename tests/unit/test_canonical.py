@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freehold.store.canonical import LARGEST_INTEGER, canonical, parsed
+from freehold.store.deeds.canonical import LARGEST_INTEGER, canonical, parsed
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-LARGEST_INTEGER, LARGEST_INTEGER) | st.text(),

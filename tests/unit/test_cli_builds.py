@@ -9,8 +9,8 @@ import pytest
 
 from freehold.cli.main import main
 from freehold.core.builds import WeightFacts
-from freehold.store.deed_file import write_deed
-from freehold.store.deeds import Deed, DeedFile, Labels, Origin, Statement
+from freehold.store.deeds.document import write_deed
+from freehold.store.deeds.record import Deed, DeedFile, Labels, Origin, Statement
 from freehold.store.layout import DEED_FILE, Layout
 
 SHA256 = "ab" * 32

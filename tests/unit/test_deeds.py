@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from freehold.core.builds import WeightFacts
 from freehold.core.errors import DeedChangedError, DeedError
-from freehold.store.canonical import canonical
-from freehold.store.deed_file import document, read_deed, write_deed
-from freehold.store.deeds import Deed, DeedFile, Labels, Origin, Statement, TextFile, Verification
+from freehold.store.deeds.canonical import canonical
+from freehold.store.deeds.document import document, read_deed, write_deed
+from freehold.store.deeds.record import Deed, DeedFile, Labels, Origin, Statement, TextFile, Verification
 from freehold.store.naming import digest_of
 from freehold.weights.report import CANNOT_SHOW, Finding, LookedAt, Report
 

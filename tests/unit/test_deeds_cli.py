@@ -13,9 +13,9 @@ import pytest
 from freehold.cli.main import main
 from freehold.core.builds import HeldBuild
 from freehold.core.refs import parse
-from freehold.store.deed_file import write_deed
-from freehold.store.deeds import Deed
-from freehold.store.signing import Keys
+from freehold.store.deeds.document import write_deed
+from freehold.store.deeds.record import Deed
+from freehold.store.deeds.signing import Keys
 from freehold.store.store import Store
 from tests.unit.test_deeds_held import change, deed_of
 from tests.unit.test_store import take_in, weights

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
-from freehold.store.deed_diff import Difference, differences
-from freehold.store.deeds import Deed, DeedFile, Labels, Origin, Statement, TextFile
+from freehold.store.deeds.diff import Difference, differences
+from freehold.store.deeds.record import Deed, DeedFile, Labels, Origin, Statement, TextFile
 from freehold.weights.report import Finding
 from tests.unit.test_deeds import DEED, STATEMENT
 

@@ -24,9 +24,9 @@ from freehold.core.errors import (
 )
 from freehold.core.refs import parse
 from freehold.core.settings import Secret
-from freehold.store import presence
-from freehold.store.seen import SETTLED_AFTER_NS, read_looks
-from freehold.store.signing import Keys
+from freehold.store.deeds import presence
+from freehold.store.deeds.seen import SETTLED_AFTER_NS, read_looks
+from freehold.store.deeds.signing import Keys
 from freehold.store.store import Store
 from tests.unit.test_deeds import FIRST_VERSION
 from tests.unit.test_store import take_in, weights

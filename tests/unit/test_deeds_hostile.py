@@ -16,9 +16,9 @@ import pytest
 from freehold.catalog import Catalog
 from freehold.core.errors import DeedError, NotFoundError
 from freehold.core.refs import parse
-from freehold.store.canonical import canonical, parsed
-from freehold.store.deed_file import LARGEST_DEED_BYTES, read_deed, write_deed
-from freehold.store.deeds import Labels, Signature
+from freehold.store.deeds.canonical import canonical, parsed
+from freehold.store.deeds.document import LARGEST_DEED_BYTES, read_deed, write_deed
+from freehold.store.deeds.record import Labels, Signature
 from freehold.store.holdings import holding
 from freehold.store.naming import digest_of
 from freehold.store.store import Store

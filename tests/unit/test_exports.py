@@ -17,8 +17,8 @@ from freehold.catalog import Catalog
 from freehold.catalog.paper import paper
 from freehold.core.builds import HeldBuild
 from freehold.core.errors import CallError
-from freehold.store.deed_file import write_deed
-from freehold.store.deeds import Deed, Labels, Signature, Statement
+from freehold.store.deeds.document import write_deed
+from freehold.store.deeds.record import Deed, Labels, Signature, Statement
 from freehold.store.exports import cyclonedx, model_signing, said, spdx
 from freehold.store.store import Store
 from tests.unit.test_deeds import DEED, STATEMENT

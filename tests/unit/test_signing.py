@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from freehold.core.errors import DeedSignatureError, HouseKeyError
 from freehold.core.settings import Secret
-from freehold.store.canonical import canonical, parsed
-from freehold.store.deeds import Deed, Signature
-from freehold.store.signing import Keys
+from freehold.store.deeds.canonical import canonical, parsed
+from freehold.store.deeds.record import Deed, Signature
+from freehold.store.deeds.signing import Keys
 from tests.unit.test_deeds import DEED
 
 
@@ -195,7 +195,7 @@ KILLED_WHILE_IT_CREATES = """
 import os, sys
 from pathlib import Path
 from freehold.store import durable
-from freehold.store.signing import Keys
+from freehold.store.deeds.signing import Keys
 
 left, replace = int(sys.argv[2]), Path.replace
 def replacing(self, target):

@@ -18,7 +18,6 @@ from freehold.core.errors import CallError
 
 if TYPE_CHECKING:
     from freehold.python.deeds import Found
-    from freehold.store.deeds import Statement
 
 WRONG, UNDECIDED = 1, 4
 _NO_PAPERS = {1: ": no papers"}
@@ -197,8 +196,8 @@ def _lines(found: Found) -> list[tuple[str, str | None]]:
         ("had from", f"{stated.origin.pinned}, asked for as {stated.origin.asked}"),
         ("on", stated.origin.date[:19].replace("T", " ") + " UTC"),
         ("source said", "\n".join(f"{key}: {value}" for key, value in stated.origin.provenance.items()) or None),
-        ("license", _lined(stated.license, _said(stated, "license", "reading"))),
-        ("openness", _said(stated, "openness", "sentence")),
+        ("license", _lined(stated.license, _said(found, "license", "reading"))),
+        ("openness", _said(found, "openness", "sentence")),
         ("checked", "\n".join(stated.checks)),
         ("verification", _verification(found)),
         (
@@ -219,10 +218,10 @@ def _verification(found: Found) -> str | None:
     return "\n".join((head, *noted))
 
 
-def _said(stated: Statement, part: str, field: str) -> str | None:
+def _said(found: Found, part: str, field: str) -> str | None:
     """A sentence of the papers; None where they, perhaps of another version, have none there."""
-    found = stated.paper(part).get(field)
-    return found if isinstance(found, str) else None
+    said = found.deed.statement.paper(part).get(field)
+    return said if isinstance(said, str) else None
 
 
 def _lined(*texts: str | None) -> str | None:

@@ -16,7 +16,7 @@ from freehold.store.bundles.making import Made, Wheels, make
 from freehold.store.bundles.opening import Opened, open_bundle
 from freehold.store.bundles.wheels import collect
 from freehold.store.candidate import Candidate, of_deed
-from freehold.store.deeds import Deed
+from freehold.store.deeds.record import Deed
 
 
 def make_bundle(

@@ -10,11 +10,11 @@ from typing import Any
 from freehold.core.errors import DeedError
 from freehold.core.refs import parse
 from freehold.python.held import store
-from freehold.store.deed_check import Part, Verdict, check, verdict
-from freehold.store.deed_diff import Difference, differences
-from freehold.store.deed_file import document, read_deed
-from freehold.store.deeds import Deed
-from freehold.store.signing import Keys, SignatureState
+from freehold.store.deeds.check import Part, Verdict, check, verdict
+from freehold.store.deeds.diff import Difference, differences
+from freehold.store.deeds.document import document, read_deed
+from freehold.store.deeds.record import Deed
+from freehold.store.deeds.signing import Keys, SignatureState
 
 
 @dataclass(frozen=True, slots=True)

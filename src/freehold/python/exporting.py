@@ -9,7 +9,7 @@ from freehold.core.refs import parse
 from freehold.core.settings import load
 from freehold.python.deeds import find
 from freehold.python.held import store
-from freehold.store.canonical import canonical
+from freehold.store.deeds.canonical import canonical
 from freehold.store.durable import write_whole
 from freehold.store.exports import cyclonedx, model_signing, spdx
 

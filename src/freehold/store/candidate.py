@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from freehold.catalog import Catalog, CatalogModel
-from freehold.store.deeds import Deed, DeedFile
+from freehold.store.deeds.record import Deed, DeedFile
+from freehold.store.deeds.snapshot import BY_BASE_MODEL, identified
 from freehold.store.plan import Plan
-from freehold.store.snapshot import BY_BASE_MODEL, identified
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from typing import Literal
 from freehold.catalog import Catalog
 from freehold.core.builds import HeldBuild
 from freehold.core.errors import HouseKeyError
-from freehold.store.deeds import Deed
-from freehold.store.signing import Keys, SignatureState
+from freehold.store.deeds.record import Deed
+from freehold.store.deeds.signing import Keys, SignatureState
 from freehold.store.store import Store
 from freehold.weights.report import Verdict
 

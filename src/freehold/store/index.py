@@ -12,9 +12,9 @@ from pathlib import Path
 
 from freehold.core.errors import DeedError, StoreError
 from freehold.core.refs import FileRef, ModelRef, SourceRef, WebRef
-from freehold.store.canonical import canonical
-from freehold.store.deed_file import LARGEST_DEED_BYTES, read_deed
-from freehold.store.deeds import Deed, Origin
+from freehold.store.deeds.canonical import canonical
+from freehold.store.deeds.document import LARGEST_DEED_BYTES, read_deed
+from freehold.store.deeds.record import Deed, Origin
 from freehold.store.layout import DEED_FILE, Layout
 from freehold.store.naming import absolute, digest_of, displaced_name, written
 from freehold.store.opened import open_regular

@@ -20,7 +20,7 @@ import aiohttp
 from freehold.core.errors import SourceError
 from freehold.core.ports import Progress
 from freehold.store import transfer
-from freehold.store.deeds import TextFile
+from freehold.store.deeds.record import TextFile
 from freehold.store.durable import make_folder, writing
 from freehold.store.naming import is_file_name, public_url
 from freehold.store.plan import Part

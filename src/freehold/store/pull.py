@@ -32,15 +32,15 @@ from freehold.core.refs import FakeRef, FileRef, ModelRef, Reference, RemoteRef,
 from freehold.store.acquire import Acquired, Workplace, acquire, remove_if_empty, set_aside
 from freehold.store.candidate import Candidate, of_deed, of_plan
 from freehold.store.checked import Checked, check
-from freehold.store.deeds import Deed, DeedFile, Labels, Origin, Statement, TextFile, Verification, Verified
+from freehold.store.deeds.presence import sha256_of
+from freehold.store.deeds.record import Deed, DeedFile, Labels, Origin, Statement, TextFile, Verification, Verified
+from freehold.store.deeds.snapshot import license_of, papers_of
 from freehold.store.durable import make_folder, writing
 from freehold.store.layout import PAPERS_FOLDER, key_of
 from freehold.store.license_texts import MISSING, keep_texts
 from freehold.store.locks import hold
 from freehold.store.naming import absolute, chosen_name, digest_of, legal_name, name_from_file, written
 from freehold.store.plan import Plan, Source
-from freehold.store.presence import sha256_of
-from freehold.store.snapshot import license_of, papers_of
 from freehold.store.store import Store
 from freehold.store.transfer import Patience, open_session
 

@@ -23,15 +23,15 @@ from freehold.core.errors import BuildChangedError, CallError, DeedError, NotFou
 from freehold.core.names import nearest
 from freehold.core.refs import FakeRef, ModelRef, Reference, RemoteRef
 from freehold.core.settings import Settings
-from freehold.store.deed_file import write_deed
-from freehold.store.deeds import Deed, Labels, Origin
+from freehold.store.deeds.document import write_deed
+from freehold.store.deeds.key_files import PASSPHRASE
+from freehold.store.deeds.presence import confirm, file_path, is_in_place
+from freehold.store.deeds.record import Deed, Labels, Origin
+from freehold.store.deeds.signing import Keys
 from freehold.store.durable import make_folder, sync_file, sync_folder, writing
 from freehold.store.index import matcher, read_held, scan
-from freehold.store.key_files import PASSPHRASE
 from freehold.store.layout import DEED_FILE, PAPERS_FOLDER, Layout
 from freehold.store.locks import hold_briefly
-from freehold.store.presence import confirm, file_path, is_in_place
-from freehold.store.signing import Keys
 
 _REMOVED = "removed-"
 _log = logging.getLogger(__name__)

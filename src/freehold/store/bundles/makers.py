@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from freehold.core.errors import BundleError, HouseKeyError
 from freehold.store.bundles.unaided import Manifest
-from freehold.store.deed_reading import record
-from freehold.store.deeds import Deed, Signature
-from freehold.store.signing import Keys, SignatureState, fingerprint, holds, public_key, public_pem
+from freehold.store.deeds.reading import record
+from freehold.store.deeds.record import Deed, Signature
+from freehold.store.deeds.signing import Keys, SignatureState, fingerprint, holds, public_key, public_pem
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

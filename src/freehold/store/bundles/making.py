@@ -22,12 +22,12 @@ from freehold.core.ports import Progress
 from freehold.store.bundles import unaided
 from freehold.store.bundles.makers import CONTEXT
 from freehold.store.bundles.wheels import WheelsFor
-from freehold.store.canonical import canonical
-from freehold.store.deed_file import document
-from freehold.store.deeds import Deed, Labels
+from freehold.store.deeds.canonical import canonical
+from freehold.store.deeds.document import document
+from freehold.store.deeds.presence import file_path, sha256_of
+from freehold.store.deeds.record import Deed, Labels
 from freehold.store.durable import require_space, sync_folder, writing
 from freehold.store.layout import DEED_FILE, PAPERS_FOLDER
-from freehold.store.presence import file_path, sha256_of
 from freehold.store.store import Store
 
 _STEP_BYTES = 1 << 20

@@ -22,8 +22,8 @@ from freehold.core.refs import ModelRef, parse
 from freehold.store.bundles import unaided
 from freehold.store.bundles.makers import Maker, maker_of
 from freehold.store.checked import check
-from freehold.store.deed_file import read_deed
-from freehold.store.deeds import Deed, Labels, Origin
+from freehold.store.deeds.document import read_deed
+from freehold.store.deeds.record import Deed, Labels, Origin
 from freehold.store.durable import make_folder, require_space, writing
 from freehold.store.layout import DEED_FILE, PAPERS_FOLDER
 from freehold.store.locks import hold_briefly

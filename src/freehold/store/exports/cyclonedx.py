@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from freehold.store.deeds import Deed, DeedFile, TextFile
+from freehold.store.deeds.record import Deed, DeedFile, TextFile
 from freehold.store.exports import said
 
 SPEC_VERSION = "1.7"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from freehold.core.errors import CallError, HouseKeyError
 from freehold.core.settings import Secret
-from freehold.store.deeds import Deed
+from freehold.store.deeds.record import Deed
 from freehold.store.durable import write_whole, writing
 from freehold.store.layout import DEED_FILE
 

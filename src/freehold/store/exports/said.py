@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from freehold.store.deeds import Deed
+from freehold.store.deeds.record import Deed
 
 _NAMESPACE = uuid.UUID("6f1c2c4e-3d1b-5a86-9c3e-2a7b4f0d9e51")  # made once, for these documents alone
 

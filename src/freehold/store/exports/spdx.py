@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from freehold.store.deeds import Deed, DeedFile, TextFile
+from freehold.store.deeds.record import Deed, DeedFile, TextFile
 from freehold.store.exports import said
 
 SPEC_VERSION = "3.0.1"

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from freehold.store.deeds import Deed, DeedFile, TextFile
+from freehold.store.deeds.record import Deed, DeedFile, TextFile
 from freehold.store.layout import DEED_FILE, PAPERS_FOLDER
 from freehold.store.naming import digest_of
 

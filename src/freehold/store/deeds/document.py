@@ -16,10 +16,10 @@ from typing import Any
 
 from freehold.core.builds import WeightFacts
 from freehold.core.errors import DeedChangedError, DeedError
-from freehold.store.canonical import canonical, parsed
-from freehold.store.deed_reading import record
-from freehold.store.deed_rules import require_rules
-from freehold.store.deeds import DEED_VERSION, Deed, DeedFile, Labels, Origin, Signature, Statement, Verified
+from freehold.store.deeds.canonical import canonical, parsed
+from freehold.store.deeds.reading import record
+from freehold.store.deeds.record import DEED_VERSION, Deed, DeedFile, Labels, Origin, Signature, Statement, Verified
+from freehold.store.deeds.rules import require_rules
 from freehold.store.durable import write_whole
 from freehold.store.opened import read_bounded
 

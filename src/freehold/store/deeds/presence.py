@@ -18,10 +18,10 @@ from typing import IO
 
 from freehold.core.builds import Stamp
 from freehold.core.errors import BuildChangedError
-from freehold.store.deeds import Deed, DeedFile, TextFile
+from freehold.store.deeds.record import Deed, DeedFile, TextFile
+from freehold.store.deeds.seen import Look, read_looks, write_looks
 from freehold.store.layout import PAPERS_FOLDER
 from freehold.store.opened import open_regular
-from freehold.store.seen import Look, read_looks, write_looks
 
 _CHUNK_BYTES = 1 << 20
 

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
-from freehold.store.canonical import canonical
-from freehold.store.deeds import Deed, DeedFile, TextFile
+from freehold.store.deeds.canonical import canonical
+from freehold.store.deeds.record import Deed, DeedFile, TextFile
 
 _NOT_SAID = "not said"
 _LONGEST_TEXT = 200  # characters

@@ -1,4 +1,4 @@
-"""Deeds: the record that belongs to a held build. Records only; `deed_file` reads and writes them.
+"""Deeds: the record that belongs to a held build. Records only; `document` reads and writes them.
 
 A deed has two parts. The **statement** says what never changes: which files, from where, on which day, what was
 checked and found, and the papers of that day (license, openness, lineage). It is what a signature covers. The
@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from freehold.core.builds import WeightFacts
-from freehold.store.canonical import canonical
+from freehold.store.deeds.canonical import canonical
 from freehold.weights.report import Finding, Report, Verdict
 
 DEED_VERSION = 2

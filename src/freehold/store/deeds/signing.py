@@ -20,9 +20,7 @@ from typing import TYPE_CHECKING, Literal
 
 from freehold.core.errors import DeedSignatureError, HouseKeyError
 from freehold.core.settings import Secret
-from freehold.store.deeds import Deed, Signature
-from freehold.store.durable import write_whole
-from freehold.store.key_files import (
+from freehold.store.deeds.key_files import (
     is_there,
     make_key_folder,
     others_write,
@@ -31,6 +29,8 @@ from freehold.store.key_files import (
     read_private,
     write_private,
 )
+from freehold.store.deeds.record import Deed, Signature
+from freehold.store.durable import write_whole
 from freehold.store.locks import hold_briefly
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from freehold.store.deeds import Deed
-from freehold.store.presence import states
-from freehold.store.signing import Keys
+from freehold.store.deeds.presence import states
+from freehold.store.deeds.record import Deed
+from freehold.store.deeds.signing import Keys
 
 State = Literal["ok", "wrong", "none", "undecided"]
 Verdict = Literal["ok", "wrong", "undecided"]

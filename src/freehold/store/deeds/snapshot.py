@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from freehold.catalog import Catalog, CatalogModel
-from freehold.store.deeds import DeedFile
+from freehold.store.deeds.record import DeedFile
 
 BY_HASH, BY_REPOSITORY, BY_BASE_MODEL = "the hash of its file", "its repository", "the base model its source names"
 
