@@ -381,7 +381,11 @@ def _with(**given: Any) -> Verdict:
     clauses = Clauses(**{**absent, "redistribution": mit.clauses.hosting, **_pick(given, names)})
     record = License(id="x", name="X", kind="other", summary="", text=mit.text, clauses=clauses)
     shelf = Shelf(models=lambda _: None, licenses={"x": record}.get)
-    return check(row("x"), shelf, Asker(organization=Organization(**small(**_pick(given, set(SMALL))))))
+    return check(
+        row("x"),
+        shelf,
+        Asker(organization=Organization(**small(**_pick(given, set(Organization.__dataclass_fields__))))),
+    )
 
 
 def _pick(given: dict[str, Any], names: set[str]) -> dict[str, Any]:
@@ -395,3 +399,45 @@ def _topics(record: License) -> tuple[str, ...]:
 
 def _fields(policy: Policy) -> dict[str, Any]:
     return {name: getattr(policy, name) for name in Policy.__dataclass_fields__}
+
+
+def test_what_may_end_or_change_is_said_of_each_license_that_has_it_and_of_no_other() -> None:
+    said = {name: {risk.text for risk in verdict(name, **SMALL).risks} for name in LICENSES.ids}
+    holders = {
+        "the grant is for a term": {"cc-by-4.0", "cc-by-nc-4.0", "cohere-labs-aup"},
+        "the licensor may change the license": {"nvidia-open-model-2025-04-28", "yi-1.0"},
+        "the licensor may restrict use, from afar": {"gemma-2025-03-24", "deepseek-1.0", "bigscience-openrail-m"},
+        "whoever files a patent suit loses every right": {"llama3.1", "qwen-2024", "grok2"},
+        "no patent license is granted": {"cc-by-nc-4.0"},
+    }
+    for text, licenses in holders.items():
+        assert {name for name in licenses if text in said[name]} == licenses, text
+        assert text not in said["apache-2.0"] | said["mit"]
+    assert "updates" in kinds(verdict("bigscience-openrail-m", **SMALL))
+    assert "updates" not in kinds(verdict("gemma-2025-03-24", **SMALL))
+
+
+def test_conditions_of_commercial_use_are_no_duty_of_others() -> None:
+    assert "condition" in kinds(verdict("llama3.1", **SMALL))
+    assert "condition" not in kinds(verdict("llama3.1", **small(commercial=False)))
+
+
+def test_a_products_month_is_bounded_by_its_own_year() -> None:
+    cap = RevenueCap(over=1_000, currency="USD", period="month", scope="product", effect="no rights", section="1")
+    below = _with(revenue_cap=cap, revenue_year_usd=10**6, product_revenue_year_usd=900)
+    assert (below.decision, below.duties[0].fact) == ("allow with duties", "product_revenue_year_usd = 900")
+    unsaid = _with(revenue_cap=cap, revenue_year_usd=10**6)
+    assert (unsaid.decision, unsaid.reasons[0].fact) == ("review", "product_revenue_month_usd is not stated")
+    assert "1,000 USD a month of the product" in unsaid.reasons[0].text
+
+
+def test_derived_weights_answer_to_the_license_they_claim_unless_it_is_one_of_the_chain() -> None:
+    shelf = Shelf(models=lambda _: None, licenses=LICENSES.get)
+    asker = Asker(organization=Organization(**SMALL))
+    claimed = check(row("apache-2.0"), shelf, asker, derived="hf:a/b", claims=("cc-by-nc-4.0",))
+    assert (claimed.subject, claimed.decision) == ("hf:a/b", "deny")
+    assert [reading.license for reading in claimed.readings] == ["apache-2.0", "cc-by-nc-4.0"]
+    same = check(row("apache-2.0"), shelf, asker, derived="hf:a/b", claims=("apache-2.0", "cc-by-nc-4.0"))
+    assert (same.subject, same.decision, len(same.readings)) == ("hf:a/b", "allow", 1)
+    own = check(row("apache-2.0"), shelf, asker, claims=("cc-by-nc-4.0",))
+    assert (own.subject, own.decision) == ("m", "allow")
