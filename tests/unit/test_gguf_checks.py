@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from freehold.core.errors import WeightsError
-from freehold.weights.gguf import CHECKS, check_gguf, check_splits, read_facts, read_split
-from freehold.weights.gguf.notes import Notes
+from freehold.weights.checks import Findings, checks
+from freehold.weights.gguf import check_gguf, check_splits, read_facts, read_split
 from freehold.weights.report import Finding, Report, Verdict
 from tests.hostile.gguf_files import HOSTILE, MORE, piece, pieces, sound
 
+CHECKS = {name: check for name, check in checks().items() if name.startswith("gguf.")}
 # The last resort where another check stopped the reading and said nothing; only a mutation brings it about.
 LAST_RESORT = "gguf.header.unread"
 # Checks after which nothing can be read.
@@ -65,7 +66,9 @@ def test_a_hostile_file_is_found_by_its_own_check_and_no_other(check: str, tmp_p
     paths = hostile.write(tmp_path)
     report = looked(paths)
     assert names(report) == {check} | hostile.also
-    expected: Verdict = "clean" if check in NOTES_ONLY else "undecidable" if CHECKS[check].undecided else "finding"
+    expected: Verdict = (
+        "clean" if check in NOTES_ONLY else "undecidable" if (CHECKS[check].outcome == "undecided") else "finding"
+    )
     assert report.verdict == expected
     disk_bytes = sum(path.stat().st_blocks * 512 for path in paths if path.exists())
     assert disk_bytes <= 32_768
@@ -82,19 +85,19 @@ def test_without_its_check_a_hostile_file_gets_another_verdict(
 ) -> None:
     paths = HOSTILE[check].write(tmp_path)
     before = looked(paths).verdict
-    say = Notes.say
+    say = Findings.add
     dropped = {check} | HOSTILE[check].also
 
-    def say_others(self: Notes, name: str, message: str, offset: int | None = None) -> None:
+    def say_others(self: Findings, name: str, message: str, offset: int | None = None) -> None:
         if name not in dropped:
             say(self, name, message, offset)
 
-    monkeypatch.setattr(Notes, "say", say_others)
+    monkeypatch.setattr(Findings, "add", say_others)
     after = looked(paths)
     # A check that stops the reading leaves the last resort behind: what was not read to its end is never clean.
     assert names(after) <= {LAST_RESORT}
     assert after.verdict == ("undecidable" if names(after) else "clean")
-    assert before != after.verdict or CHECKS[check].undecided
+    assert before != after.verdict or (CHECKS[check].outcome == "undecided")
     assert names(after) == {LAST_RESORT} or check not in STOPS
 
 

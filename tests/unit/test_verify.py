@@ -20,7 +20,7 @@ from freehold.core.errors import CallError
 from freehold.store.provenance import CHECKS as PROVENANCE
 from freehold.weights.checks import MOST_PER_CHECK, Findings, checks
 from freehold.weights.report import CANNOT_SHOW, Report, Verdict
-from freehold.weights.verify import all_checks, look_over, verify
+from freehold.weights.verify import look_over, verify
 from tests.gguf_bytes import STRING
 from tests.hostile import gguf_files, other_files, safetensors_files, template_files
 from tests.hostile.__main__ import write_all
@@ -38,11 +38,12 @@ def names(report: Report) -> set[str]:
 
 
 def expected(check: str) -> Verdict:
-    return "undecidable" if all_checks()[check].outcome == "undecided" else "finding"
+    return "undecidable" if checks()[check].outcome == "undecided" else "finding"
 
 
 def test_there_is_a_hostile_folder_for_every_check() -> None:
-    assert HOSTILE.keys() == checks().keys() - ELSEWHERE
+    own = {name for name in checks() if not name.startswith("gguf.")}
+    assert HOSTILE.keys() == own - ELSEWHERE
     assert len(HOSTILE) >= 70
 
 
@@ -149,7 +150,7 @@ def test_one_finding_is_not_buried_under_a_thousand_others(tmp_path: Path) -> No
     (tmp_path / "m.safetensors").write_bytes(safetensors_files.safetensors({**entries, "last": {}}, b"\0"))
     report = verify([tmp_path])
     assert [f.check for f in report.findings].count("safetensors.shape.size") == MOST_PER_CHECK
-    assert "not listed" in report.findings[MOST_PER_CHECK - 1].message
+    assert "There are 996 more of this kind." in report.findings[MOST_PER_CHECK - 1].message
     assert report.findings[-1].check == "safetensors.entry"
 
 

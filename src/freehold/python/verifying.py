@@ -58,7 +58,7 @@ def report_json(report: Report) -> dict[str, Any]:
 def report_sarif(report: Report) -> dict[str, Any]:
     """`report` as SARIF 2.1.0."""
     from freehold import __version__
+    from freehold.weights.checks import checks
     from freehold.weights.sarif import sarif
-    from freehold.weights.verify import all_checks
 
-    return sarif(report, all_checks(), __version__)
+    return sarif(report, checks(), __version__)

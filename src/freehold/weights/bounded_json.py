@@ -69,10 +69,20 @@ def _expect(text: str, at: int, mark: str) -> int:
 def loads_once(text: str) -> Any:
     """The value of a small text. Raises DuplicateKeyError for a key that comes twice, JsonError for what is no JSON
     and for one with more than `MAX_STRUCTURE` items, whatever its length."""
+    return _loads(text, _distinct)
+
+
+def loads_both(text: str) -> tuple[Any, Any]:
+    """What programs read in a small text where keys come twice: those that keep the last, and those that keep the
+    first. Raises JsonError."""
+    return _loads(text, dict), _loads(text, lambda pairs: dict(reversed(pairs)))
+
+
+def _loads(text: str, make: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> Any:
     if text.count(",") + text.count("{") + text.count("[") > MAX_STRUCTURE:
         raise JsonError(f"has more than {MAX_STRUCTURE:,} items", 0)
     try:
-        return json.loads(text, object_pairs_hook=_distinct)
+        return json.loads(text, object_pairs_hook=make)
     except JsonError:
         raise
     except RecursionError as error:

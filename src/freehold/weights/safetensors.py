@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from freehold.weights.bounded_json import DuplicateKeyError, JsonError, loads_once, string_at, walk_object
-from freehold.weights.checks import Findings
+from freehold.weights.checks import Findings, Stopped
 from freehold.weights.report import Finding
 
 MAX_HEADER_BYTES = 100_000_000
@@ -60,20 +60,14 @@ class _Tensor(NamedTuple):
     name: str
 
 
-class _EndError(Exception):
-    """Nothing more can be read of this header."""
-
-
 def check_safetensors(path: Path, name: str | None = None) -> SafetensorsLook:
     """Look at one file. It never raises for what the file holds; OSError where it cannot be read. Findings name it
     `name`, or as `path` was given."""
     findings = Findings(name or str(path))
     reading = _Reading(findings)
-    with path.open("rb") as file, contextlib.suppress(_EndError):
+    with path.open("rb") as file, contextlib.suppress(Stopped):
         reading.read(file, os.fstat(file.fileno()).st_size)
-    return SafetensorsLook(
-        tuple(findings.found), tuple(findings.undecided), frozenset(reading.names), dict(reading.metadata)
-    )
+    return SafetensorsLook(findings.found, findings.undecided, frozenset(reading.names), dict(reading.metadata))
 
 
 class _Reading:
@@ -217,9 +211,8 @@ class _Reading:
     def _add(self, check: str, message: str, offset: int | None = None) -> None:
         self._findings.add(check, message, offset=offset)
 
-    def _end(self, check: str, message: str, offset: int | None = None) -> _EndError:
-        self._add(check, message, offset)
-        return _EndError()
+    def _end(self, check: str, message: str, offset: int | None = None) -> Stopped:
+        return self._findings.stop(check, message, offset)
 
 
 def _counts(value: object, length: int | None = None) -> bool:

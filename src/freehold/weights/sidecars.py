@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from freehold.weights.bounded_json import DuplicateKeyError, JsonError, loads_once, strings_in
+from freehold.weights.bounded_json import DuplicateKeyError, JsonError, loads_both, loads_once, strings_in
 from freehold.weights.checks import Findings
 from freehold.weights.templates import check_template
 
 LARGEST_JSON_BYTES = 4 << 20
 LARGEST_TEXT_BYTES = 1 << 20
 CODE = frozenset({".py", ".pyc", ".pyd", ".so", ".dll", ".dylib", ".ipynb", ".sh", ".bat", ".ps1", ".exe", ".js"})
-# Vocabularies: large, made of strings alone, and read by no check here.
-UNREAD_JSON = frozenset({"tokenizer.json", "vocab.json", "added_tokens.json"})
+# Vocabularies and logs: large, made of texts and numbers alone, and read by no check here.
+UNREAD_JSON = frozenset({"tokenizer.json", "vocab.json", "added_tokens.json", "tekken.json", "trainer_state.json"})
+# Where Ollama keeps its manifests; it calls them by the model's tag.
+_MANIFESTS = "manifests"
+_LONGEST_NAME = 80
 _TEMPLATES = (".jinja", ".jinja2", ".j2")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _ATTENTION = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal", "experts_implementation")
@@ -37,12 +40,17 @@ def check_sidecar(path: Path, findings: Findings, known: Known) -> bool:
         _template(path, findings, known)
     elif name == "modelfile":
         _modelfile(path, findings)
-    elif suffix == ".json" or name == "manifest":
+    elif suffix == ".json" or name == "manifest" or (_MANIFESTS in path.parts[:-1] and _begins_as_object(path)):
         if name not in UNREAD_JSON:
             _json(path, findings, known)
     else:
         return False
     return True
+
+
+def _begins_as_object(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(512).lstrip().startswith(b"{")
 
 
 def _template(path: Path, findings: Findings, known: Known) -> None:
@@ -82,21 +90,35 @@ def _json(path: Path, findings: Findings, known: Known) -> None:
     text = _text(path, LARGEST_JSON_BYTES)
     if text is None:
         return findings.add("sidecar.json", "It is not UTF-8.")
-    try:
-        data = loads_once(text.removeprefix("\ufeff"))
-    except DuplicateKeyError as error:
-        return findings.add("sidecar.json", f"It {error}.")
-    except JsonError as error:
-        return findings.add("sidecar.json", f"It {error}.", offset=error.position or None)
-    for key, value in strings_in(data):
-        _member(key, value, findings)
-    if isinstance(data, dict):
-        for where, template in _templates(data):
-            check_template(template, where, findings, known)
+    for data in _readings(text.removeprefix("\ufeff"), findings):
+        is_manifest = _is_manifest_name(path) or (isinstance(data, dict) and "layers" in data)
+        for key, value in strings_in(data):
+            _member(key, value, findings, is_manifest=is_manifest)
+        if isinstance(data, dict):
+            for where, template in _templates(data):
+                check_template(template, where, findings, known)
     return None
 
 
-def _member(key: str, value: Any, findings: Findings) -> None:
+def _is_manifest_name(path: Path) -> bool:
+    """True for the manifest of a model, of which programs make paths. Elsewhere a digest is just a text."""
+    return path.name.lower().startswith("manifest") or _MANIFESTS in path.parts[:-1]
+
+
+def _readings(text: str, findings: Findings) -> Sequence[Any]:
+    """What programs read in `text`: one value, and another one where a key comes twice; none where it is no JSON."""
+    try:
+        try:
+            return [loads_once(text)]
+        except DuplicateKeyError as error:
+            findings.add("sidecar.json", f"It {error}.")
+            return loads_both(text)
+    except JsonError as error:
+        findings.add("sidecar.json", f"It {error}.", offset=error.position or None)
+        return ()
+
+
+def _member(key: str, value: Any, findings: Findings, *, is_manifest: bool) -> None:
     if key in {"auto_map", "custom_pipelines"} and value:
         elsewhere = [name for name in _strings(value) if "--" in name]
         if elsewhere:
@@ -108,7 +130,7 @@ def _member(key: str, value: Any, findings: Findings) -> None:
         findings.add("sidecar.attention", f"Its {key} is {json.dumps(value)[:120]}: a place to fetch code from.")
     elif key == "trust_remote_code" and value is not False and value is not None:
         findings.add("sidecar.trust", "It sets trust_remote_code by itself.")
-    elif key == "digest" and isinstance(value, str) and not _DIGEST.fullmatch(value):
+    elif key == "digest" and is_manifest and isinstance(value, str) and not _DIGEST.fullmatch(value):
         findings.add("manifest.digest", f"It has the digest {value[:120]!r}.")
 
 
@@ -129,8 +151,10 @@ def _templates(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if isinstance(found, str):
         yield "chat_template", found
     elif isinstance(found, dict):
-        yield from ((f"chat_template.{name}", text) for name, text in found.items() if isinstance(text, str))
+        yield from (
+            (f"chat_template.{name[:_LONGEST_NAME]}", text) for name, text in found.items() if isinstance(text, str)
+        )
     elif isinstance(found, list):
         for item in found:
             if isinstance(item, dict) and isinstance(item.get("template"), str):
-                yield f"chat_template.{item.get('name')}", item["template"]
+                yield f"chat_template.{str(item.get('name'))[:_LONGEST_NAME]}", item["template"]

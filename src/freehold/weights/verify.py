@@ -14,9 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from freehold.weights.archives import NUMPY_HEAD_BYTES, check_numpy, check_tar, check_zip
-from freehold.weights.checks import Check, Findings, checks
+from freehold.weights.checks import Findings, checks
 from freehold.weights.formats import Recognized, recognize
-from freehold.weights.gguf import CHECKS as GGUF_CHECKS
 from freehold.weights.gguf import GgufLook, check_gguf, check_splits
 from freehold.weights.report import Finding, LookedAt, Report
 from freehold.weights.safetensors import check_safetensors
@@ -64,7 +63,7 @@ def look_over(
     names = sorted(look.groups, key=lambda group: (group not in _ALWAYS, group))
     report = Report(
         files=tuple(replace(file, name=printable(file.name)) for file in look.files),
-        checks=tuple(name for group in names for name in all_checks() if name.startswith(f"{group}.")),
+        checks=tuple(name for group in names for name in checks() if name.startswith(f"{group}.")),
         findings=tuple(map(_printable, (*walked.findings, *look.findings))),
         undecided=tuple(map(_printable, (*walked.undecided, *look.undecided))),
     )
@@ -78,15 +77,6 @@ def printable(text: str) -> str:
 
 def _printable(finding: Finding) -> Finding:
     return replace(finding, file=printable(finding.file), message=printable(finding.message))
-
-
-def all_checks() -> Mapping[str, Check]:
-    """Every check there is, by name: those of this package's table and those of GGUF files."""
-    gguf = {
-        name: Check(name, "undecided" if row.undecided else row.severity, row.what, row.hint, row.cves)
-        for name, row in GGUF_CHECKS.items()
-    }
-    return {**checks(), **gguf}
 
 
 class _Look:
@@ -164,7 +154,7 @@ class _Look:
         elif _is_for_weights(suffix) or (found.named and suffix not in {".gguf", ".safetensors"}):
             findings.add("format.unknown", f"It is {kind or 'of a format that is not known here'}.")
         is_other = suffix in {".gguf", ".safetensors"} and kind not in {suffix[1:], None, "empty", "pointer"}
-        if is_other and not any(finding.severity == "refuse" for finding in findings.found):
+        if is_other and not findings.refused:
             findings.add("format.mismatch", f"Its name says {suffix[1:]} and its bytes say {kind}.")
         if recognized.zip_at_end and kind not in {"zip", "gguf"}:
             findings.add("format.polyglot", "Read from its end, it is a zip archive.")

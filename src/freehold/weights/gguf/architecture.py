@@ -10,9 +10,9 @@ import math
 import re
 from dataclasses import dataclass
 
+from freehold.weights.checks import Findings
 from freehold.weights.gguf.header import Header
 from freehold.weights.gguf.key_types import COUNTS, LAYER_LISTS, STATE_COUNTS
-from freehold.weights.gguf.notes import Notes
 from freehold.weights.gguf.tensors import LARGEST_INT32
 from freehold.weights.gguf.tokenizer import token_count
 from freehold.weights.gguf.values import INTEGERS, Array
@@ -37,7 +37,7 @@ class Model:
 
     header: Header
     name: str
-    notes: Notes
+    notes: Findings
 
     def integers(self, key: str) -> tuple[int, ...]:
         """The whole numbers of `key`: one, or one a layer; none where it is absent or of another type."""
@@ -58,18 +58,18 @@ class Model:
         return any(key.startswith(f"{self.name}.{prefix}") for key in self.header.keys)
 
     def say(self, check: str, key: str, message: str) -> None:
-        self.notes.say(check, f"It has a {self.name}.{key} {message}.")
+        self.notes.add(check, f"It has a {self.name}.{key} {message}.")
 
 
-def check_architecture(header: Header, notes: Notes) -> None:
+def check_architecture(header: Header, notes: Findings) -> None:
     """Note everything about the model that cannot be."""
     name = architecture_of(header)
     if name is None:
         if _must_say(header):
-            notes.say("gguf.arch.missing", "It does not say its architecture (general.architecture).")
+            notes.add("gguf.arch.missing", "It does not say its architecture (general.architecture).")
         return
     if not _NAME.fullmatch(name):
-        notes.say("gguf.arch.name", f"It says its architecture is {name[:64]!r}, which no architecture is called.")
+        notes.add("gguf.arch.name", f"It says its architecture is {name[:64]!r}, which no architecture is called.")
         return
     model = Model(header, name, notes)
     _check_sizes(model)
@@ -116,7 +116,7 @@ def _check_layers(model: Model) -> None:
         count = counts[found[1]] if found else None
         if found and count is not None and int(found[2]) >= count:
             message = f"It has the tensor {tensor.name!r} and a {model.name}.block_count of {count}."
-            model.notes.say("gguf.arch.block_number", message)
+            model.notes.add("gguf.arch.block_number", message)
 
 
 def _check_lists(model: Model, blocks: int | None) -> None:
@@ -194,8 +194,8 @@ def _check_embedding(model: Model) -> None:
     width = model.integer("features_length") or model.integer("embedding_length")
     if width and embedding.shape[0] != width:
         message = f"It has a token embedding of width {embedding.shape[0]:,} and a model of width {width:,}."
-        model.notes.say("gguf.arch.embedding", message)
+        model.notes.add("gguf.arch.embedding", message)
     rows = tokens or stated
     if rows and embedding.shape[1] != rows:
         message = f"It has a token embedding for {embedding.shape[1]:,} tokens and a table of {rows:,}."
-        model.notes.say("gguf.arch.vocabulary", message)
+        model.notes.add("gguf.arch.vocabulary", message)

@@ -10,7 +10,7 @@ import os
 import struct
 from typing import Literal
 
-from freehold.weights.gguf.notes import Notes
+from freehold.weights.checks import Findings
 
 # The largest vocabularies in use come to under 0.8 million strings (tokens and merges together).
 WORK_BUDGET = 2_000_000
@@ -24,7 +24,7 @@ Order = Literal["little", "big"]
 class Cursor:
     """Reads numbers and bytes of the file behind `descriptor`, which has `size_bytes`."""
 
-    def __init__(self, descriptor: int, size_bytes: int, notes: Notes) -> None:
+    def __init__(self, descriptor: int, size_bytes: int, notes: Findings) -> None:
         self._descriptor = descriptor
         self._window = b""
         self._window_at = 0

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from freehold.core.builds import WeightFacts
+from freehold.weights.checks import Findings
 from freehold.weights.gguf.architecture import Model, architecture_of
 from freehold.weights.gguf.header import Header
-from freehold.weights.gguf.notes import Notes
 from freehold.weights.gguf.tensor_types import FILE_TYPES
 from freehold.weights.gguf.tensors import Tensor
 from freehold.weights.gguf.tokenizer import token_count
@@ -23,7 +23,7 @@ def facts_of(header: Header, tensors: Sequence[Tensor]) -> WeightFacts | None:
     architecture = architecture_of(header)
     if architecture is None or not tensors:
         return None
-    model = Model(header, architecture, Notes(""))
+    model = Model(header, architecture, Findings(""))
     return WeightFacts(
         format="gguf",
         architecture=architecture,

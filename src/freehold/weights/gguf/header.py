@@ -67,7 +67,7 @@ def _begin(cursor: Cursor) -> int:
     little, big = int.from_bytes(raw, "little"), int.from_bytes(raw, "big")
     if big in VERSIONS:
         cursor.order = "big"
-        cursor.notes.say(
+        cursor.notes.add(
             "gguf.byte_order",
             "It is a big-endian GGUF, which the engines here do not read; its checks are the same.",
             4,
@@ -96,7 +96,7 @@ def _read_key(reader: Reader, keys: dict[str, Entry], number: int) -> None:
     name = _key_name(reader, number)
     entry = reader.value(name, cursor.u32(f"the type of {name!r}"))
     if name in keys:
-        notes.say("gguf.key.duplicate", f"It has the key {name!r} twice.", at)
+        notes.add("gguf.key.duplicate", f"It has the key {name!r} twice.", at)
         return
     keys[name] = entry
 
@@ -107,12 +107,12 @@ def _key_name(reader: Reader, number: int) -> str:
     length = cursor.u64("the length of a key's name")
     raw = cursor.take(length, f"the name of key {number}", "gguf.string.length")
     if not 1 <= length <= MAX_KEY_BYTES:
-        notes.say("gguf.key.length", f"It has a key with a name of {length:,} bytes; 1 to {MAX_KEY_BYTES:,} are.", at)
+        notes.add("gguf.key.length", f"It has a key with a name of {length:,} bytes; 1 to {MAX_KEY_BYTES:,} are.", at)
         return f"(key {number})"
     reader.keep(length)
     name = raw.decode("latin-1")
     if not (name.isascii() and name.isprintable()):
-        notes.say("gguf.key.ascii", f"It has a key named {raw[:64]!r}, which is not printable ASCII.", at)
+        notes.add("gguf.key.ascii", f"It has a key named {raw[:64]!r}, which is not printable ASCII.", at)
     elif not _KEY.fullmatch(name):
-        notes.say("gguf.key.name", f"It has a key named {name[:64]!r}; keys are lower case in dotted parts.", at)
+        notes.add("gguf.key.name", f"It has a key named {name[:64]!r}; keys are lower case in dotted parts.", at)
     return name

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
+from freehold.weights.checks import Findings
 from freehold.weights.gguf.header import Header
-from freehold.weights.gguf.notes import Notes
 from freehold.weights.gguf.values import BOOL, FLOATS, INTEGERS, STRING, Array, Entry
 
 # Where a model has different layers, these are lists with one item a layer.
@@ -42,12 +42,12 @@ _WHOLE = re.compile(
 _FLAGS = re.compile(r"tokenizer\.ggml\.(add_\w+_token|add_\w+_prefix|remove_extra_whitespaces|escape_whitespaces)")
 
 
-def check_types(header: Header, architecture: str | None, notes: Notes) -> None:
+def check_types(header: Header, architecture: str | None, notes: Findings) -> None:
     """Note every known key whose value is of another type than it must be."""
     for key, entry in header.keys.items():
         wanted = _wanted(key.removeprefix(f"{architecture}.") if architecture else key, key)
         if wanted is not None and not _is(entry, wanted):
-            notes.say("gguf.key.type", f"It has a {key} that is not {wanted}.")
+            notes.add("gguf.key.type", f"It has a {key} that is not {wanted}.")
 
 
 def _wanted(own: str, key: str) -> str | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from freehold.core.builds import WeightFacts
 from freehold.core.errors import WeightsError
+from freehold.weights.checks import Findings, Stopped
 from freehold.weights.formats import is_zip_end
 from freehold.weights.gguf.architecture import architecture_of, check_architecture
 from freehold.weights.gguf.cursor import Cursor
@@ -23,7 +24,6 @@ from freehold.weights.gguf.facts import TEMPLATE, facts_of, text
 from freehold.weights.gguf.header import Header, read_header
 from freehold.weights.gguf.key_types import check_types
 from freehold.weights.gguf.layout import check_layout, check_rest
-from freehold.weights.gguf.notes import Notes, Stopped
 from freehold.weights.gguf.splits import Piece, check_pieces, piece_of
 from freehold.weights.gguf.tokenizer import check_tokenizer
 from freehold.weights.gguf.values import Array
@@ -61,15 +61,15 @@ class SplitLook:
 
 def check_gguf(path: Path) -> GgufLook:
     """Look at one file, by itself. It never raises for what a file holds. Findings name the file as `path` does."""
-    notes = Notes(str(path))
+    notes = Findings(str(path))
     header, piece = _looked(path, notes)
     if header is None:
-        return GgufLook(notes.file, notes.findings(), notes.undecided())
-    sound = not notes.refused and not notes.undecided()
+        return GgufLook(notes.file, notes.found, notes.undecided)
+    sound = not notes.refused and not notes.undecided
     return GgufLook(
         file=notes.file,
-        findings=notes.findings(),
-        undecided=notes.undecided(),
+        findings=notes.found,
+        undecided=notes.undecided,
         facts=facts_of(header, header.tensors) if sound else None,
         templates={key: found for key in header.keys if key.startswith(TEMPLATE) and (found := text(header, key))},
         metadata=_metadata(header),
@@ -81,8 +81,8 @@ def check_splits(looks: Sequence[GgufLook]) -> SplitLook:
     """Look at all files of one place together: pieces that are missing, doubled, or of another build."""
     every = check_pieces([(look.file, look.piece) for look in looks if look.piece is not None])
     return SplitLook(
-        tuple(finding for notes in every for finding in notes.findings()),
-        tuple(finding for notes in every for finding in notes.undecided()),
+        tuple(finding for notes in every for finding in notes.found),
+        tuple(finding for notes in every for finding in notes.undecided),
     )
 
 
@@ -96,7 +96,7 @@ def read_split(paths: Sequence[Path]) -> WeightFacts:
     headers: list[Header] = []
     pieces: list[tuple[str, Piece]] = []
     for number, path in enumerate(paths):
-        notes = Notes(path.name)
+        notes = Findings(path.name)
         header, piece = _looked(path, notes)
         if header is None:
             raise _refusal(path, notes)
@@ -114,7 +114,7 @@ def read_split(paths: Sequence[Path]) -> WeightFacts:
     return facts
 
 
-def _looked(path: Path, notes: Notes) -> tuple[Header | None, Piece | None]:
+def _looked(path: Path, notes: Findings) -> tuple[Header | None, Piece | None]:
     """The header and the place of a file, with all that is wrong in `notes`; no header where it cannot be read."""
     try:
         with _opened(path, notes) as (descriptor, size_bytes):
@@ -126,9 +126,9 @@ def _looked(path: Path, notes: Notes) -> tuple[Header | None, Piece | None]:
             archive = is_zip_end(read, size_bytes)
     except (Stopped, OSError) as error:
         if isinstance(error, OSError):
-            notes.say("gguf.file.unreadable", f"It cannot be read: {error.strerror}.")
+            notes.add("gguf.file.unreadable", f"It cannot be read: {error.strerror}.")
         elif notes.empty:
-            notes.say("gguf.header.unread", "Its header could not be read to its end.")
+            notes.add("gguf.header.unread", "Its header could not be read to its end.")
         return None, None
     check_rest(trailing_at, trailing, archive, size_bytes, notes)
     check_types(header, architecture_of(header), notes)
@@ -136,12 +136,12 @@ def _looked(path: Path, notes: Notes) -> tuple[Header | None, Piece | None]:
     check_tokenizer(header, notes)
     piece = piece_of(header, path, notes)
     if not header.tensors and piece is None:
-        notes.say("gguf.tensor.none", "It holds no weights.")
+        notes.add("gguf.tensor.none", "It holds no weights.")
     return header, piece
 
 
 @contextmanager
-def _opened(path: Path, notes: Notes) -> Iterator[tuple[int, int]]:
+def _opened(path: Path, notes: Findings) -> Iterator[tuple[int, int]]:
     # Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -173,15 +173,15 @@ def _check_place(path: Path, piece: Piece | None, number: int, count: int) -> No
         raise _error(path, f"says it is file {said_number} of its build, counted from 0, and stands as {number}", "")
 
 
-def _refuse(path: Path, notes: Notes) -> None:
-    if notes.refused or notes.undecided():
+def _refuse(path: Path, notes: Findings) -> None:
+    if notes.refused or notes.undecided:
         raise _refusal(path, notes)
 
 
-def _refusal(path: Path, notes: Notes) -> WeightsError:
+def _refusal(path: Path, notes: Findings) -> WeightsError:
     """The gravest of what was found, as an error."""
-    found = [finding for finding in notes.findings() if finding.severity == "refuse"]
-    first = (*found, *notes.undecided())[0]
+    found = [finding for finding in notes.found if finding.severity == "refuse"]
+    first = (*found, *notes.undecided)[0]
     said = first.message.removeprefix("It ")
     message = f"{path.name} {said}" if said != first.message else f"{path.name} is refused. {said}"
     return WeightsError(message, hint=first.hint, file=path.name, check=first.check)

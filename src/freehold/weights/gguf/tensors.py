@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from freehold.weights.checks import Findings
 from freehold.weights.gguf.cursor import Cursor
-from freehold.weights.gguf.notes import Notes
 from freehold.weights.gguf.tensor_types import TENSOR_TYPES, TensorType
 
 MAX_DIMENSIONS = 4
@@ -55,7 +55,7 @@ def read_tensor(cursor: Cursor) -> Tensor:
     dimensions = cursor.u32(what)
     if not 1 <= dimensions <= MAX_DIMENSIONS:
         message = f"It has the tensor {name!r} with {dimensions:,} dimensions; 1 to {MAX_DIMENSIONS} are known."
-        cursor.notes.say("gguf.tensor.dimensions", message, at)
+        cursor.notes.add("gguf.tensor.dimensions", message, at)
     data = cursor.take(8 * dimensions, what)
     shape = tuple(int.from_bytes(data[place : place + 8], cursor.order) for place in range(0, len(data), 8))
     kind = cursor.u32(what)
@@ -72,37 +72,37 @@ def _name(cursor: Cursor) -> str:
     name = raw[: MAX_NAME_BYTES * 4].decode("latin-1")
     if not 1 <= length <= MAX_NAME_BYTES:
         message = f"It has a tensor with a name of {length:,} bytes; 1 to {MAX_NAME_BYTES} are allowed."
-        notes.say("gguf.tensor.name_length", message, at)
+        notes.add("gguf.tensor.name_length", message, at)
     elif not (name.isascii() and name.isprintable()):
-        notes.say("gguf.tensor.name", f"It has a tensor named {raw!r}, which is not printable ASCII.", at)
+        notes.add("gguf.tensor.name", f"It has a tensor named {raw!r}, which is not printable ASCII.", at)
     return name
 
 
-def _type(notes: Notes, name: str, number: int, at: int) -> TensorType | None:
+def _type(notes: Findings, name: str, number: int, at: int) -> TensorType | None:
     known = TENSOR_TYPES.get(number)
     if known is None:
         newer = max(TENSOR_TYPES) < number <= max(TENSOR_TYPES) + _FUTURE_TYPES
         check = "gguf.tensor.type_new" if newer else "gguf.tensor.type"
-        notes.say(
+        notes.add(
             check, f"It has the tensor {name!r} of type {number}, which this version of Freehold does not know.", at
         )
     return known
 
 
-def _check_shape(notes: Notes, name: str, shape: tuple[int, ...], kind: TensorType | None, at: int) -> bool:
+def _check_shape(notes: Findings, name: str, shape: tuple[int, ...], kind: TensorType | None, at: int) -> bool:
     """Whether the size that follows from shape and type can be relied upon."""
     if kind is None:
         return False
     what = f"It has the tensor {name!r} of the impossible shape {shape}"
     if 0 in shape:
-        notes.say("gguf.tensor.shape", f"{what}: a dimension is zero.", at)
+        notes.add("gguf.tensor.shape", f"{what}: a dimension is zero.", at)
     elif math.prod(shape) > LARGEST_INT64 or _size_bytes(shape, kind) > LARGEST_INT64:
-        notes.say("gguf.tensor.overflow", f"{what}: its size does not fit 63 bits.", at)
+        notes.add("gguf.tensor.overflow", f"{what}: its size does not fit 63 bits.", at)
     elif max(shape) > LARGEST_INT32:
-        notes.say("gguf.tensor.wide", f"{what}: a dimension is over {LARGEST_INT32:,}.", at)
+        notes.add("gguf.tensor.wide", f"{what}: a dimension is over {LARGEST_INT32:,}.", at)
     elif shape[0] % kind.block_weights:
         message = f"It has the tensor {name!r} of {kind.name} with rows of {shape[0]}, not whole blocks."
-        notes.say("gguf.tensor.rows", message, at)
+        notes.add("gguf.tensor.rows", message, at)
     else:
         return True
     return False

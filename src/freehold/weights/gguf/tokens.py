@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from freehold.weights.checks import Findings
 from freehold.weights.gguf.cursor import Order
-from freehold.weights.gguf.notes import Notes
 
 TOKENS = "tokenizer.ggml.tokens"
 SCORES = "tokenizer.ggml.scores"
@@ -30,7 +30,7 @@ _BYTE_TOKEN = re.compile(rb"<0x[0-9A-Fa-f]{2}>")
 class TokenTable:
     """What was seen of the tokens: which of them are written as byte tokens, and the types of all."""
 
-    def __init__(self, notes: Notes, order: Order) -> None:
+    def __init__(self, notes: Findings, order: Order) -> None:
         self._notes = notes
         self._order = order
         self._merges_seen = 0
@@ -90,7 +90,7 @@ class TokenTable:
             for index, token in enumerate(batch, first):
                 if len(token) > MAX_TOKEN_BYTES:
                     message = f"Token {index:,} has {len(token):,} bytes; {MAX_TOKEN_BYTES:,} is the limit."
-                    self._notes.say("gguf.tokenizer.token_length", message)
+                    self._notes.add("gguf.tokenizer.token_length", message)
 
     def _see_merges(self, batch: list[bytes]) -> None:
         self._joined(batch, "merge", self._merges_seen)
@@ -100,7 +100,7 @@ class TokenTable:
         messages = (
             f"Merge {first + index:,} is {batch[index][:64]!r}: not two parts with a space between." for index in wrong
         )
-        self._notes.say_all("gguf.tokenizer.merges", messages, len(wrong))
+        self._notes.add_all("gguf.tokenizer.merges", messages, len(wrong))
         self._merges_seen += len(batch)
 
     def _joined(self, batch: list[bytes], what: str, first: int) -> bytes:
@@ -110,5 +110,5 @@ class TokenTable:
             joined.decode("utf-8")
         except UnicodeDecodeError as error:
             place = first + joined.count(b"\n", 0, error.start)
-            self._notes.say("gguf.tokenizer.utf8", f"About {what} {place:,} there are bytes that are not UTF-8.")
+            self._notes.add("gguf.tokenizer.utf8", f"About {what} {place:,} there are bytes that are not UTF-8.")
         return joined

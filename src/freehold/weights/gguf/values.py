@@ -105,7 +105,7 @@ class Reader:
         wrong = data.translate(None, b"\0\1")
         if wrong:
             message = f"It has {wrong[0]} as a truth value of {key!r}; only 0 and 1 are."
-            self.cursor.notes.say("gguf.value.bool", message, self.cursor.position - len(data))
+            self.cursor.notes.add("gguf.value.bool", message, self.cursor.position - len(data))
 
     def _text(self, key: str) -> str | None:
         cursor, notes, at = self.cursor, self.cursor.notes, self.cursor.position
@@ -115,13 +115,13 @@ class Reader:
             self._pass_text(key, length)
             return None
         if length > MAX_TEXT_BYTES:
-            notes.say("gguf.string.long", f"It has a {key} of {length:,} bytes; {MAX_TEXT_BYTES:,} is the limit.", at)
+            notes.add("gguf.string.long", f"It has a {key} of {length:,} bytes; {MAX_TEXT_BYTES:,} is the limit.", at)
             self._pass_text(key, length)
             return None
         self.keep(length)
         raw = cursor.take(length, f"the value of {key!r}")
         if b"\0" in raw:
-            notes.say("gguf.string.nul", f"The value of {key} has a zero byte at {raw.index(0):,}.", at)
+            notes.add("gguf.string.nul", f"The value of {key} has a zero byte at {raw.index(0):,}.", at)
         return self._decoded(key, raw, at)
 
     def _decoded(self, key: str, raw: bytes, at: int) -> str | None:
@@ -129,7 +129,7 @@ class Reader:
             return raw.decode("utf-8")
         except UnicodeDecodeError as error:
             message = f"The value of {key!r} is not UTF-8 from its byte {error.start:,} on."
-            self.cursor.notes.say("gguf.string.utf8", message, at)
+            self.cursor.notes.add("gguf.string.utf8", message, at)
             return None
 
     def _pass_text(self, key: str, length: int) -> None:
@@ -140,7 +140,7 @@ class Reader:
             try:
                 decoder.decode(block, final=self.cursor.position == end)
             except UnicodeDecodeError:
-                self.cursor.notes.say("gguf.string.utf8", f"The value of {key!r} is not UTF-8.", at)
+                self.cursor.notes.add("gguf.string.utf8", f"The value of {key!r} is not UTF-8.", at)
                 self.cursor.position = end
 
     def _array(self, key: str, depth: int) -> Array:
@@ -163,7 +163,7 @@ class Reader:
             raise cursor.notes.stop("gguf.array.depth", message, cursor.position)
         if depth == 1:
             message = f"It has arrays inside the array {key!r}, which no engine reads."
-            cursor.notes.say("gguf.array.nested", message, cursor.position)
+            cursor.notes.add("gguf.array.nested", message, cursor.position)
         cursor.need(length * 12, f"{length:,} arrays in {key!r}", "gguf.array.length")
         cursor.spend(length * _NESTED_WORK)
         for _ in range(length):
@@ -213,7 +213,7 @@ class Reader:
             b"\n".join(batch).decode("utf-8")
         except UnicodeDecodeError:
             message = f"It has a string in {key!r} that is not UTF-8."
-            self.cursor.notes.say("gguf.string.utf8", message, self.cursor.position)
+            self.cursor.notes.add("gguf.string.utf8", message, self.cursor.position)
 
     def _batches(self, key: str, length: int) -> Iterator[list[bytes]]:
         """The strings of an array, many at a time: those that lie whole in one window of the file."""
@@ -236,7 +236,7 @@ class Reader:
         nbytes = cursor.u64(f"the length of a string of {key!r}")
         cursor.need(nbytes, f"a string of {key!r}", "gguf.string.length")
         message = f"It has a string of {nbytes:,} bytes in {key!r}; {MAX_ITEM_BYTES:,} is the limit."
-        cursor.notes.say("gguf.array.item", message, at)
+        cursor.notes.add("gguf.array.item", message, at)
         cursor.position += nbytes
         return b""
 
