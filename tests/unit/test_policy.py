@@ -7,66 +7,15 @@ from typing import Any
 
 import pytest
 
-from freehold.catalog import Catalog, CatalogModel
-from freehold.catalog.licenses import Licenses
-from freehold.catalog.licenses.record import (
-    Clauses,
-    Commercial,
-    Hosting,
-    License,
-    Naming,
-    Outputs,
-    RevenueCap,
-    TextRef,
-    UserCap,
-)
-from freehold.catalog.model import PROPRIETARY, Publisher
+from freehold.catalog import Catalog
+from freehold.catalog.licenses.record import License
+from freehold.catalog.model import PROPRIETARY
 from freehold.catalog.openness import LABELS
-from freehold.catalog.policy import Asker, Shelf, Verdict, check, check_claim
+from freehold.catalog.policy import Asker, Shelf, check, check_claim
 from freehold.catalog.policy.measure import month_before
 from freehold.catalog.policy.uses import TOUCHED
 from freehold.core.organization import LABEL_NAMES, SECTORS, Organization, Policy
-
-LICENSES = Licenses.load()
-SOMEBODY = Publisher("somebody", "Somebody", "product laboratory")
-OTHERS = Publisher("others", "Others", "frontier laboratory")
-SMALL: dict[str, Any] = {
-    "commercial": True,
-    "domicile": "US",
-    "sectors": (),
-    "monthly_active_users": 1_000,
-    "monthly_active_users_peak": 2_000,
-    "revenue_year_usd": 500_000,
-    "hosts_for_others": False,
-    "distributes": False,
-    "trains_on_outputs": False,
-    "strips_guardrails": False,
-}
-
-
-def row(license_id: str, *, name: str = "m", modalities: tuple[str, ...] = ("text",), **facts: Any) -> CatalogModel:
-    given: dict[str, Any] = {"base_models": (), "publisher": SOMEBODY} | facts
-    return CatalogModel(name, name, license=license_id, modalities=modalities, **given)
-
-
-def verdict(model: CatalogModel | str, *bases: CatalogModel, policy: Policy | None = None, **facts: Any) -> Verdict:
-    """The verdict on `model` (or one under that license) for an organization of which `facts` alone are known."""
-    asked = row(model) if isinstance(model, str) else model
-    shelf = Shelf(models={base.name: base for base in bases}.get, licenses=LICENSES.get)
-    organization = Organization(**facts) if facts else None
-    return check(asked, shelf, Asker(organization=organization, policy=policy or Policy()))
-
-
-def small(**facts: Any) -> dict[str, Any]:
-    return {**SMALL, **facts}
-
-
-def grounds(found: Verdict) -> set[tuple[str, str]]:
-    return {(reason.decision, reason.clause) for reason in found.reasons}
-
-
-def kinds(found: Verdict, *, binding: bool = False) -> set[str]:
-    return {duty.kind for duty in found.duties if not binding or duty.when is None}
+from tests.policy_cases import LICENSES, OTHERS, SMALL, grounds, kinds, row, small, verdict
 
 
 def test_llamas_cap_is_counted_once_in_the_month_before_the_release() -> None:
@@ -316,50 +265,6 @@ def test_a_claim_of_weights_nobody_knows_is_never_enough() -> None:
     assert check_claim("x:q4", ("mit",), shelf, free).decision == "deny"
 
 
-def test_a_text_that_nobody_saw_and_clauses_nobody_looked_for_decide_nothing() -> None:
-    unseen = License(
-        id="unseen",
-        name="Unseen",
-        kind="other",
-        summary="",
-        text=TextRef(source="hearsay", retrieved=None, seen=False),
-        clauses=Clauses(commercial=Commercial(value="yes", section="1")),
-    )
-    shelf = Shelf(models=lambda _: None, licenses={"unseen": unseen}.get)
-    found = check(row("unseen"), shelf, Asker(organization=Organization(**SMALL)))
-    assert grounds(found) == {("review", "text"), ("review", "unknown clauses")}
-    assert found.readings[0].words == "the text was not seen"
-
-
-def test_a_cap_in_another_currency_or_without_its_effect_is_not_compared() -> None:
-    for clause in (
-        RevenueCap(over=5, currency="EUR", period="year", effect="no rights", section="1"),
-        RevenueCap(over=None, currency="USD", period="year", effect="no rights", section="1"),
-    ):
-        assert grounds(_with(revenue_cap=clause)) == {("review", "revenue_cap")}
-
-
-def test_a_cap_on_the_licensee_alone_is_bounded_by_the_whole_group() -> None:
-    cap = UserCap(over=1_500, scope="licensee", measured="continuing", effect="no rights", section="1")
-    assert grounds(_with(user_cap=cap, monthly_active_users=1_800)) == {("review", "user_cap")}
-    assert _with(user_cap=cap, monthly_active_users=1_400).decision == "allow with duties"
-
-
-def test_a_name_is_shown_only_by_whoever_offers_the_model() -> None:
-    naming = Naming(display="Built with X", section="2")
-    assert _with(naming=naming).decision == "allow"
-    assert kinds(_with(naming=naming, hosts_for_others=True), binding=True) == {"display"}
-    unsaid = _with(naming=naming, hosts_for_others=None)
-    assert kinds(unsaid) == {"display"} and not kinds(unsaid, binding=True)
-
-
-def test_outputs_and_hosting_of_a_made_up_text() -> None:
-    derived = Outputs(train_others="derivative", section="3")
-    assert kinds(_with(outputs=derived, trains_on_outputs=True), binding=True) == {"outputs"}
-    assert _with(outputs=derived).decision == "allow"
-    assert grounds(_with(hosting=Hosting(allowed="no", section="4"), hosts_for_others=True)) == {("deny", "hosting")}
-
-
 def test_every_topic_of_a_sector_stands_in_a_record() -> None:
     read = {topic for record in LICENSES for topic in _topics(record)}
     assert len(TOUCHED) >= 15
@@ -372,26 +277,6 @@ def test_lists_that_must_agree_do() -> None:
     assert month_before(date(2025, 1, 21)) == "2024-12" and month_before(date(2024, 7, 23)) == "2024-06"
 
 
-def _with(**given: Any) -> Verdict:
-    """The verdict on a text whose clauses are all absent but those given; other names are facts."""
-    names = {name for name, _ in Clauses().items()}
-    mit = LICENSES.get("mit")
-    assert mit is not None
-    absent = {name: value for name, value in mit.clauses.items() if name != "redistribution"}
-    clauses = Clauses(**{**absent, "redistribution": mit.clauses.hosting, **_pick(given, names)})
-    record = License(id="x", name="X", kind="other", summary="", text=mit.text, clauses=clauses)
-    shelf = Shelf(models=lambda _: None, licenses={"x": record}.get)
-    return check(
-        row("x"),
-        shelf,
-        Asker(organization=Organization(**small(**_pick(given, set(Organization.__dataclass_fields__))))),
-    )
-
-
-def _pick(given: dict[str, Any], names: set[str]) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if name in names}
-
-
 def _topics(record: License) -> tuple[str, ...]:
     use = record.clauses.acceptable_use
     return (use.topics or ()) if use is not None else ()
@@ -399,45 +284,3 @@ def _topics(record: License) -> tuple[str, ...]:
 
 def _fields(policy: Policy) -> dict[str, Any]:
     return {name: getattr(policy, name) for name in Policy.__dataclass_fields__}
-
-
-def test_what_may_end_or_change_is_said_of_each_license_that_has_it_and_of_no_other() -> None:
-    said = {name: {risk.text for risk in verdict(name, **SMALL).risks} for name in LICENSES.ids}
-    holders = {
-        "the grant is for a term": {"cc-by-4.0", "cc-by-nc-4.0", "cohere-labs-aup"},
-        "the licensor may change the license": {"nvidia-open-model-2025-04-28", "yi-1.0"},
-        "the licensor may restrict use, from afar": {"gemma-2025-03-24", "deepseek-1.0", "bigscience-openrail-m"},
-        "whoever files a patent suit loses every right": {"llama3.1", "qwen-2024", "grok2"},
-        "no patent license is granted": {"cc-by-nc-4.0"},
-    }
-    for text, licenses in holders.items():
-        assert {name for name in licenses if text in said[name]} == licenses, text
-        assert text not in said["apache-2.0"] | said["mit"]
-    assert "updates" in kinds(verdict("bigscience-openrail-m", **SMALL))
-    assert "updates" not in kinds(verdict("gemma-2025-03-24", **SMALL))
-
-
-def test_conditions_of_commercial_use_are_no_duty_of_others() -> None:
-    assert "condition" in kinds(verdict("llama3.1", **SMALL))
-    assert "condition" not in kinds(verdict("llama3.1", **small(commercial=False)))
-
-
-def test_a_products_month_is_bounded_by_its_own_year() -> None:
-    cap = RevenueCap(over=1_000, currency="USD", period="month", scope="product", effect="no rights", section="1")
-    below = _with(revenue_cap=cap, revenue_year_usd=10**6, product_revenue_year_usd=900)
-    assert (below.decision, below.duties[0].fact) == ("allow with duties", "product_revenue_year_usd = 900")
-    unsaid = _with(revenue_cap=cap, revenue_year_usd=10**6)
-    assert (unsaid.decision, unsaid.reasons[0].fact) == ("review", "product_revenue_month_usd is not stated")
-    assert "1,000 USD a month of the product" in unsaid.reasons[0].text
-
-
-def test_derived_weights_answer_to_the_license_they_claim_unless_it_is_one_of_the_chain() -> None:
-    shelf = Shelf(models=lambda _: None, licenses=LICENSES.get)
-    asker = Asker(organization=Organization(**SMALL))
-    claimed = check(row("apache-2.0"), shelf, asker, derived="hf:a/b", claims=("cc-by-nc-4.0",))
-    assert (claimed.subject, claimed.decision) == ("hf:a/b", "deny")
-    assert [reading.license for reading in claimed.readings] == ["apache-2.0", "cc-by-nc-4.0"]
-    same = check(row("apache-2.0"), shelf, asker, derived="hf:a/b", claims=("apache-2.0", "cc-by-nc-4.0"))
-    assert (same.subject, same.decision, len(same.readings)) == ("hf:a/b", "allow", 1)
-    own = check(row("apache-2.0"), shelf, asker, claims=("cc-by-nc-4.0",))
-    assert (own.subject, own.decision) == ("m", "allow")

@@ -56,6 +56,12 @@ class Case:
         """Whether the model reaches others, as files, inside a product or as a service."""
         return either(self.organization.distributes, self.organization.hosts_for_others)
 
+    @property
+    def offering(self) -> str:
+        """The fact that `offered` turns on."""
+        hosts_only = self.organization.hosts_for_others and not self.organization.distributes
+        return "hosts_for_others" if hosts_only else "distributes"
+
     def _fact(self, fact: str | None) -> str | None:
         return self.organization.said(fact) if fact is not None and hasattr(self.organization, fact) else fact
 

@@ -32,13 +32,12 @@ def _handing_over(case: Case, clause: Redistribution) -> Iterator[Found]:
     asked = ", ".join(_papers(clause))
     if asked and gives is not False:
         when = None if gives else (_OFFERED if counts else _PASSED_ON)
-        fact = "hosts_for_others" if gives and not case.organization.distributes else "distributes"
+        fact = case.offering if counts else "distributes"
         yield case.duty("notices", "redistribution", f"give {asked}", fact=fact, when=when)
     if clause.flow_down and case.offered is not False:
         text = "bind whoever receives it to the same restrictions"
         when = None if case.offered else _OFFERED
-        fact = "hosts_for_others" if case.offered and not case.organization.distributes else "distributes"
-        yield case.duty("flow-down", "redistribution", text, fact=fact, when=when)
+        yield case.duty("flow-down", "redistribution", text, fact=case.offering, when=when)
 
 
 def _papers(clause: Redistribution) -> Iterator[str]:
@@ -55,7 +54,6 @@ def naming(case: Case) -> Iterator[Found]:
     if clause is None or not clause.exists or (clause.applies_to == "multimodal" and case.multimodal is False):
         return
     when = None if case.offered else _OFFERED
-    fact = "hosts_for_others" if case.offered and not case.organization.distributes else "distributes"
     if clause.prefix and case.organization.distributes is not False:
         condition = "when a model made from it is passed on"
         text = f'begin its name with "{clause.prefix}"'
@@ -69,7 +67,7 @@ def naming(case: Case) -> Iterator[Found]:
     elif case.offered is not False:
         improved = "when it, or what it writes, made another model that is passed on or offered"
         at = improved if clause.display_when == "improving a model" else when
-        yield case.duty("display", "naming", text, fact=fact, when=at)
+        yield case.duty("display", "naming", text, fact=case.offering, when=at)
 
 
 def hosting(case: Case) -> Iterator[Found]:

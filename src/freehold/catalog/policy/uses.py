@@ -55,7 +55,7 @@ def acceptable_use(case: Case) -> Iterator[Found]:
     if clause.flow_down and not said and case.offered is not False:
         text = "bind whoever receives or uses it to the same list of forbidden uses"
         when = None if case.offered else "when it is passed on or offered to others"
-        yield case.duty("flow-down", "acceptable_use", text, fact=_offering(case), when=when)
+        yield case.duty("flow-down", "acceptable_use", text, fact=case.offering, when=when)
 
 
 def _keep_out(clause: AcceptableUse) -> str:
@@ -129,8 +129,3 @@ def guardrails(case: Case) -> Iterator[Found]:
     if strips is not False:
         text = "the license ends when a guardrail is bypassed or weakened"
         yield case.reason("deny" if strips else "review", "termination", text, "strips_guardrails")
-
-
-def _offering(case: Case) -> str:
-    own = case.organization
-    return f"{own.said('distributes')}; {own.said('hosts_for_others')}"
