@@ -81,6 +81,18 @@ WORST: dict[str, tuple[str, Callable[[], bytes]]] = {
         lambda: b'{"weight_map":{' + b",".join(b'"%07d":"a"' % number for number in range(900_000)) + b"}}",
     ),
     "texts that double": ("t.jinja", lambda: filled("{% set a& = a@ ~ a@ %}", before="{% set a0 = 'aaaa' %}")),
+    "texts that double in a loop": (
+        "t.jinja",
+        lambda: filled("{% set a& = a@ ~ a@ %}", before="{% for x in m %}", after="{% endfor %}"),
+    ),
+    "macros that call in circles": (
+        "t.jinja",
+        lambda: filled("{% macro m@(n) %}{{ m&(n) }}{{ m0(n) }}{% endmacro %}"),
+    ),
+    "lists that are filled in loops": (
+        "t.jinja",
+        lambda: filled("{{ a@.append(a&) }}", before="{% for a in b %}" * 100, after="{% endfor %}" * 100),
+    ),
     "names that lead to names": ("t.jinja", lambda: filled("{% set a@ = a& %}", after="{{ x[a0] }}")),
     "names that lead from messages": (
         "t.jinja",

@@ -76,20 +76,35 @@ def test_another_spelling_is_found_by_the_same_check(check: str, template: str) 
     assert check in {finding.check for finding in found(PLAIN + template)}
 
 
+PLAIN_KEYS = [
+    "{{ roles[message.role | lower] }}{{ roles[message['role'].strip()] }}{{ x[m.get('role')] }}",
+    "{{ message['tool_' ~ message.name] }}",
+    "{% set ns = namespace(i=0) %}{% for m in messages %}{{ x[ns.i] }}{% set ns.i = ns.i + 1 %}{% endfor %}",
+    "{% set rest = messages[1:] %}{% for m in rest %}{{ roles[m.role] }}{% endfor %}",
+    "{% set roles = {'user': 'U', 'assistant': 'A'} %}{{ roles[message['role']] }}",
+    "{{ x[loop.index0 % 2] }}{{ messages[(messages | length) // 2] }}{{ x[x.find('<') + 1:] }}",
+    "{% macro f(o, k) %}{{ o[k] }}{% endmacro %}{{ f(m, 'role') }}",
+    "{% set seen = [] %}{% for f in tools %}{% do seen.append(f.name.split('.')[0]) %}{% endfor %}"
+    "{% for name in seen %}{{ about[name] }}{% endfor %}",
+]
+
+
 @pytest.mark.parametrize(
     "template",
     [
-        "{{ roles[message.role | lower] }}{{ roles[message['role'].strip()] }}{{ x[m.get('role')] }}",
-        "{{ message['tool_' ~ message.name] }}",
-        "{% set ns = namespace(i=0) %}{% for m in messages %}{{ x[ns.i] }}{% set ns.i = ns.i + 1 %}{% endfor %}",
-        "{% set rest = messages[1:] %}{% for m in rest %}{{ roles[m.role] }}{% endfor %}",
-        "{% set roles = {'user': 'U', 'assistant': 'A'} %}{{ roles[message['role']] }}",
-        "{{ x[loop.index0 % 2] }}{{ messages[(messages | length) // 2] }}{{ x[x.find('<') + 1:] }}",
-        "{% macro f(o, k) %}{{ o[k] }}{% endmacro %}{{ f(m, 'role') }}",
-        "{% set seen = [] %}{% for f in tools %}{% do seen.append(f.name.split('.')[0]) %}{% endfor %}"
-        "{% for name in seen %}{{ about[name] }}{% endfor %}",
+        "{% macro show(item, n) %}{% for part in item.parts %}{{ show(part, n + 1) }}{% endfor %}{% endmacro %}",
+        "{% macro show(item) %}{{ show(item.of) if item.of else item.name }}{% endmacro %}",
+        "{% set ns = namespace(t='') %}{% for m in messages %}{% set ns.t = ns.t ~ m.content | tojson %}{% endfor %}",
+        "{% set l = [] %}{% for m in messages %}{% do l.append(m) %}{% endfor %}",
+        "{% for m in messages %}{% set c = m.content %}{% set c = c | replace('a', 'bb') %}{{ c }}{% endfor %}",
+        "{% for m in messages %}{% for n in messages %}{{ n.role }}{% endfor %}{% endfor %}",
     ],
 )
+def test_work_that_ends_with_the_conversation_is_no_finding(template: str) -> None:
+    assert found(template) == []
+
+
+@pytest.mark.parametrize("template", PLAIN_KEYS)
 def test_a_key_that_is_plain_data_is_no_finding(template: str) -> None:
     assert found(template) == []
 

@@ -6,18 +6,22 @@ calls itself is counted once; a sandbox needs limits of its own for what no read
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 
 from jinja2 import nodes
 
+from freehold.weights.templates.endless import endless
 from freehold.weights.templates.execution import Report
 from freehold.weights.templates.fold import Folder, callee
+from freehold.weights.templates.growth import doublings
 from freehold.weights.templates.parse import walk
 
 LARGEST_COUNT = 10_000
 LARGEST_TEXT = 1_000_000
 MOST_ROUNDS = 100_000
 DEEPEST_LOOPS = 8
+_WIDE = re.compile(r"\d{5}|%[^%a-zA-Z]*\*|\{[^{}]*\{")
 _PADDING = frozenset(
     {"center", "ljust", "rjust", "zfill", "indent", "wordwrap", "lipsum", "truncate", "batch", "slice"}
 )
@@ -31,8 +35,12 @@ def check_work(tree: nodes.Template, folder: Folder, report: Report) -> None:
                 report("template.work.range", "It counts to a number over 10,000, or that cannot be told.", node.lineno)
         elif _repeats(node, folder):
             report("template.work.repeat", "It repeats, pads or raises to a large size.", node.lineno)
-    for line in _doublings(tree, folder):
+    for line in doublings(tree, folder):
         report("template.work.growth", "It appends a text to itself in a loop.", line)
+    for line in endless(tree, folder):
+        report(
+            "template.work.loops", "It can go on without an end: it loops over what it adds to, or calls itself.", line
+        )
     rounds = _Rounds(folder)
     if rounds.of(tree.body) > MOST_ROUNDS:
         report("template.work.loops", f"Its loops come to more than {MOST_ROUNDS:,} rounds.", 1)
@@ -54,13 +62,13 @@ def _repeats(node: nodes.Node, folder: Folder) -> bool:
     if isinstance(node, nodes.Concat | nodes.Add):
         return _length(node, folder) > LARGEST_TEXT
     if isinstance(node, nodes.Mod) and isinstance(node.left, nodes.Const | nodes.Name):
-        return any(_has_long_digits(text) for text in folder.texts(node.left))
+        return any(map(_is_wide, folder.texts(node.left)))
     if isinstance(node, nodes.Filter):
         wide = node.name in _PADDING and _largest(_given(node), folder) > LARGEST_COUNT
-        return wide or (node.name == "format" and any(_has_long_digits(text) for text in folder.texts(node.node)))
+        return wide or (node.name == "format" and any(map(_is_wide, folder.texts(node.node))))
     if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr):
         if node.node.attr == "format":
-            return any(_has_long_digits(text) for text in folder.texts(node.node.node))
+            return any(map(_is_wide, folder.texts(node.node.node)))
         return node.node.attr in _PADDING and _largest(_given(node), folder) > LARGEST_COUNT
     return False
 
@@ -69,13 +77,9 @@ def _given(node: nodes.Filter | nodes.Call) -> Sequence[nodes.Node]:
     return [*node.args, *(pair.value for pair in node.kwargs)]
 
 
-def _has_long_digits(text: str) -> bool:
-    run = 0
-    for character in text:
-        run = run + 1 if character.isdigit() else 0
-        if run > 4:
-            return True
-    return False
+def _is_wide(pattern: str) -> bool:
+    """True where the width of a field can be large: it has many digits, or is given like another value."""
+    return bool(_WIDE.search(pattern))
 
 
 def _length(node: nodes.Node, folder: Folder, known: dict[int, int] | None = None) -> int:
@@ -85,10 +89,18 @@ def _length(node: nodes.Node, folder: Folder, known: dict[int, int] | None = Non
         return known.get(id(node), 1)
     known[id(node)] = 1  # while it is being worked out
     values = folder.values(node)
-    if isinstance(node, nodes.Mul):
+    if isinstance(node, nodes.Const | nodes.TemplateData):
+        found = _size(node.value if isinstance(node, nodes.Const) else node.data)
+    elif isinstance(node, nodes.Mul):
         found = _length(node.left, folder, known) * _length(node.right, folder, known)
     elif isinstance(node, nodes.Concat | nodes.Add | nodes.List | nodes.Tuple) and not values:
         found = sum(_length(part, folder, known) for part in node.iter_child_nodes())
+    elif isinstance(node, nodes.Call) and callee(node) == "range":
+        found = max(1, _largest(node.args, folder))
+    elif isinstance(node, nodes.Filter) and node.node is not None and not values:
+        found = _length(node.node, folder, known)
+    elif isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr) and not values:
+        found = _length(node.node.node, folder, known)
     elif values:
         found = max(_size(value) for value in values)
     else:
@@ -133,38 +145,7 @@ class _Rounds:
 
 
 def _times(node: nodes.Node, folder: Folder) -> int:
-    if isinstance(node, nodes.Call) and callee(node) == "range":
-        return max(1, _largest(node.args, folder))
-    return max((len(value) for value in folder.values(node) if isinstance(value, str | tuple)), default=1)
-
-
-def _doublings(tree: nodes.Template, folder: Folder) -> Iterator[int]:
-    """The lines inside loops and macros on which something is joined to itself."""
-    waiting: list[tuple[nodes.Node, bool]] = [(tree, False)]
-    while waiting:
-        node, repeated = waiting.pop()
-        name = folder.name_of(node.target) if repeated and isinstance(node, nodes.Assign) else None
-        if name is not None and isinstance(node, nodes.Assign) and _times_in(node.node, name, folder) >= 2:
-            yield node.lineno
-        repeated = repeated or isinstance(node, nodes.For | nodes.Macro)
-        waiting += ((child, repeated) for child in node.iter_child_nodes())
-
-
-def _times_in(node: nodes.Node, name: str, folder: Folder) -> int:
-    """How often the thing called `name` goes into the text or list that `node` makes."""
-    if folder.name_of(node) == name:
+    """How many rounds a loop over `node` has, as far as the template decides it; 1 where the conversation does."""
+    if any(type(value) is int for value in folder.values(node)):
         return 1
-    if isinstance(node, nodes.Mul):
-        grows = any(isinstance(value, str | tuple) for part in (node.left, node.right) for value in folder.values(part))
-        return 2 * sum(_times_in(part, name, folder) for part in (node.left, node.right)) if grows else 0
-    if isinstance(node, nodes.Add) and not _is_text(name, folder):
-        return 0
-    if isinstance(node, nodes.Concat | nodes.Add | nodes.List | nodes.Tuple | nodes.Filter):
-        return sum(_times_in(part, name, folder) for part in node.iter_child_nodes())
-    return 0
-
-
-def _is_text(name: str, folder: Folder) -> bool:
-    """True unless every value it was ever given from constants is a number."""
-    values = [value for source in folder.assigned.get(name, ()) for value in folder.values(source)]
-    return not values or any(not isinstance(value, int | float) for value in values)
+    return max(1, _length(node, folder))
