@@ -197,7 +197,7 @@ def test_a_denied_build_is_not_opened_by_run_nor_by_python(
 ) -> None:
     held(weights, "one")
     settings_file(tmp_path, DENY_ONE)
-    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
     (build,) = build_house(load()).store.builds()
     with pytest.raises(PolicyError, match="your policy denies this model"):
         freehold.open(build.name)
