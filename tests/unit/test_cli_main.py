@@ -125,3 +125,24 @@ def test_a_reader_who_leaves_is_met_in_silence() -> None:
         command = [sys.executable, "-m", "freehold", "--version"]
         done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize(
+    ("data", "arguments", "told"),
+    [
+        (b"caf\xe9 au lait", ["Hi"], "stdin is not UTF-8 (byte 3)."),
+        (b"\x7fELF\x02\x01\x01\x00\x90\xff" * 50, [], "stdin is not UTF-8 (byte 8)."),
+        (b"", [b"caf\xe9"], "PROMPT is not UTF-8 (byte 3)."),
+        (b"", ["Hi", "--system", b"\xe9"], "--system is not UTF-8 (byte 0)."),
+    ],
+    ids=["Latin-1", "binary", "prompt", "system"],
+)
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_what_is_not_utf_8_is_a_wrong_call(data: bytes, arguments: list[str | bytes], told: str, locale: str) -> None:
+    command = [sys.executable, "-m", "freehold", "run", "fake:demo", *arguments]
+    done = subprocess.run(
+        command, input=data, capture_output=True, env={**os.environ, "LC_ALL": locale}, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert told in done.stderr.decode() and "iconv -f windows-1252 -t utf-8" in done.stderr.decode()
+    assert b"Traceback" not in done.stderr

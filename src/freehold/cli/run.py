@@ -67,18 +67,36 @@ def run_command(  # noqa: PLR0913 - the parameters are the command's options; ty
     in comes before PROMPT. The answer streams to stdout.
     """
     fields = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
-    question = _Question(_whole_prompt(prompt), system, _read_schema(schema), fields)
+    question = _Question(_whole_prompt(prompt), _argument(system, "--system"), _read_schema(schema), fields)
     output = Output(as_json=as_json, quiet=quiet)
     permitted(lambda: asyncio.run(_run(ref, question, output)), output, Wish())
     return 0
 
 
 def _whole_prompt(prompt: str | None) -> str:
-    piped = "" if sys.stdin.isatty() else sys.stdin.read()
-    parts = [part for part in (piped.rstrip("\n"), prompt) if part]
+    piped = "" if sys.stdin.isatty() else _utf8(sys.stdin.buffer.read(), "stdin").replace("\r\n", "\n")
+    parts = [part for part in (piped.rstrip("\n"), _argument(prompt, "PROMPT")) if part]
     if not parts:
         raise CallError("There is no prompt.", hint='Give one: freehold run REF "prompt", or pipe text in.')
     return "\n\n".join(parts)
+
+
+def _argument(text: str | None, name: str) -> str | None:
+    """What was typed. Bytes of an argument that are no UTF-8 arrive as surrogates (PEP 383)."""
+    return None if text is None else _utf8(text.encode("utf-8", "surrogateescape"), name)
+
+
+def _utf8(data: bytes, name: str) -> str:
+    """`data` as text. Raises CallError with the place, from 0, of the first byte that is no UTF-8."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CallError(
+            f"{name} is not UTF-8 (byte {error.start}).",
+            hint="For text in Latin-1 or windows-1252: `iconv -f windows-1252 -t utf-8`",
+            param=name,
+            byte=error.start,
+        ) from error
 
 
 def _read_schema(file: Path | None) -> Mapping[str, Any] | None:
