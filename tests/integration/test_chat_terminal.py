@@ -169,3 +169,28 @@ def test_a_pipe_is_sent_to_run() -> None:
     command = [sys.executable, "-m", "freehold", "chat", "fake:demo"]
     done = subprocess.run(command, input="Hi", capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2 and "freehold run" in done.stderr
+
+
+def test_another_model_that_cannot_answer_leaves_the_old_one(chat: Terminal) -> None:
+    chat.type("/model fake:demo?rate=nonsense\r")
+    chat.wait_for_prompt()
+    chat.type("/model\r")
+    chat.wait_for(r"fake:demo\?rate=200, context")
+
+
+def test_a_question_that_failed_makes_way_for_a_command_and_comes_back() -> None:
+    chat = Terminal(["chat", "fake:demo?rate=200&context=64"])
+    try:
+        chat.wait_for_prompt()
+        chat.type("word " * 100 + "end\r")
+        chat.wait_for("context")
+        chat.wait_for(r"> word word[\s\S]*?end")
+        chat.type("/model fake:demo?rate=200\r")
+        chat.wait_for(r"Now fake:demo\?rate=200;")
+        chat.wait_for(r"> word word[\s\S]*?end")
+        chat.type("\r")
+        chat.wait_for(r"\n\r*> ")
+        chat.type("/stats\r")
+        chat.wait_for(r"prompt \d+ tokens")
+    finally:
+        chat.close()

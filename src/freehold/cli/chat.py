@@ -13,7 +13,7 @@ import typer
 from freehold.cli.arguments import Quiet, answering_names, examples
 from freehold.cli.output import Output
 from freehold.cli.permitting import Wish, permitted
-from freehold.core.errors import CallError, UnsupportedError
+from freehold.core.errors import CallError
 from freehold.core.settings import load
 
 Ref = Annotated[
@@ -48,7 +48,7 @@ def chat_command(
 
 
 async def _chat(ref: str | None, system: str | None, saved: Path | None, *, keep_history: bool, output: Output) -> None:
-    from freehold.cli.connect import connect, usual_ref
+    from freehold.cli.connect import connect_to_chat, usual_ref
     from freehold.cli.talk import conversation as conversations
     from freehold.cli.talk.session import ChatSession
 
@@ -57,14 +57,9 @@ async def _chat(ref: str | None, system: str | None, saved: Path | None, *, keep
     talk.system = system or talk.system
     chosen = ref or usual_ref(settings)
     output.say(f"Opening {chosen} …")
-    connection = await connect(chosen, settings)
+    connection = await connect_to_chat(chosen, settings)
     session = ChatSession(connection, settings, talk, keep_history=keep_history)
     try:
-        if not connection.chats:
-            raise UnsupportedError(
-                f"{connection.name} is a base model without a chat template, so it cannot chat.",
-                hint=f'It can go on with a text: freehold run {chosen} "Once upon a time"',
-            )
         await session.run()
     finally:
         await session.close()

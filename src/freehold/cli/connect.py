@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from freehold import control
-from freehold.core.errors import KeyRefusedError, NotFoundError
+from freehold.core.errors import KeyRefusedError, NotFoundError, UnsupportedError
 from freehold.core.refs import parse
 from freehold.core.settings import DEFAULT_MODEL, Settings
 from freehold.python.aio import AsyncModel, open_async
@@ -51,23 +51,36 @@ async def _through_house(address: str, served: Mapping[str, Any], settings: Sett
         )
     key_env = KEY_ENV if key is not None else None
     model = await open_async(f"openai+{address}/v1:{served['name']}", key_env=key_env, settings=settings)
-    able = served["capabilities"] or {}
-    return Connection(model, served["name"], served["context_tokens"], able.get("chat", True), shared=True)
+    return Connection(model, served["name"], served["context_tokens"], served["chat"] is not False, shared=True)
+
+
+async def connect_to_chat(ref: str, settings: Settings) -> Connection:
+    """As `connect`, for a conversation. Raises UnsupportedError where the model only continues texts; whatever was
+    started for it has ended then."""
+    connection = await connect(ref, settings)
+    if connection.chats:
+        return connection
+    await connection.model.close()
+    raise UnsupportedError(
+        f"{connection.name} is a base model without a chat template, so it cannot chat.",
+        hint=f'It can go on with a text: freehold run {ref} "Once upon a time"',
+    )
 
 
 def usual_ref(settings: Settings) -> str:
     """What to talk to when nobody says: the running house's first endpoint, the file's first, the default model,
-    the first build held. Raises NotFoundError where nothing is held."""
+    the first build held; of the house's and of those held, one that can chat before one that only continues texts.
+    Raises NotFoundError where nothing is held."""
     if control.running(settings) is not None:
         served = control.ps(settings)["endpoints"]
         if served:
-            return str(served[0]["name"])
+            return str(min(served, key=lambda row: row["chat"] is False)["name"])
     if settings.endpoints:
         return next(iter(settings.endpoints))
-    held = {build.model for build in builds(settings)}
+    held = builds(settings)
     if not held:
         raise NotFoundError("held build", DEFAULT_MODEL, hint=f"Nothing is held yet: freehold pull {DEFAULT_MODEL}")
-    return DEFAULT_MODEL if DEFAULT_MODEL in held else min(held)
+    return min((build.facts.chat_template is None, build.model != DEFAULT_MODEL, build.model) for build in held)[2]
 
 
 def _endpoint_of_house(name: str, settings: Settings) -> tuple[str, Mapping[str, Any]] | None:

@@ -42,7 +42,8 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class EndpointInfo:
-    """An endpoint as clients and people see it. None is unknown; `state` is its worker's."""
+    """An endpoint as clients and people see it. None is unknown; `state` is its worker's. `chat` is known of a held
+    build before its worker ever ran: False means that it has no chat template, so it only continues texts."""
 
     name: str
     target: str
@@ -55,6 +56,7 @@ class EndpointInfo:
     created: int
     license: str | None = None
     size_bytes: int | None = None
+    chat: bool | None = None
 
 
 class EndpointTable:
@@ -79,6 +81,13 @@ class EndpointTable:
 
 def local(build: HeldBuild, options: EngineOptions) -> Target:
     return Target("local", build.name, build=build, options=options)
+
+
+def chats(target: Target, running: Capabilities | None) -> bool | None:
+    """Whether `target` can chat: by what its engine told, else by what is known of its build; None is unknown."""
+    if running is not None:
+        return running.chat
+    return None if target.build is None else target.build.facts.chat_template is not None
 
 
 def from_settings(row: EndpointSettings, settings: Settings, build: HeldBuild | None) -> Target:

@@ -281,6 +281,7 @@ class Gateway:
             created=self._created,
             license=target.build.license if target.build else None,
             size_bytes=target.build.size_bytes if target.build else None,
+            chat=endpoints.chats(target, upstream.capabilities if upstream else None),
         )
 
 

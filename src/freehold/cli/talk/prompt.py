@@ -6,12 +6,15 @@ this user alone.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.completion import WordCompleter
+from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.styles import Style
@@ -38,9 +41,26 @@ class Prompt:
             style=STYLE,
         )
 
-    async def ask(self, draft: str = "") -> str:
-        """One entry, `draft` already typed. Raises EOFError at Ctrl-D and KeyboardInterrupt at Ctrl-C."""
-        return await self._session.prompt_async(default=draft, handle_sigint=False)
+    async def ask(self, draft: str = "", *, makes_way: bool = False) -> str:
+        """One entry, `draft` already typed; where it `makes_way`, a /command that is typed or pasted right behind it
+        takes its place. Raises EOFError at Ctrl-D and KeyboardInterrupt at Ctrl-C."""
+        buffer = self._session.default_buffer
+
+        changes = itertools.count()
+
+        def changed(_: Buffer) -> None:
+            if next(changes) == 0 and buffer.text.startswith(draft + "/"):
+                buffer.document = Document(buffer.text.removeprefix(draft))
+
+        def listen() -> None:
+            buffer.on_text_changed += changed
+
+        try:
+            return await self._session.prompt_async(
+                default=draft, handle_sigint=False, pre_run=listen if makes_way else None
+            )
+        finally:
+            buffer.on_text_changed -= changed
 
 
 def _history(file: Path | None) -> History:

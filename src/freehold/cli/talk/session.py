@@ -1,6 +1,7 @@
 """The chat itself: asks, streams, obeys /commands. Ctrl-C stops an answer, never the chat.
 
-An answer that failed takes its question back into the prompt, so nothing that was typed is lost.
+An answer that failed takes its question back into the prompt, so nothing that was typed is lost; a /command typed
+there does not become a part of it, and leaves it there to be asked again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from freehold.cli.connect import Connection, connect
+from freehold.cli.connect import Connection, connect_to_chat
 from freehold.cli.output import UNKNOWN, clean
 from freehold.cli.talk import conversation as conversations
 from freehold.cli.talk import typed
@@ -22,6 +23,9 @@ from freehold.cli.talk.prompt import Prompt
 from freehold.core.errors import CallError, FreeholdError
 from freehold.core.settings import Settings
 from freehold.python.answers import Answer
+
+# Commands after which a question that failed is still worth asking: with another model, another field.
+LEAVE_THE_QUESTION = frozenset({"help", "model", "system", "save", "set", "stats"})
 
 
 class ChatSession:
@@ -36,6 +40,7 @@ class ChatSession:
         self._console = Console(highlight=False)
         self._last: Answer | None = None
         self._left = False
+        self._failed = ""
         self._interrupts = Interrupts()
         history = settings.home / "chat_history" if keep_history else None
         self._prompt = Prompt(history_file=history, status=self._status)
@@ -63,9 +68,10 @@ class ChatSession:
     async def _until_left(self) -> None:
         while not self._left:
             try:
-                line = await self._prompt.ask(self._conversation.draft)
+                draft = self._conversation.draft
+                line = await self._prompt.ask(draft, makes_way=bool(draft) and draft == self._failed)
             except KeyboardInterrupt:
-                self._conversation.draft = ""
+                self._conversation.draft = self._failed = ""
                 self._say("/exit or Ctrl-D leaves.")
                 continue
             except EOFError:
@@ -79,8 +85,9 @@ class ChatSession:
         await self._connection.model.close()
 
     async def _obey(self, line: str) -> None:
-        self._conversation.draft = ""
         wanted = typed.read(line)
+        if wanted.command not in LEAVE_THE_QUESTION:
+            self._conversation.draft = ""
         if wanted.command is not None:
             await self._commands[wanted.command](wanted.text)
         elif wanted.text:
@@ -99,8 +106,9 @@ class ChatSession:
                         shown.think(delta.reasoning)
                         shown.feed(delta.text)
         except FreeholdError:
-            conversation.take_back()
+            self._failed = conversation.take_back()
             raise
+        self._failed = ""
         self._keep(stream.answer)
 
     def _keep(self, answer: Answer) -> None:
@@ -125,7 +133,7 @@ class ChatSession:
         if not text:
             self._say(f"{self._connection.name}, context {_known(self._connection.context_tokens)} tokens.")
             return
-        opened = await connect(text, self._settings)
+        opened = await connect_to_chat(text, self._settings)
         await self._connection.model.close()
         self._connection = opened
         self._say(f"Now {opened.name}; the conversation goes on.")
@@ -137,16 +145,20 @@ class ChatSession:
     async def _clear(self, text: str) -> None:
         del text
         self._conversation.clear()
-        self._last = None
+        self._last, self._failed = None, ""
         self._say("Forgotten.")
 
     async def _retry(self, text: str) -> None:
         del text
-        await self._ask(self._conversation.take_back())
+        await self._ask(self._failed or self._conversation.take_back())
 
     async def _edit(self, text: str) -> None:
         del text
-        self._conversation.take_back()
+        if self._failed:
+            self._conversation.draft = self._failed
+        else:
+            self._conversation.take_back()
+        self._failed = ""
 
     async def _save(self, text: str) -> None:
         file = _file(text, "/save")
@@ -155,6 +167,7 @@ class ChatSession:
 
     async def _load(self, text: str) -> None:
         self._conversation = conversations.load(_file(text, "/load"))
+        self._failed = ""
         self._say(f"{len(self._conversation.messages)} messages.")
 
     async def _set(self, text: str) -> None:
