@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from jinja2 import nodes
 
-from freehold.weights.templates import allowed
+from freehold.weights.templates.branches import Branches
 from freehold.weights.templates.execution import Report
-from freehold.weights.templates.fold import Folder, callee, names_in
+from freehold.weights.templates.fold import Folder
 from freehold.weights.templates.parse import walk
 
+_INSTRUCTION = "template.text.instruction"
 _INSTRUCTIONS = re.compile(
     r"(ignore|disregard|forget|override|overrule)\W+(\w+\W+){0,4}"
     r"(instructions?|prompts?|rules|guidelines|messages?)"
@@ -45,13 +45,16 @@ _MARKUP = re.compile(
     re.IGNORECASE,
 )
 _ENCODED = re.compile(r"[A-Za-z0-9+/_-]{100,}={0,2}")
-_WORDS = re.compile(r"[^\W\d_]{3,}")
-# Switches that publishers document: what they do stands on the model's card.
-_SWITCHES = frozenset({"detailed thinking on", "detailed thinking off"})
-_MARKS = re.compile(r"[<>\[\]{}|/#*`_=~\\]")
 _LONGEST_LOOKED_AT = 20_000
-_MESSAGE_TEXTS = frozenset({"content", "text"})
-_FINDERS = frozenset({"startswith", "endswith", "find", "index", "count", "rfind", "rindex"})
+# More words than an instruction may have between its own.
+_GAP = "gap " * 12
+# Letters of Cyrillic and Greek that look like Latin ones (Unicode Technical Standard 39, confusables).
+_LOOK_ALIKE = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u04bb\u0501\u051b\u0261"
+    "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425\u0406"
+    "\u03bf\u03b1\u03bd\u03b9\u039f\u0391\u0399\u0131\u217c",
+    "aeopcyxijshdqgABEKMHOPCTYXIoaviOAIil",
+)
 # Characters that are seen as nothing, or turn the reading direction: format characters, tags, variation selectors'
 # supplement, fillers.
 _UNSEEN = frozenset("\u115f\u1160\u3164\uffa0\u2800\u17b4\u17b5")
@@ -62,10 +65,14 @@ def check_behavior(text: str, tree: nodes.Template, folder: Folder, report: Repo
     """Report what a person should read in the template `text`, whose tree is `tree`."""
     for line, name in _unseen(text):
         report("template.text.invisible", f"It holds the character {name}.", line)
-    for line, said in _said(tree, folder):
-        for check, message in signs(said):
-            report(check, message, line)
-    _Branches(tree, folder).check(report)
+    found = [(check, message, line) for line, said in _said(tree, folder) for check, message in signs(said)]
+    for each in found:
+        report(*each)
+    # Once more as one text: what is said may come in pieces.
+    in_pieces = _INSTRUCTIONS.search(_letters(_run_on(tree, folder)))
+    if in_pieces and not any(check == _INSTRUCTION for check, _, _ in found):
+        report(_INSTRUCTION, f"It says, in pieces, {in_pieces[0][:100]!r}.", 1)
+    Branches(tree, folder).check(report)
 
 
 def _unseen(text: str) -> Iterator[tuple[int, str]]:
@@ -104,8 +111,8 @@ def _said(tree: nodes.Template, folder: Folder) -> Iterator[tuple[int, str]]:
 
 def signs(said: str) -> Iterator[tuple[str, str]]:
     """What a person should read in one text that reaches the model: the name of a check, and a message."""
-    if found := _INSTRUCTIONS.search(said):
-        yield "template.text.instruction", f"It says {found[0][:100]!r}."
+    if found := _INSTRUCTIONS.search(_letters(said)):
+        yield _INSTRUCTION, f"It says {found[0][:100]!r}."
     for address in _ADDRESS.finditer(said):
         if not _NAMESPACES.match(address[0]):
             yield "template.text.address", f"It names the address {address[0][:100]!r}."
@@ -120,100 +127,40 @@ def signs(said: str) -> Iterator[tuple[str, str]]:
             break
 
 
+def _letters(said: str) -> str:
+    """`said` in the letters that are seen: without marks on them, wide, bold or taken from other alphabets."""
+    if said.isascii():
+        return said
+    plain = unicodedata.normalize("NFKD", said).translate(_LOOK_ALIKE)
+    return "".join(character for character in plain if not unicodedata.combining(character))
+
+
+def _run_on(tree: nodes.Template, folder: Folder) -> str:
+    """All texts of the template in the order in which they stand; a gap where another branch or macro begins."""
+    parts: list[str] = []
+    waiting: list[nodes.Node | str] = [*reversed(tree.body)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, str):
+            parts.append(node)
+        elif isinstance(node, nodes.Output):
+            parts += [_first_text(part, folder) for part in node.nodes]
+        elif isinstance(node, nodes.If):
+            for branch in (node.else_, *(other.body for other in reversed(node.elif_))):
+                waiting += [*reversed(branch), _GAP] if branch else []
+            waiting += reversed(node.body)
+        else:
+            waiting += [_GAP] if isinstance(node, nodes.Macro) else []
+            waiting += reversed([child for child in node.iter_child_nodes() if isinstance(child, nodes.Stmt)])
+    return "".join(parts)[: 2 * _LONGEST_LOOKED_AT]
+
+
+def _first_text(part: nodes.Node, folder: Folder) -> str:
+    if isinstance(part, nodes.TemplateData):
+        return part.data
+    return next(iter(folder.texts(part)), "")
+
+
 def _is_mixed(run: str) -> bool:
     letters = {character for character in run if character.isalnum()}
     return len(letters) >= 12 and any(c.isdigit() for c in run) and any(c.islower() for c in run)
-
-
-class _Branches:
-    """Conditions on what a message says, and on the date."""
-
-    def __init__(self, tree: nodes.Template, folder: Folder) -> None:
-        self._tree = tree
-        self._folder = folder
-        self._texts = self._spread(self._is_message_text)
-        self._dates = self._spread(lambda node: isinstance(node, nodes.Call) and callee(node) == "strftime_now")
-
-    def check(self, report: Report) -> None:
-        for node, _ in walk(self._tree):
-            for word in self._asked_for(node):
-                report("template.branch.content", f"It asks whether a message says {word[:80]!r}.", node.lineno)
-            if isinstance(node, nodes.Compare) and self._holds(node, self._dates):
-                report("template.branch.date", "It compares the date.", node.lineno)
-
-    @staticmethod
-    def _is_message_text(node: nodes.Node) -> bool:
-        if isinstance(node, nodes.Getattr):
-            return node.attr in _MESSAGE_TEXTS
-        is_get = isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr) and node.node.attr == "get"
-        key = node.arg if isinstance(node, nodes.Getitem) else node.args[0] if is_get and node.args else None  # type: ignore[attr-defined]  # is_get says so
-        return isinstance(key, nodes.Const) and key.value in _MESSAGE_TEXTS
-
-    def _spread(self, begins: Callable[[nodes.Node], bool]) -> set[str]:
-        """The names whose values come from expressions for which `begins` is true, through assignments and macros."""
-        found: list[str] = []
-        leads_to: dict[str, list[str]] = defaultdict(list)
-        pairs = [(name, source) for name, sources in self._folder.assigned.items() for source in sources]
-        pairs += [(name, node) for node, _ in walk(self._tree) for name, node in self._bound(node)]
-        for name, source in pairs:
-            for part, _ in walk(source):
-                if begins(part):
-                    found.append(name)
-                elif (other := self._folder.name_of(part)) is not None:
-                    leads_to[other].append(name)
-        reached: set[str] = set()
-        while found:
-            name = found.pop()
-            if name not in reached:
-                reached.add(name)
-                found += leads_to[name]
-        return reached
-
-    def _bound(self, node: nodes.Node) -> Iterator[tuple[str, nodes.Node]]:
-        """What loops and macro calls give their variables."""
-        if isinstance(node, nodes.For):
-            yield from ((name, node.iter) for name in names_in(node.target))
-        elif isinstance(node, nodes.Call) and (macro := self._folder.macros.get(callee(node) or "")) is not None:
-            yield from ((argument.name, value) for argument, value in zip(macro.args, node.args, strict=False))
-            yield from ((pair.key, pair.value) for pair in node.kwargs)
-
-    def _holds(self, node: nodes.Node, names: set[str]) -> bool:
-        return any(
-            self._folder.name_of(part) in names or (isinstance(part, nodes.Call) and callee(part) == "strftime_now")
-            for part, _ in walk(node)
-        )
-
-    def _is_text(self, node: nodes.Node) -> bool:
-        if isinstance(node, nodes.Filter | nodes.Getitem) and node.node is not None and self._is_text(node.node):
-            return True
-        if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr) and self._is_text(node.node.node):
-            return True
-        called = callee(node) if isinstance(node, nodes.Call) else None
-        is_macro = called in self._folder.macros and any(
-            self._is_text(argument) for argument in getattr(node, "args", ())
-        )
-        return self._is_message_text(node) or self._folder.name_of(node) in self._texts or is_macro
-
-    def _asked_for(self, node: nodes.Node) -> Iterator[str]:
-        """The words for which the text of a message is searched, or with which it is compared, at this node."""
-        looked_for: list[nodes.Node] = []
-        if isinstance(node, nodes.Compare):
-            for operand in node.ops:
-                if operand.op in {"in", "notin"} and self._is_text(operand.expr):
-                    looked_for.append(node.expr)
-                elif self._is_text(node.expr):
-                    looked_for.append(operand.expr)
-        elif isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr):
-            is_asked = node.node.attr in _FINDERS and self._is_text(node.node.node)
-            looked_for += node.args if is_asked else []
-        for expression in looked_for:
-            values = self._folder.values(expression)
-            for value in values:
-                yield from (text for text in (value if isinstance(value, tuple) else (value,)) if _is_word(text))
-
-
-def _is_word(text: object) -> bool:
-    """Words of a language, as against the marks that templates look for and the keys of messages."""
-    if not isinstance(text, str) or text.strip().lower() in allowed.STRUCTURE | _SWITCHES:
-        return False
-    return bool(_WORDS.search(text)) and not _MARKS.search(text)

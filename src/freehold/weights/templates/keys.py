@@ -113,6 +113,9 @@ class Keys:
             if part.node.attr in _SAME_TEXT_METHODS:
                 return [(part.node.node, True)]
             return self._parts(part.node.node, part.args) if part.node.attr in _PART_METHODS else None
+        if isinstance(part, nodes.Call) and callee(part) == "strftime_now" and all(map(self.is_told, part.args)):
+            # The date, in a form that writes no underscore of its own.
+            return None if any("_" in text for given in part.args for text in self._folder.texts(given)) else []
         return [] if isinstance(part, nodes.List | nodes.Tuple | nodes.Dict) else None
 
     def _holds(self, part: nodes.Node) -> Sequence[_Step] | None:
