@@ -171,6 +171,19 @@ async def test_a_narrow_screen_never_scrolls_sideways(page: Page, house: Scripte
     await expect(page.get_by_role("button", name="Conversations")).to_be_focused()
 
 
+@pytest.mark.parametrize("context_options", [{"viewport": {"width": 320, "height": 480}}], ids=["320 pixels"])
+async def test_the_smallest_screen_shows_the_welcome_from_its_start(page: Page, house: ScriptedHouse) -> None:
+    await expect(page.get_by_role("heading", level=1)).to_be_in_viewport(ratio=1)
+    assert await page.evaluate("(box => box.scrollHeight > box.clientHeight)(document.getElementById('scroller'))")
+    await expect(page.locator("#latest")).to_be_hidden()
+    for name in ("Conversations", "Settings"):
+        button = await page.get_by_role("button", name=name, exact=True).bounding_box()
+        assert button is not None and min(button["width"], button["height"]) >= 24
+    house.scripts["Long"] = Script(("line\n\n" * 40,))
+    await ask(page, "Long")
+    await expect(page.locator(".figures")).to_be_in_viewport()
+
+
 @pytest.mark.parametrize("context_options", [{"color_scheme": "dark"}], ids=["dark system"])
 async def test_the_theme_follows_the_system_until_one_is_chosen(page: Page) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Download, Page, Route, expect
 
 from .conftest import Served
-from .scripted import Script, ScriptedHouse
+from .scripted import Script, ScriptedHouse, local
 
 pytestmark = pytest.mark.browser
 
@@ -48,13 +49,13 @@ async def test_the_figures_are_the_engines_and_the_context_is_counted(page: Page
     await expect(page.locator("#context-figure")).to_have_text("33 / 8,192")
 
 
-async def test_figures_that_nobody_told_are_a_dash_and_never_zero(page: Page, house: ScriptedHouse) -> None:
+async def test_figures_that_nobody_told_are_left_out_and_never_zero(page: Page, house: ScriptedHouse) -> None:
     house.models[0]["context_tokens"] = None
     house.scripts["Hello"] = Script(("One.",), usage=False)
     await page.reload()
     await ask(page, "Hello")
-    await expect(page.locator(".figures")).to_contain_text("— tokens/s")
-    await expect(page.locator(".figures")).to_contain_text("— tokens")
+    await expect(page.locator(".figure")).to_have_count(1)
+    await expect(page.locator(".figures")).to_have_text(re.compile(r"^\d+\.\d\d s to first token$"))
     await expect(page.locator("#context-figure")).to_have_text("— / —")
 
 
@@ -247,6 +248,20 @@ async def test_a_base_model_continues_text(page: Page, house: ScriptedHouse) -> 
     await page.reload()
     await ask_and_wait(page, "Once upon a time")
     assert house.asked[0]["prompt"] == "Once upon a time"
+
+
+async def test_a_base_model_is_marked_and_nobody_is_led_to_it(page: Page, house: ScriptedHouse) -> None:
+    house.models.insert(0, local("base", chat=False, state="stopped", capabilities=None))
+    await page.evaluate("localStorage.setItem('freehold.model', 'base')")
+    await page.reload()
+    await page.get_by_role("button", name="Model: small-model, local").click()
+    base = page.get_by_role("menuitemradio", name="base")
+    await expect(base).to_be_disabled()
+    await expect(base).to_contain_text("base model: continues text")
+    await base.click(force=True)
+    await page.keyboard.press("Escape")
+    await ask_and_wait(page, "Hello")
+    assert house.asked[0]["model"] == "small-model"
 
 
 async def test_shift_enter_is_a_new_line_and_enter_while_composing_sends_nothing(

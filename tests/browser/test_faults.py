@@ -49,6 +49,21 @@ async def test_a_prompt_beyond_the_context_names_both_counts(page: Page, house: 
     await expect(page.get_by_role("article").last.get_by_role("alert")).to_contain_text(TOO_LONG["message"])
 
 
+async def test_a_question_that_would_be_refused_again_is_edited_instead(page: Page, house: ScriptedHouse) -> None:
+    house.scripts["Long"] = Script(refuse=(400, TOO_LONG | {"hint": "Ask for less, or see `freehold ps`."}))
+    await ask(page, "Long")
+    alert = page.get_by_role("article").last.get_by_role("alert")
+    await expect(alert.locator("code")).to_have_text("freehold ps")
+    await expect(alert).not_to_contain_text("`")
+    await expect(alert.get_by_role("button", name="Try again")).to_have_count(0)
+    await alert.get_by_role("button", name="Edit").click()
+    box = page.get_by_role("textbox", name="Edit your question")
+    await expect(box).to_have_value("Long")
+    await box.fill("Short")
+    await box.press("Enter")
+    await expect(page.locator(".prose")).to_have_text("You said: Short")
+
+
 async def test_a_refusal_leaves_no_empty_version_behind_when_asked_again(page: Page, house: ScriptedHouse) -> None:
     house.scripts["Hello"] = Script(refuse=(503, {"message": "The build is loading.", "code": "loading"}))
     await ask(page, "Hello")

@@ -69,8 +69,10 @@ class App {
     byId("new").addEventListener("click", () => this.#new());
     byId("open-settings").addEventListener("click", () => byId("settings").showModal());
     byId("open-help").addEventListener("click", () => byId("help").showModal());
-    byId("key-box").addEventListener("keydown", (event) => { if (event.key === "Enter") this.#useKey(); });
-    byId("key-use").addEventListener("click", () => this.#useKey());
+    byId("key-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#useKey();
+    });
     addEventListener("hashchange", () => {
       const named = this.#store.get(location.hash.slice(1));
       if (named && named !== this.#current) this.#open(named);
@@ -117,7 +119,8 @@ class App {
     this.composer.open(conversation);
     this.settings.show(conversation.settings);
     this.#show();
-    this.follow.jump();
+    if (conversation.messages.length) this.follow.jump();
+    else this.follow.begin();
     if (narrow.matches) this.sidebar.drawer(false);
   }
 

@@ -30,6 +30,12 @@ export function iconButton(name, label, onclick, props = {}) {
   return h("button", { type: "button", class: "icon-button", "aria-label": label, title: label, onclick, ...props }, icon(name));
 }
 
+/** The parts of a plain sentence in which `backticks` mark what is typed. */
+export function coded(text) {
+  const parts = text.split("`");
+  return parts.length % 2 ? parts.map((part, at) => (at % 2 ? h("code", {}, part) : part)) : [text];
+}
+
 export const byId = (id) => document.getElementById(id);
 
 /** Copies text, also where the page is not a secure context (plain http in a local network). */

@@ -4,6 +4,7 @@ const NEAR_PX = 56;
 
 export class Follow {
   #following = true;
+  #still = false; // what is shown has no newest word: a welcome, read from its start
 
   constructor(scroller, content, button) {
     Object.assign(this, { scroller, content, button });
@@ -15,8 +16,16 @@ export class Follow {
     new ResizeObserver(() => this.#keep()).observe(scroller);
   }
 
+  /** Goes to the start and stays there, until the next jump. */
+  begin() {
+    this.#still = true;
+    this.scroller.scrollTop = 0;
+    this.#show();
+  }
+
   /** Goes to the end and stays there. */
   jump() {
+    this.#still = false;
     this.#following = true;
     this.#keep();
   }
@@ -35,11 +44,11 @@ export class Follow {
   }
 
   #keep() {
-    if (this.#following) this.scroller.scrollTop = this.scroller.scrollHeight;
+    if (this.#following && !this.#still) this.scroller.scrollTop = this.scroller.scrollHeight;
     this.#show();
   }
 
   #show() {
-    this.button.hidden = this.#following || this.#distance() < NEAR_PX;
+    this.button.hidden = this.#still || this.#following || this.#distance() < NEAR_PX;
   }
 }

@@ -16,7 +16,7 @@ export class Header {
     if (!this.models.list.length) return;
     openMenu(byId("model"), "Model", this.models.list.map((each) => ({
       label: each.title ?? each.name, detail: [each.title ? each.name : null, ...facts(each)].filter(Boolean).join(" · "),
-      badge: place(each).word, checked: each.name === this.current, action: () => this.choose(each),
+      badge: place(each).word, checked: each.name === this.current, disabled: !this.models.pickable(each), action: () => this.choose(each),
     })));
   }
 

@@ -3,7 +3,8 @@ import { h, icon } from "./dom.js";
 
 let open = null;
 
-/** Opens a menu under `anchor`. Items: {label, detail, badge, checked, danger, icon, action}; `checked` makes it a choice. */
+/** Opens a menu under `anchor`. Items: {label, detail, badge, checked, danger, disabled, icon, action};
+ * `checked` makes it a choice; one that is disabled can be reached and read, and not chosen. */
 export function openMenu(anchor, label, items) {
   if (open?.anchor === anchor) return closeMenu();
   closeMenu();
@@ -30,8 +31,9 @@ function row(item) {
     "button",
     {
       type: "button", class: item.danger ? "menu-item danger" : "menu-item", role: choice ? "menuitemradio" : "menuitem",
-      "aria-checked": choice ? String(item.checked) : undefined, tabIndex: -1,
+      "aria-checked": choice ? String(item.checked) : undefined, "aria-disabled": item.disabled ? "true" : undefined, tabIndex: -1,
       onclick: () => {
+        if (item.disabled) return;
         closeMenu({ refocus: true });
         item.action();
       },

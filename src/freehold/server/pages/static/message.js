@@ -1,10 +1,14 @@
 // One message on the screen: a question or an answer, with what can be done to it.
-import { copyWithButton, h, icon, iconButton } from "./dom.js";
+import { coded, copyWithButton, h, icon, iconButton } from "./dom.js";
 import { Markdown } from "./markdown.js";
 import { count, percent, rate, seconds } from "./numbers.js";
 import { siblings } from "./tree.js";
 
-/** `actions`: edit(message, text), again(message), retry(message), turn(message, step), offerKey(). */
+// Refusals of the question itself: asked again as it is, it is refused again.
+const FINAL = new Set(["context_length_exceeded", "unsupported"]);
+
+/** `actions`: edit(message, text), again(message), retry(message), turn(message, step), rewrite(message),
+ * offerKey(). */
 export class MessageView {
   constructor(conversation, message, actions) {
     Object.assign(this, { conversation, message, actions });
@@ -73,7 +77,7 @@ export class MessageView {
     if (message.role === "user") return [iconButton("edit", "Edit and ask again", () => this.edit()), copy, ...turns];
     if (message.status === "streaming") return [];
     const again = iconButton("again", "Answer again", () => actions.again(message));
-    return [...(message.text ? [copy] : []), again, ...turns, ...(message.text ? [figures(message)] : [])];
+    return [...(message.text ? [copy] : []), again, ...turns, ...(message.text ? figures(message) : [])];
   }
 
   #turns() {
@@ -123,13 +127,17 @@ export class MessageView {
   }
 }
 
+/** The figures that are known; what is not, is left out. */
 function figures(message) {
   const { tokensPerSecond, firstTokenMs, answerTokens } = message.stats ?? {};
-  const figure = (value, unit, title) => h("span", { class: "figure", title }, `${value} ${unit}`);
-  return h("span", { class: "figures", "aria-label": "Figures of this answer" },
-    figure(rate(tokensPerSecond), "tokens/s", "Tokens per second, while answering"),
-    figure(seconds(firstTokenMs), "to first token", "Time from asking to the first token, measured by this page"),
-    figure(count(answerTokens), "tokens", "Tokens of the answer, counted by the engine"));
+  const known = (value) => value !== null && value !== undefined;
+  const figure = (value, show, unit, title) => (known(value) ? h("span", { class: "figure", title }, `${show(value)} ${unit}`) : null);
+  const shown = [
+    figure(tokensPerSecond, rate, "tokens/s", "Tokens per second, while answering"),
+    figure(firstTokenMs, seconds, "to first token", "Time from asking to the first token, measured by this page"),
+    figure(answerTokens, count, "tokens", "Tokens of the answer, counted by the engine"),
+  ].filter(Boolean);
+  return shown.length ? [h("span", { class: "figures", "aria-label": "Figures of this answer" }, ...shown)] : [];
 }
 
 function trouble(message, actions) {
@@ -140,8 +148,9 @@ function trouble(message, actions) {
   if (message.status !== "failed") return [];
   const { error } = message;
   const key = error.code === "invalid_api_key" ? h("button", { type: "button", onclick: actions.offerKey }, "Enter the key") : null;
-  const hint = error.hint && !error.message.includes(error.hint) ? h("p", { class: "hint" }, error.hint) : null;
-  return [h("div", { class: "trouble", role: "alert" }, icon("warn"), h("div", {}, h("p", {}, error.message), hint, h("div", { class: "trouble-buttons" }, key, retry)))];
+  const hint = error.hint && !error.message.includes(error.hint) ? h("p", { class: "hint" }, ...coded(error.hint)) : null;
+  const on = FINAL.has(error.code) ? h("button", { type: "button", onclick: () => actions.rewrite(message) }, "Edit") : retry;
+  return [h("div", { class: "trouble", role: "alert" }, icon("warn"), h("div", {}, h("p", {}, ...coded(error.message)), hint, h("div", { class: "trouble-buttons" }, key, on)))];
 }
 
 const note = (name, text, ...more) => h("div", { class: "note" }, icon(name), text, ...more);

@@ -22,9 +22,16 @@ export class Models extends EventTarget {
     return this.list.find((candidate) => candidate.name === name) ?? null;
   }
 
-  /** The model a new conversation starts with: the one a link asked for, the one used last, the first that can chat. */
+  /** The model a new conversation starts with: the one a link asked for, the one used last where it chats, the first
+   * that does; a base model, which only continues text, where there is no other. */
   preferred() {
-    return this.find(wanted) ?? this.find(localStorage.getItem(LAST)) ?? this.list.find((each) => each.chats) ?? this.list[0] ?? null;
+    const last = this.find(localStorage.getItem(LAST));
+    return this.find(wanted) ?? (last?.chats ? last : null) ?? this.list.find((each) => each.chats) ?? this.list[0] ?? null;
+  }
+
+  /** Whether a person may pick it to talk to: a base model only where no model chats. */
+  pickable(each) {
+    return each.chats || !this.list.some((other) => other.chats);
   }
 
   remember(name) {
@@ -43,7 +50,7 @@ function model(row) {
     sizeBytes: facts.size_bytes ?? null,
     quantization: facts.quantization ?? null,
     contextTokens: facts.context_tokens ?? facts.context_length ?? facts.max_model_len ?? null,
-    chats: facts.capabilities?.chat !== false,
+    chats: (facts.chat ?? facts.capabilities?.chat) !== false,
   };
 }
 

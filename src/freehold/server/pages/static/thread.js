@@ -2,7 +2,7 @@
 import { h } from "./dom.js";
 import { MessageView } from "./message.js";
 import { facts } from "./models.js";
-import { path } from "./tree.js";
+import { parentOf, path } from "./tree.js";
 
 const EXAMPLES = [
   ["Learn", "What is photosynthesis?"],
@@ -16,7 +16,7 @@ export class Thread {
   #conversation = null;
 
   constructor(target, actions) {
-    Object.assign(this, { target, actions });
+    Object.assign(this, { target, actions: { ...actions, rewrite: (message) => this.#rewrite(message) } });
   }
 
   /** Shows the conversation; `model` is what an empty one introduces. */
@@ -49,6 +49,11 @@ export class Thread {
     const last = [...this.#views.values()].findLast((view) => view.message.role === "user");
     last?.edit();
     return Boolean(last);
+  }
+
+  /** Opens the question that `answer` could not answer for editing. */
+  #rewrite(answer) {
+    this.#views.get(parentOf(this.#conversation, answer).id)?.edit();
   }
 
   #welcome(model) {
