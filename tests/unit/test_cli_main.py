@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -43,13 +45,46 @@ def test_a_group_alone_shows_its_commands_and_each_has_examples(
 ) -> None:
     assert main([group]) == 0
     listed = capsys.readouterr().out.split("Commands:")[1].split("Examples:")[0]
-    words = [line.split()[0] for line in listed.splitlines() if line.strip()]
+    words = re.findall(r"^  (\S+)", listed, re.MULTILINE)
     assert len(words) == commands
     for word in words:
         assert main([group, word, "--help"]) == 0
         assert f"freehold {group} {word}" in capsys.readouterr().out.split("Examples:")[1]
     assert main([group, "nonsense"]) == 2
     assert "nonsense" in capsys.readouterr().err
+
+
+def _leaves() -> dict[str, Any]:
+    """Every command that does something, by what is typed."""
+    top = get_command(door.app)
+    assert isinstance(top, LazyGroup)
+    tops = {name: top.get_command(None, name) for name in COMMANDS}
+    groups = {name: getattr(command, "commands", {"": command}) for name, command in tops.items()}
+    return {f"{name} {word}".strip(): leaf for name, members in groups.items() for word, leaf in members.items()}
+
+
+def test_help_names_parameters_plainly(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in _leaves():
+        assert main([*name.split(), "--help"]) == 0
+        text = capsys.readouterr().out
+        assert re.search(r"<(?:str|int|float|Path|list|int range|bool)\b", text) is None, name
+        assert "{" not in text and "]]" not in text.partition("\n")[0], name
+    assert main(["up", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("Usage: freehold up [OPTIONS] [REF]...\n")
+    assert main(["verify", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("Usage: freehold verify [OPTIONS] PATH...\n")
+
+
+def test_the_lines_of_a_group_are_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    for group in ("deed", "bundle", "keys", "license"):
+        assert main([group]) == 0
+        listed = capsys.readouterr().out.split("Commands:")[1].split("Examples:")[0]
+        assert "..." not in listed and max(map(len, listed.splitlines())) <= 80
+
+
+def test_every_command_but_chat_takes_json() -> None:
+    without = {name for name, leaf in _leaves().items() if not any("--json" in each.opts for each in leaf.params)}
+    assert without == {"chat"}
 
 
 def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -212,7 +212,7 @@ def test_a_passphrase_from_a_file_closes_the_key(
 def test_a_refused_build_is_removed_by_the_command_that_the_refusal_names(
     freehold: Terminal, build: HeldBuild, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO())
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
     change(build.files[0], b"\x11\x11", b"\x11\x10")
     code, _, err = freehold("run", "t", "Hi")
     assert code == 3 and "`freehold rm t:q4_1`" in err

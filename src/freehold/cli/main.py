@@ -82,12 +82,34 @@ def _command(module: Any, name: str) -> Any:
     if members is None:
         function = getattr(module, f"{name}_command")
         single.command(name=name, epilog=_examples(function.examples))(function)
-        return get_command(single)
+        return _plain(get_command(single))
     for word, function in members.items():
-        single.command(name=word, epilog=_examples(function.examples))(function)
+        line = " ".join((function.__doc__ or "").partition("\n\n")[0].split())
+        single.command(name=word, epilog=_examples(function.examples), short_help=line)(function)
     first = _examples([function.examples[0] for function in members.values()])
     single.callback(invoke_without_command=True, help=COMMANDS[name][1], epilog=first)(_group)
-    return get_command(single)
+    group: Any = get_command(single)
+    for command in group.commands.values():
+        _plain(command)
+    return group
+
+
+def _plain(command: Any) -> Any:
+    """`command`, whose help and usage then name its parameters by one word each, without the types of Python."""
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            _plain_argument(parameter)
+        elif parameter.metavar is None and not parameter.is_flag and not parameter.type_descriptor.is_choice:
+            parameter.metavar = max(parameter.opts, key=len).lstrip("-").upper()
+    return command
+
+
+def _plain_argument(argument: Any) -> None:
+    word = argument.display_name_raw.strip("[].")
+    whole = word if argument.required else f"[{word}]"
+    argument.metavar = word
+    argument.display_type_rich = lambda ctx: None  # noqa: ARG005 - passed by name
+    argument.get_usage_pieces = lambda _: [whole if argument.nargs == 1 else f"{whole}..."]
 
 
 def _group(ctx: typer.Context) -> None:
@@ -106,7 +128,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=False,
     invoke_without_command=True,
-    epilog="Every command takes --json for programs and --quiet for scripts, and shows examples with --help.",
+    epilog="Every command but chat takes --json for programs; --quiet is for scripts. --help shows examples.",
 )
 
 
