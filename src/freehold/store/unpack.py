@@ -42,13 +42,21 @@ class Joined:
     size_bytes: int
 
 
+class Damaged(Exception):  # noqa: N818 -- a signal to the caller, who knows where the piece came from
+    """The archive `piece` cannot be read as one."""
+
+    def __init__(self, piece: Piece, reason: str) -> None:
+        super().__init__(f"{piece.name} is a damaged archive: {reason}")
+        self.piece = piece
+
+
 def joined_bytes(pieces: Sequence[Piece]) -> int:
-    """How large the file made of `pieces` will be. Raises SourceError for a bad archive."""
+    """How large the file made of `pieces` will be. Raises Damaged, SourceError for an archive without the member."""
     return sum(_piece_bytes(piece) for piece in pieces)
 
 
 def join(pieces: Sequence[Piece], into: Path, *, advance: Callable[[int], None]) -> Joined:
-    """Write `pieces` in order to `into`, and sync it. Raises SourceError for a bad archive, StoreError for the disk."""
+    """Write `pieces` in order to `into`, and sync it. Raises as `joined_bytes` does, and StoreError for the disk."""
     digest = hashlib.sha256()
     size_bytes = 0
     with writing(into.parent), into.open("wb") as out:
@@ -91,7 +99,7 @@ def _archive(piece: Piece) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(piece.path) as archive:
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise SourceError(f"{piece.name} is a damaged archive: {error}.", file=piece.name) from error
+        raise Damaged(piece, str(error)) from error
 
 
 def _member(piece: Piece, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
