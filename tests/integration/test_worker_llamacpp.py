@@ -145,6 +145,19 @@ async def test_a_build_without_a_template_is_not_offered_for_chat(home: Path, sm
     await worker.stop()
 
 
+async def test_a_context_that_memory_cannot_hold_is_refused_before_a_process_is_started(
+    home: Path, smollm2_gguf: Path
+) -> None:
+    options = EngineOptions(context_tokens=8192, slots=1024)
+    worker = worker_of(held(smollm2_gguf, smollm2_gguf), home, options)
+    with pytest.raises(
+        WorkerStartError, match=r"8,192 tokens in 1024 slots takes 193\.3 GB .* and .* GB are free"
+    ) as raised:
+        await worker.start()
+    assert raised.value.hint == "Lower context_tokens or slots in freehold.toml."
+    assert worker.report().pid is None and not raised.value.log
+
+
 def damaged(weights: Path, damage: Callable[[bytes], bytes], folder: Path) -> Path:
     path = folder / "model.gguf"
     path.write_bytes(damage(weights.read_bytes()))
@@ -167,11 +180,9 @@ async def test_a_damaged_weight_file_says_what_is_wrong_with_it(
     worker = worker_of(held(damaged(smollm2_gguf, damage, tmp_path), smollm2_gguf), home)
     with pytest.raises(WorkerStartError) as raised:
         await worker.start()
-    assert raised.value.message.startswith(
-        "The worker of smollm2:q4_1 did not start: llama.cpp could not load its file: "
-    )
+    assert raised.value.message.startswith("The worker of smollm2:q4_1 did not start: llama.cpp could not load it: ")
     assert reason in raised.value.message
-    assert "Get smollm2:q4_1 again from where it came" in raised.value.hint
+    assert "freehold verify" in raised.value.hint and "newer engine" in raised.value.hint
     assert "freehold pull" not in raised.value.hint
     assert raised.value.log
     assert "security:" not in raised.value.log

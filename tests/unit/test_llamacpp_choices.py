@@ -8,7 +8,7 @@ import pytest
 
 from freehold.core.builds import HeldBuild, WeightFacts
 from freehold.core.settings import EngineOptions
-from freehold.engines.llamacpp.choices import choose, kv_bytes_per_token
+from freehold.engines.llamacpp.choices import choose, kv_bytes_per_token, over_memory
 from freehold.hardware.machine import Machine
 
 GIB = 2**30
@@ -119,3 +119,25 @@ def test_no_choice_is_left_unexplained(held: HeldBuild) -> None:
     chosen = choose(held, machine(), EngineOptions())
     assert len(chosen.shown) == 8
     assert all(choice.value and choice.reason for choice in chosen.shown.values())
+
+
+def test_a_context_set_longer_than_the_training_is_not_paid_for() -> None:
+    chosen = choose(SMALL, machine(), EngineOptions(context_tokens=16_384))
+    assert chosen.context_tokens == 8192
+    assert chosen.shown["context"].value == "8192 tokens per slot"
+    assert chosen.shown["context"].reason == ("16,384 is set; it was trained with 8,192 tokens and more is not used")
+    assert chosen.shown["kv cache"] == choose(SMALL, machine(), EngineOptions()).shown["kv cache"]
+    unknown = build(dataclasses.replace(SMOLLM2, context_length=None), 1)
+    assert choose(unknown, machine(), EngineOptions(context_tokens=16_384)).context_tokens == 16_384
+
+
+def test_a_context_that_memory_cannot_hold_is_told_with_both_figures() -> None:
+    options = EngineOptions(context_tokens=131_072, slots=4)
+    here = machine(free_bytes=16 * 10**9)
+    told = over_memory(LARGE, choose(LARGE, here, options), here)
+    assert told == ("a context of 131,072 tokens in 4 slots takes 68.7 GB of memory (computed), and 16.0 GB are free.")
+    assert over_memory(SMALL, choose(SMALL, here, options), here) is None
+    silent = build(dataclasses.replace(LLAMA_8B, block_count=None), 1)
+    assert over_memory(silent, choose(silent, here, options), here) is None
+    sliding = build(dataclasses.replace(LLAMA_8B, architecture="gemma3"), 1)
+    assert over_memory(sliding, choose(sliding, here, options), here) is None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -91,3 +92,16 @@ def test_a_refused_schema_or_grammar_names_the_field_of_the_client(message: str,
 def test_what_the_engine_cannot_do_is_not_a_failure_to_try_again() -> None:
     error = refusal(LOCAL, 500, _body(message="image input is not supported - hint: provide the mmproj"))
     assert error.http_status == 400 and not error.retryable
+
+
+@pytest.mark.parametrize(
+    ("trained", "hint"),
+    [
+        (8192, "Shorten the prompt: this model was trained with 8,192 tokens and takes no more."),
+        (32768, "Shorten the prompt, or raise context_tokens in freehold.toml: 32,768 at most."),
+        (None, "Shorten the prompt, or raise context_tokens in freehold.toml if the model was trained with more."),
+    ],
+)
+def test_a_longer_context_is_offered_only_where_there_is_room_for_one(trained: int | None, hint: str) -> None:
+    upstream = dataclasses.replace(LOCAL, trained_tokens=trained)
+    assert refusal(upstream, 400, _body(message="…", n_prompt_tokens=9031, n_ctx=8192)).hint == hint

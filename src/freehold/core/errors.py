@@ -105,10 +105,15 @@ class ContextLengthError(RequestError):
 
     code = "context_length_exceeded"
 
-    def __init__(self, prompt_tokens: int, context_tokens: int) -> None:
+    def __init__(self, prompt_tokens: int, context_tokens: int, *, trained_tokens: int | None = None) -> None:
+        hint = "Shorten the prompt, or raise context_tokens in freehold.toml if the model was trained with more."
+        if trained_tokens is not None and trained_tokens <= context_tokens:
+            hint = f"Shorten the prompt: this model was trained with {trained_tokens:,} tokens and takes no more."
+        elif trained_tokens is not None:
+            hint = f"Shorten the prompt, or raise context_tokens in freehold.toml: {trained_tokens:,} at most."
         super().__init__(
             f"The prompt has {prompt_tokens} tokens and the context of this endpoint holds {context_tokens}.",
-            hint="Shorten the prompt, or raise the context: see `freehold ps` and [engine] in freehold.toml.",
+            hint=hint,
             param="messages",
             prompt_tokens=prompt_tokens,
             context_tokens=context_tokens,

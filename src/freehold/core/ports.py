@@ -42,6 +42,7 @@ class Upstream:
     not include `/v1`-style prefixes beyond what must stand before `/chat/completions`; for local workers
     it is `http://worker/v1`. `headers` may hold a key and is therefore not in the repr. `model` is the
     name the engine expects. `digest` is None where nobody can know it (remote).
+    `trained_tokens` is the longest context that the model was trained with, None is unknown.
     """
 
     engine: str
@@ -52,6 +53,7 @@ class Upstream:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     digest: str | None = None
     context_tokens: int | None = None
+    trained_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

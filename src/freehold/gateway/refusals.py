@@ -47,7 +47,7 @@ def _local(upstream: Upstream, status: int, detail: dict[str, Any]) -> FreeholdE
     message = str(detail.get("message") or "no reason given")
     prompt, context = detail.get("n_prompt_tokens"), detail.get("n_ctx")
     if isinstance(prompt, int) and isinstance(context, int):
-        return ContextLengthError(prompt, context)
+        return ContextLengthError(prompt, context, trained_tokens=upstream.trained_tokens)
     if (match := _TOO_LARGE.search(message)) is not None:
         return RequestError(
             f"The input has {match[1]} tokens and one embedding takes at most {match[2]}.",

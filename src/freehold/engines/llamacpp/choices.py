@@ -1,6 +1,7 @@
 """Decides how a build is run on a machine, and says why. Pure: facts in, choices out.
 
-What a person set is taken as it is. What must stay true: no request is cut or lost because of a choice made here. So
+What a person set is taken as it is, except a context longer than the model was trained with: the engine would hold the
+memory and use none of it. What must stay true: no request is cut or lost because of a choice made here. So
 every slot has the whole context to itself (`kv_unified` off: with one shared pool, four requests that together
 outgrew it were all answered 500), and the context is only as long as memory holds for all slots at once.
 Memory figures here are computed, not measured; speeds are estimates, and say so.
@@ -34,6 +35,11 @@ PARAMETERS_PER_CORE_SECOND = 1.7e10
 """Prompt speed times parameters per core: 254 tokens/s of a 135-million build on two cores, Q4_1, AVX2 kernels."""
 
 _ENCODERS = ("bert", "t5encoder", "gemma-embedding")
+# Every layer keeps every token, so that the cache is what arithmetic says and not less.
+_FULL_ATTENTION = (
+    *("bloom", "falcon", "gemma", "gpt2", "gptneox", "granite", "granitemoe", "internlm2", "llama", "mpt", "olmo"),
+    *("qwen", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "smollm3", "stablelm", "starcoder", "starcoder2"),
+)
 Pooling = Literal["last", "own"]
 
 
@@ -100,6 +106,25 @@ def kv_bytes_per_token(facts: WeightFacts) -> int | None:
     return facts.block_count * heads * (key + value) * KV_BYTES_PER_VALUE
 
 
+def over_memory(build: HeldBuild, chosen: Choices, machine: Machine) -> str | None:
+    """Why `chosen` asks for more memory than is free, both figures said; None where it does not, or where
+    layers may keep less than the arithmetic says.
+
+    Only the cache is counted: weights are mapped, and the kernel may drop their pages.
+    """
+    per_token = kv_bytes_per_token(build.facts)
+    if per_token is None or build.facts.architecture not in _FULL_ATTENTION:
+        return None
+    needed_bytes = per_token * chosen.slots * chosen.context_tokens
+    if needed_bytes <= machine.memory_available_bytes:
+        return None
+    return (
+        f"a context of {chosen.context_tokens:,} tokens in {chosen.slots} "
+        f"{'slot' if chosen.slots == 1 else 'slots'} takes {_size(needed_bytes)} of memory (computed), and "
+        f"{_size(machine.memory_available_bytes)} are free."
+    )
+
+
 def _threads(machine: Machine, options: EngineOptions) -> tuple[int, Choice]:
     if options.threads is not None:
         return options.threads, _set(str(options.threads))
@@ -111,10 +136,15 @@ def _threads(machine: Machine, options: EngineOptions) -> tuple[int, Choice]:
 def _slots_and_context(build: HeldBuild, machine: Machine, options: EngineOptions) -> tuple[int, int, Choice, Choice]:
     trained = build.facts.context_length
     wanted = options.context_tokens or trained or UNKNOWN_CONTEXT_TOKENS
+    wanted = min(wanted, trained or wanted)
     held = _tokens_held(build, machine)
     slots, why_slots = _slots(wanted, held, options)
     if options.context_tokens is not None:
-        return slots, options.context_tokens, why_slots, _set(f"{options.context_tokens} tokens per slot")
+        why = _set(f"{wanted} tokens per slot")
+        if wanted < options.context_tokens:
+            reason = f"{options.context_tokens:,} is set; it was trained with {trained:,} tokens and more is not used"
+            why = Choice(f"{wanted} tokens per slot", "chosen", reason)
+        return slots, wanted, why_slots, why
     if held is not None and held // slots < wanted:
         context = max(SHORTEST_CONTEXT_TOKENS, held // slots // 256 * 256)
         free = _size(machine.memory_available_bytes)

@@ -12,7 +12,7 @@ from freehold.core.builds import HeldBuild, Stamp
 from freehold.core.errors import WorkerStartError
 from freehold.core.ports import Capabilities, Upstream, Worker
 from freehold.core.settings import EngineOptions
-from freehold.engines.llamacpp.choices import Choices, choose
+from freehold.engines.llamacpp.choices import Choices, choose, over_memory
 from freehold.engines.program import Started, WorkerProgram
 from freehold.engines.supervisor import SupervisedWorker
 from freehold.hardware import probe
@@ -42,7 +42,9 @@ class LlamaCpp:
 
     def worker(self, build: HeldBuild, options: EngineOptions) -> Worker:
         """A worker for `build`, with what `options` sets and the rest chosen for this machine as it is now."""
-        choices = choose(build, probe.machine(), options)
+        machine = probe.machine()
+        choices = choose(build, machine, options)
+        fits = over_memory(build, choices, machine) is None
 
         async def inspect(started: Started) -> Mapping[str, Any]:
             return await _inspect(build, started)
@@ -54,11 +56,20 @@ class LlamaCpp:
             log_dir=self._log_dir,
             choices=choices.shown,
             inspect=inspect,
-            before=functools.partial(_confirmed, build, self._confirm) if self._confirm is not None else None,
+            before=functools.partial(_before, build, self._confirm, None if fits else choices),
         )
 
 
-def _confirmed(build: HeldBuild, confirm: Callable[[HeldBuild], Sequence[Stamp]]) -> Mapping[str, Any]:
+def _before(
+    build: HeldBuild, confirm: Callable[[HeldBuild], Sequence[Stamp]] | None, doubted: Choices | None
+) -> Mapping[str, Any]:
+    """What a start is told besides. Raises what `confirm` raises, and WorkerStartError where memory does not
+    hold `doubted`: choices that it did not hold before, looked at anew. What fitted once is not refused a restart."""
+    too_much = over_memory(build, doubted, probe.machine()) if doubted is not None else None
+    if too_much is not None:
+        raise WorkerStartError(build.name, too_much, hint="Lower context_tokens or slots in freehold.toml.")
+    if confirm is None:
+        return {}
     files = zip(build.files, confirm(build), strict=True)
     return {"confirmed": [[str(path), *stamp] for path, stamp in files]}
 
@@ -145,4 +156,5 @@ def _upstream(build: HeldBuild, choices: Choices, started: Started) -> Upstream:
         socket_path=started.socket_path,
         digest=build.digest,
         context_tokens=started.facts["context_tokens"],
+        trained_tokens=build.facts.context_length,
     )

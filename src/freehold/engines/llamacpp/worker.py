@@ -41,9 +41,10 @@ def _load(orders: Orders) -> Any:
         server = xllamacpp.Server(_parameters(xllamacpp, orders))
     except RuntimeError as error:  # all that xllamacpp raises for a model it cannot load
         raise CannotServeError(
-            "llama.cpp could not load its file",
-            # Where the file came from is in its deed, which an engine does not read: no command is promised here.
-            hint=f"Get {orders.config['name']} again from where it came; an unknown architecture needs a newer engine.",
+            "llama.cpp could not load it.",
+            # What was at fault only its log tells: the file, its architecture, or memory that was not to be had.
+            hint="If the architecture is unknown, it needs a newer engine; if memory ran out, lower context_tokens or "
+            "slots in freehold.toml; `freehold verify` tells whether the file is whole.",
         ) from error
     _require_stamps(confirmed)
     return server
