@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from freehold.cli.main import main
 from freehold.core.builds import WeightFacts
-from freehold.store.deeds.document import write_deed
-from freehold.store.deeds.record import Deed, DeedFile, Labels, Origin, Statement
+from freehold.store.deeds.document import read_deed, write_deed
+from freehold.store.deeds.record import Deed, DeedFile, Labels, Origin, Statement, Verified
 from freehold.store.layout import DEED_FILE, Layout
 
 SHA256 = "ab" * 32
@@ -51,9 +52,27 @@ def test_programs_get_stable_keys_and_null_for_unknown(build: str, capsys: pytes
     (row,) = json.loads(capsys.readouterr().out)
     assert set(row) == {
         *("name", "model", "digest", "size_bytes", "quantization", "parameters", "context_tokens"),
-        *("license", "files", "source", "verified"),
+        *("license", "files", "source", "verified", "verified_by"),
     }
     assert (row["name"], row["license"], row["parameters"], row["verified"]) == (build, None, None, False)
+    assert row["verified_by"] == "nobody"
+
+
+@pytest.mark.parametrize(
+    ("words", "who"), [("named by source", "source"), ("named by you", "you"), ("named by catalog", "catalog")]
+)
+def test_the_list_says_who_named_the_hash(
+    build: str, home: Path, capsys: pytest.CaptureFixture[str], words: Verified, who: str
+) -> None:
+    path = Layout(home).build(f"sha256:{SHA256}") / DEED_FILE
+    deed = read_deed(path)
+    files = tuple(replace(file, verified=words) for file in deed.files)
+    write_deed(path, Deed(replace(deed.statement, files=files), deed.labels))
+    assert main(["list"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].endswith(f"by {who}")
+    assert main(["list", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["verified"], row["verified_by"]) == (True, who)
 
 
 def test_the_deed_is_shown_in_full_and_what_nobody_said_is_unknown(

@@ -29,8 +29,15 @@ LISTED = (
     Column("quantization", "TYPE"),
     Column("license", "LICENSE"),
     Column("source", "SOURCE"),
-    Column("verified", "VERIFIED", lambda verified: "yes" if verified else "no"),
+    Column("verified_by", "VERIFIED", lambda who: "no" if who == "nobody" else f"by {who}"),
 )
+# The words of a deed to who named a hash, the one that weighs least first.
+_WHO = {
+    "unverified: recorded": "nobody",
+    "named by source": "source",
+    "named by you": "you",
+    "named by catalog": "catalog",
+}
 OFFERED = (
     Column("name", "BUILD"),
     Column("size_bytes", "SIZE", size, right=True),
@@ -46,7 +53,7 @@ def list_command(catalog: OfCatalog = False, as_json: Json = False, quiet: Quiet
     """List the builds that are held.
 
     With --catalog: those that can be pulled by name, held or not.
-    VERIFIED says that somebody named the hash before the bytes arrived: the catalog, the source or you.
+    VERIFIED says who named the hash before the bytes arrived. By source is no more than the source's own word.
     """
     from freehold.python.held import known_models, offered, store
 
@@ -150,8 +157,18 @@ def _refuse_in_use(build: HeldBuild, settings: Settings) -> None:
 
 
 def _row(build: HeldBuild, deed: Mapping[str, Any]) -> dict[str, Any]:
-    verified = all(not file["verified"].startswith("unverified") for file in deed["files"])
-    return {**build_json(build), "source": deed["origins"][0]["pinned"], "verified": verified}
+    who = _verified_by([file["verified"] for file in deed["files"]])
+    return {
+        **build_json(build),
+        "source": deed["origins"][0]["pinned"],
+        "verified": who != "nobody",
+        "verified_by": who,
+    }
+
+
+def _verified_by(said: Sequence[str]) -> str:
+    """Who named the hashes: of several files the word that weighs least."""
+    return next((who for words, who in _WHO.items() if words in said), "nobody")
 
 
 def _lines(
