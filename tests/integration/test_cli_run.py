@@ -26,6 +26,18 @@ def held(smollm2_gguf: Path) -> str:
     return NAME
 
 
+def test_a_pull_names_the_license_and_where_to_read_what_it_asks(smollm2_gguf: Path) -> None:
+    done = freehold("pull", str(smollm2_gguf), "--in-place")
+    (told,) = [line for line in done.stderr.splitlines() if "icense" in line]
+    assert told.startswith(f"{NAME} (Apache License 2.0): ") and f"freehold license check {NAME}" in told
+
+
+def test_a_folder_is_not_pulled_and_the_file_in_it_is_named(smollm2_gguf: Path) -> None:
+    done = freehold("pull", str(smollm2_gguf.parent))
+    assert f"{smollm2_gguf.parent} is a folder; name the .gguf in it." in done.stderr
+    assert f"freehold pull {smollm2_gguf.parent}/" in done.stderr and done.returncode != 0
+
+
 def test_the_answer_is_on_stdout_and_nothing_else_is(held: str) -> None:
     done = freehold("run", held, "The capital of France?", "--max-tokens", "20", "--temperature", "0")
     assert done.returncode == 0, done.stderr

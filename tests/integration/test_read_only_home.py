@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from freehold.store.store import Store
+from tests.unit.test_store import take_in, weights
+
 # Root may write everywhere by CAP_DAC_OVERRIDE (1, capabilities(7)); out of the bounding set, an exec takes it away.
 WITHOUT_OVERRIDE = """
 import ctypes, os, sys
@@ -38,6 +41,20 @@ def test_a_worker_answers_from_a_read_only_home() -> None:
     done = freehold("run", "fake:demo?tokens=3", "hello")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.split()) == 3
+
+
+def test_removing_from_a_read_only_store_asks_for_what_was_meant(home: Path, tmp_path: Path) -> None:
+    take_in(Store(home), weights(tmp_path / "t.gguf"), name="t:q4_1")
+    folders = [home, *(path for path in home.rglob("*") if path.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        done = freehold("rm", "t", "--yes")
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    assert done.returncode == 3
+    assert "cannot be written" in done.stderr and "FREEHOLD_HOME" in done.stderr and "pull" not in done.stderr
 
 
 @pytest.mark.usefixtures("read_only")

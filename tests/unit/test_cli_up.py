@@ -92,6 +92,14 @@ def test_a_pull_in_a_pipe_says_sizes_speed_and_time_left_or_unknown() -> None:
     assert "time left unknown" in lines[3] and lines[4] == "resumed"
 
 
+def test_a_part_that_is_here_already_is_said_to_be_and_nothing_else() -> None:
+    stderr = io.StringIO()
+    with display_for(Output(stdout=io.StringIO(), stderr=stderr)) as display:
+        display.start("a.gguf", total_bytes=56_634_990, done_bytes=56_634_990)
+        display.finish("a.gguf")
+    assert stderr.getvalue() == "a.gguf: 56.6 MB, already here\n"
+
+
 def test_a_quiet_pull_says_nothing() -> None:
     stderr = io.StringIO()
     with display_for(Output(quiet=True, stdout=io.StringIO(), stderr=stderr)) as display:

@@ -49,7 +49,8 @@ class Lines:
     def start(self, task: str, *, total_bytes: int | None, done_bytes: int = 0) -> None:
         now = time.monotonic()
         self._tasks[task] = _Task(total_bytes, done_bytes, done_bytes, now, now)
-        already = f", {size(done_bytes)} already here" if done_bytes else ""
+        here = "" if done_bytes == total_bytes else f"{size(done_bytes)} "
+        already = f", {here}already here" if done_bytes else ""
         total = UNKNOWN + " size" if total_bytes is None else size(total_bytes)
         self._output.say(f"{task}: {total}{already}")
 
@@ -63,6 +64,8 @@ class Lines:
 
     def finish(self, task: str) -> None:
         state = self._tasks.pop(task)
+        if state.begun_bytes and state.begun_bytes == state.total_bytes:
+            return  # all of it was here, which was said at the start
         self._output.say(f"{task}: {state.line(time.monotonic())}, done")
 
     def note(self, text: str) -> None:

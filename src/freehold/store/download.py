@@ -98,7 +98,7 @@ class _Download:
         self._file = await asyncio.to_thread(PartFile, self._into, keep_bytes)
         try:
             self._resumed = self._file.size_bytes > 0
-            if self._resumed:
+            if self._resumed and not self._is_complete():
                 self._progress.note(f"{self._part.name}: going on after {self._file.size_bytes:,} bytes.")
             await self._until_complete()
             sha256 = await asyncio.to_thread(self._file.finish)

@@ -93,7 +93,7 @@ def _translated(error: OSError, folder: Path) -> StoreError:
     if error.errno in _READ_ONLY:
         return ReadOnlyError(
             f"{folder} cannot be written: {error.strerror}.",
-            hint="Set FREEHOLD_HOME to a folder of your own, or ask whoever owns this one to pull the build.",
+            hint="Set FREEHOLD_HOME to a folder of your own, or ask whoever owns this one to do it.",
             folder=str(folder),
         )
     if error.errno in _FULL:

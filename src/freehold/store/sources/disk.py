@@ -42,6 +42,11 @@ def _file(path: Path) -> PlannedFile:
         raise NotFoundError("file", str(path), nearest=_neighbors(path)) from error
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}.", file=str(path)) from error
+    if stat.S_ISDIR(found.st_mode):
+        inside = next((item.name for item in sorted(path.glob("*.gguf"))), "model.gguf")
+        raise SourceError(
+            f"{path} is a folder; name the .gguf in it.", hint=f"Like: freehold pull {path / inside}", file=str(path)
+        )
     if not stat.S_ISREG(found.st_mode) or not is_file_name(path.name):
         raise SourceError(f"{path} is not a regular file with a plain name.", file=str(path))
     part = Part(path.as_uri(), path.name, size_bytes=found.st_size)
