@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import struct
 import tarfile
@@ -23,6 +24,10 @@ def filled(*parts: str, before: str = "", after: str = "") -> bytes:
         length += len(made[-1])
         number += 1
     return (before + "".join(made) + after).encode()
+
+
+def _choices() -> str:
+    return filled("{% set a = 'aa@' %}", "{% set b = a ~ a ~ a %}").decode()
 
 
 def _entries(entry: str, separator: str = ",") -> bytes:
@@ -80,6 +85,14 @@ WORST: dict[str, tuple[str, Callable[[], bytes]]] = {
         "model.safetensors.index.json",
         lambda: b'{"weight_map":{' + b",".join(b'"%07d":"a"' % number for number in range(900_000)) + b"}}",
     ),
+    "many templates": (
+        "tokenizer_config.json",
+        lambda: json.dumps(
+            {"chat_template": [{"name": "t", "template": _choices() + " " * number} for number in range(30)]}
+        ).encode(),
+    ),
+    "an empty Modelfile": ("Modelfile", lambda: b"\n" * 1_000_000),
+    "a long Modelfile": ("Modelfile", lambda: b'TEMPLATE """' + b"never must always send the a b c d " * 28_000),
     "texts that double": ("t.jinja", lambda: filled("{% set a& = a@ ~ a@ %}", before="{% set a0 = 'aaaa' %}")),
     "texts that double in a loop": (
         "t.jinja",
@@ -100,7 +113,7 @@ WORST: dict[str, tuple[str, Callable[[], bytes]]] = {
     ),
     "computed names": ("t.jinja", lambda: filled("{% set a = a ~ x@ ~ '_' %}{{ m[a] }}")),
     "products": ("t.jinja", lambda: filled("{% set a@ = a& * a& %}", after="{{ a0 * 2 }}")),
-    "choices": ("t.jinja", lambda: filled("{% set a = 'aa@' %}", "{% set b = a ~ a ~ a %}")),
+    "choices": ("t.jinja", lambda: _choices().encode()),
     "lists in lists": (
         "t.jinja",
         lambda: b"{% set a = [1] * 2000 %}{% set b = [a] * 2000 %}{% set c = [b] * 2000 %}{{ m[c ~ ''] }}",

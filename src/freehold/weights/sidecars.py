@@ -13,7 +13,7 @@ from typing import Any
 
 from freehold.weights.bounded_json import DuplicateKeyError, JsonError, loads_both, loads_once, strings_in
 from freehold.weights.checks import Findings
-from freehold.weights.templates import check_template
+from freehold.weights.templates import check_templates
 
 LARGEST_JSON_BYTES = 4 << 20
 LARGEST_TEXT_BYTES = 1 << 20
@@ -26,7 +26,7 @@ _LONGEST_NAME = 80
 _TEMPLATES = (".jinja", ".jinja2", ".j2")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _ATTENTION = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal", "experts_implementation")
-_OLLAMA = re.compile(r'^\s*TEMPLATE\s+(?:"""(.*?)"""|(\S[^\n]*))', re.DOTALL | re.MULTILINE | re.IGNORECASE)
+_OLLAMA = re.compile(r'^[ \t]*TEMPLATE[ \t]+(?:"""(.*?)"""|(\S[^\n]*))', re.DOTALL | re.MULTILINE | re.IGNORECASE)
 
 Known = Mapping[str, str]
 
@@ -57,7 +57,7 @@ def _template(path: Path, findings: Findings, known: Known) -> None:
     text = _text(path, LARGEST_TEXT_BYTES)
     if text is None:
         return findings.add("template.size", f"It is not UTF-8 or has more than {LARGEST_TEXT_BYTES:,} bytes.")
-    return check_template(text, path.name, findings, known)
+    return check_templates([(path.name, text)], findings, known)
 
 
 def _modelfile(path: Path, findings: Findings) -> None:
@@ -90,14 +90,14 @@ def _json(path: Path, findings: Findings, known: Known) -> None:
     text = _text(path, LARGEST_JSON_BYTES)
     if text is None:
         return findings.add("sidecar.json", "It is not UTF-8.")
+    templates: list[tuple[str, str]] = []
     for data in _readings(text.removeprefix("\ufeff"), findings):
         is_manifest = _is_manifest_name(path) or (isinstance(data, dict) and "layers" in data)
         for key, value in strings_in(data):
             _member(key, value, findings, is_manifest=is_manifest)
         if isinstance(data, dict):
-            for where, template in _templates(data):
-                check_template(template, where, findings, known)
-    return None
+            templates += _templates(data)
+    return check_templates(templates, findings, known)
 
 
 def _is_manifest_name(path: Path) -> bool:

@@ -21,7 +21,7 @@ from freehold.weights.report import Finding, LookedAt, Report
 from freehold.weights.safetensors import check_safetensors
 from freehold.weights.shards import INDEX_SUFFIX, check_index
 from freehold.weights.sidecars import check_sidecar
-from freehold.weights.templates import check_template, known_templates
+from freehold.weights.templates import check_templates, known_templates
 from freehold.weights.walk import Found, files_of
 
 Hash = Callable[[Path], str]
@@ -165,9 +165,9 @@ class _Look:
         self.gguf[path] = look
         self.findings += look.findings
         self.undecided += look.undecided
-        for key, text in look.templates.items():
+        if look.templates:
             self.groups.add("template")
-            check_template(text, key, findings, self._known)
+            check_templates(look.templates.items(), findings, self._known)
 
     def _safetensors(self, path: Path) -> None:
         look = check_safetensors(path)

@@ -46,6 +46,7 @@ _MARKUP = re.compile(
 )
 _ENCODED = re.compile(r"[A-Za-z0-9+/_-]{100,}={0,2}")
 _LONGEST_LOOKED_AT = 20_000
+_OVERLAP = 500
 # More words than an instruction may have between its own.
 _GAP = "gap " * 12
 # Letters of Cyrillic and Greek that look like Latin ones (Unicode Technical Standard 39, confusables).
@@ -69,7 +70,7 @@ def check_behavior(text: str, tree: nodes.Template, folder: Folder, report: Repo
     for each in found:
         report(*each)
     # Once more as one text: what is said may come in pieces.
-    in_pieces = _INSTRUCTIONS.search(_letters(_run_on(tree, folder)))
+    in_pieces = next(filter(None, map(_INSTRUCTIONS.search, _windows(_letters(_run_on(tree, folder))))), None)
     if in_pieces and not any(check == _INSTRUCTION for check, _, _ in found):
         report(_INSTRUCTION, f"It says, in pieces, {in_pieces[0][:100]!r}.", 1)
     Branches(tree, folder).check(report)
@@ -106,7 +107,13 @@ def _said(tree: nodes.Template, folder: Folder) -> Iterator[tuple[int, str]]:
         for said in texts:
             if len(said) > 6 and said not in seen:
                 seen.add(said)
-                yield node.lineno, said[:_LONGEST_LOOKED_AT]
+                yield from ((node.lineno, part) for part in _windows(said))
+
+
+def _windows(said: str) -> Iterator[str]:
+    """`said` in parts that a pattern looks through quickly, each with the end of the one before."""
+    for start in range(0, max(1, len(said) - _OVERLAP), _LONGEST_LOOKED_AT - _OVERLAP):
+        yield said[start : start + _LONGEST_LOOKED_AT]
 
 
 def signs(said: str) -> Iterator[tuple[str, str]]:
@@ -152,7 +159,7 @@ def _run_on(tree: nodes.Template, folder: Folder) -> str:
         else:
             waiting += [_GAP] if isinstance(node, nodes.Macro) else []
             waiting += reversed([child for child in node.iter_child_nodes() if isinstance(child, nodes.Stmt)])
-    return "".join(parts)[: 2 * _LONGEST_LOOKED_AT]
+    return "".join(parts)
 
 
 def _first_text(part: nodes.Node, folder: Folder) -> str:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from freehold.weights.checks import Findings, checks
-from freehold.weights.templates.parse import MAX_CHARACTERS, MAX_DEPTH, SyntaxFault, TooDeepError, fingerprint, parse
+from freehold.weights.templates.parse import MAX_DEPTH, SyntaxFault, TooDeepError, fingerprint, parse
 
 
 def check_template(text: str, where: str, findings: Findings, known: Mapping[str, str]) -> None:
-    """Report what the template `text`, found at `where`, could do. `known` are names by fingerprint: what a person
-    should look at is not asked for again in one that is known, what no engine may open always is."""
-    if len(text) > MAX_CHARACTERS:
-        what = f"The chat template {where} has {len(text):,} characters; up to {MAX_CHARACTERS:,} are read."
-        return findings.add("template.size", what)
+    """Report what the template `text`, found at `where`, could do; whoever calls bounds its length. `known` are names
+    by fingerprint: what a person should look at is not asked for again in one that is known, what no engine may open
+    always is."""
     try:
         tree = parse(text)
     except TooDeepError:
