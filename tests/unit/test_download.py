@@ -203,8 +203,9 @@ async def test_a_refusal_is_told_once_with_its_status_and_not_repeated(
     server: FileServer, tmp_path: Path, status: int, error: type[FreeholdError]
 ) -> None:
     url = server.put("/m.gguf", DATA, statuses=[status])
-    with pytest.raises(error, match=f"/m.gguf answers {status}"):
+    with pytest.raises(error, match=f"/m.gguf answers {status}") as caught:
         await download(Part(url, "m.gguf"), tmp_path / "m")
+    assert caught.value.hint
     assert len(server.log) == 1
 
 

@@ -198,6 +198,7 @@ async def test_an_index_that_is_not_there_is_named() -> None:
     error = await refusal(index)
     assert isinstance(error, SourceUnreachableError)
     assert index.url in error.message
+    assert error.message.endswith("does not answer: nothing listens there: connection refused.")
 
 
 async def test_an_index_that_does_not_answer_in_time_is_named() -> None:

@@ -3,10 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from aiohttp import web
+from aiohttp import ServerDisconnectedError, web
 
+from freehold.core.errors import WorkerLostError
 from freehold.core.ports import Capabilities, Upstream
-from freehold.gateway.upstream import UpstreamClient
+from freehold.gateway.upstream import UpstreamClient, unreachable
 
 
 async def test_the_key_of_a_remote_endpoint_is_sent_also_where_netrc_knows_its_host(
@@ -37,3 +38,10 @@ async def test_the_key_of_a_remote_endpoint_is_sent_also_where_netrc_knows_its_h
         await client.close()
         await runner.cleanup()
     assert seen == ["Bearer the-key"]
+
+
+def test_a_worker_that_went_away_is_told_in_words_and_not_by_a_class_name(tmp_path: Path) -> None:
+    local = Upstream("llama", "http://worker/v1", "m", Capabilities(), socket_path=str(tmp_path / "s"))
+    error = unreachable(local, ServerDisconnectedError())
+    assert isinstance(error, WorkerLostError)
+    assert error.message == "The worker of m did not answer (the connection was closed before an answer came)."

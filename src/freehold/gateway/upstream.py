@@ -14,6 +14,7 @@ import aiohttp
 from pydantic_core import from_json, to_json
 
 from freehold.core.errors import EngineError, FreeholdError, WorkerLostError
+from freehold.core.network_words import network_words
 from freehold.core.ports import Upstream
 from freehold.core.refs import LOOPBACK_HOSTS
 from freehold.gateway.refusals import refusal
@@ -130,11 +131,11 @@ def unreachable(upstream: Upstream, error: Exception) -> FreeholdError:
     if upstream.socket_path is not None:
         kind = NotListeningError if isinstance(error, aiohttp.ClientConnectorError) else WorkerLostError
         return kind(
-            f"The worker of {upstream.model} did not answer ({type(error).__name__}).",
+            f"The worker of {upstream.model} did not answer ({network_words(error)}).",
             hint="It is being started again; send the request once more.",
         )
     return EngineError(
-        f"{upstream.base_url} could not be reached ({type(error).__name__}: {error}).",
+        f"{upstream.base_url} could not be reached: {network_words(error)}.",
         hint="Check the address in freehold.toml and this machine's way to it.",
     )
 

@@ -18,6 +18,7 @@ import aiohttp
 from yarl import URL
 
 from freehold.core.errors import FreeholdError, GatedError, SourceError, SourceUnreachableError
+from freehold.core.network_words import network_words
 from freehold.core.refs import LOOPBACK_HOSTS
 
 MAX_REDIRECTS = 10
@@ -159,7 +160,14 @@ def _refuse(response: aiohttp.ClientResponse, url: str) -> None:
             hint="Accept the terms at the source, then set its token (HF_TOKEN for the hub).",
             url=shown,
         )
-    raise SourceError(f"{shown} answers {status} {response.reason}.", url=shown, http_status=status)
+    raise SourceError(
+        f"{shown} answers {status} {response.reason}.",
+        hint="There is no such file there: check the address, or ask its publisher for the one of today."
+        if status in {404, 410}
+        else "Check the address, and open it in a browser to see what its server wants.",
+        url=shown,
+        http_status=status,
+    )
 
 
 def _retry_after(response: aiohttp.ClientResponse) -> float | None:
@@ -174,7 +182,7 @@ def outcome(error: Exception) -> Outcome:
 
 
 def _translated(error: Exception, url: str) -> Exception:
-    shown, why = _shown(url), str(error) or type(error).__name__
+    shown, why = _shown(url), network_words(error)
     meaning = outcome(error)
     if meaning == "again":
         return Dropped(f"{shown}: {why}")
@@ -184,7 +192,7 @@ def _translated(error: Exception, url: str) -> Exception:
             hint="If your network has an authority of its own, set SSL_CERT_FILE to its certificates.",
             url=shown,
         )
-    return SourceError(f"{shown} cannot be downloaded: {why}.", url=shown)
+    return SourceError(f"{shown} cannot be downloaded: {why}.", hint="Check the address and the proxy.", url=shown)
 
 
 def gave_up(url: str, dropped: Dropped, attempts: int, *, kept_bytes: int) -> FreeholdError:

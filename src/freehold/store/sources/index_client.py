@@ -22,6 +22,7 @@ from urllib.request import (  # type: ignore[attr-defined]  # typeshed leaves pr
 import aiohttp
 
 from freehold.core.errors import GatedError, SettingsError, SourceError, SourceUnreachableError
+from freehold.core.network_words import network_words
 from freehold.core.refs import LOOPBACK_HOSTS
 from freehold.store.sources.pip_config import PipConfig
 from freehold.store.sources.simple_index import ACCEPT, NotAnIndexPageError, WheelLink, link, parse_page
@@ -118,12 +119,13 @@ class IndexClient:
                 return Fetched(data, shown, response.content_type, _total(response, len(data)))
         except aiohttp.ClientSSLError as error:
             raise SourceUnreachableError(
-                f"The certificate of the package index at {url} is not trusted: {error}.",
+                f"The certificate of the package index at {url} is not trusted: {network_words(error)}.",
                 hint="Name your network's authorities with PIP_CERT.",
                 url=url,
             ) from error
         except (aiohttp.ClientError, TimeoutError) as error:
-            why = str(error) or f"no answer in {self._config.timeout_s:g} s"
+            late = isinstance(error, TimeoutError)
+            why = f"no answer in {self._config.timeout_s:g} s" if late else network_words(error)
             raise SourceUnreachableError(
                 f"The package index at {url} does not answer: {why}.", hint=_HINT, url=url
             ) from error
