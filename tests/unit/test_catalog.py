@@ -213,3 +213,12 @@ def test_base_models_that_turn_in_a_circle_are_refused() -> None:
 def test_withheld_weights_that_were_published_are_refused() -> None:
     text = '[models.a]\ntitle="A"\nlicense="mit"\nweights="withheld"\npublished.weights_final=["open","cited","here"]\n'
     assert "is withheld and yet" in wrong(text)
+
+
+def test_a_name_far_from_all_has_no_nearest(catalog: Catalog) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        catalog.resolve(ModelRef("nope"))
+    assert caught.value.nearest == () and "santacoder" not in str(caught.value)
+    with pytest.raises(NotFoundError) as caught:
+        catalog.resolve(ModelRef("smollm"))
+    assert caught.value.nearest[0] == "smollm2-135m-instruct"

@@ -44,6 +44,7 @@ def test_every_error_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as raised:
         load(environment={}, folder=tmp_path)
     found = [(problem["key"], problem["line"]) for problem in raised.value.data["problems"]]
+    assert [line for _, line in found] == sorted(line for _, line in found)
     assert len(found) == len(set(found)) and set(found) == {
         ("server.prot", 2),
         ("server.port", 3),

@@ -152,6 +152,7 @@ def load(
             raise SettingsError(f"{chosen} cannot be read: {error}.", file=str(chosen)) from error
     settings = _from(TableReader(data, text, problems), env, chosen)
     if problems:
+        problems.sort(key=lambda problem: problem.line or 0)
         lines = "\n".join(f"  line {p.line}: {p.text}" if p.line else f"  {p.text}" for p in problems)
         raise SettingsError(
             f"{chosen or 'The environment'} has {len(problems)} "
