@@ -216,6 +216,35 @@ async def test_a_page_that_is_none_is_refused_as_a_broken_mirror() -> None:
         assert "not a page of a package index" in error.message
 
 
+LOGIN = '<html><title>Sign in</title><h1>Wi-Fi</h1><form action="/in"><input></form><a href="/help">Help</a></html>'
+
+
+async def test_a_login_page_is_told_as_one_with_its_address_and_another_index_still_serves() -> None:
+    async with serve([weights()], nonsense=LOGIN, json=False) as index:
+        error = await refusal(index)
+        assert f"{index.url}/simple/tiny/ answered with a page that is not a package index" in error.message
+        assert "login page of a proxy" in error.message
+        async with serve([weights()]) as good:
+            plan = await planned(index, PIP_EXTRA_INDEX_URL=f"{good.url}/simple")
+            assert plan.provenance["indexes_without_answer"] == f"{index.url}/simple"
+
+
+@pytest.mark.parametrize(
+    ("page", "json", "has"),
+    [
+        ('{"files": []}', True, "lists no files"),
+        ("<html><h1>Links for tiny</h1></html>", False, "lists no files"),
+        ("<html><title>Directory listing for /tiny/</title><ul></ul></html>", False, "lists no files"),
+        ('<html><a href="tiny-1.0.tar.gz#sha256=0">tiny</a></html>', False, "lists no wheel, only other files"),
+    ],
+)
+async def test_a_page_without_wheels_is_told_for_what_it_is_with_its_address(page: str, json: bool, has: str) -> None:
+    async with serve([weights()], nonsense=page, json=json) as index:
+        error = await refusal(index)
+        assert isinstance(error, NotFoundError)
+        assert f"{index.url}/simple/tiny/ {has}" in error.hint
+
+
 async def test_a_damaged_wheel_is_named() -> None:
     damaged = BuiltWheel(weights().filename, weights().data[:-30])
     async with serve([damaged]) as index:

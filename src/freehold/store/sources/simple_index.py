@@ -20,11 +20,23 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
+# What a distribution's file may end in: wheels, source archives, and the forms before them.
+_FILE = re.compile(r"\.(whl|zip|egg|exe|rpm|deb|msi|dmg|tgz|tar(\.(gz|bz2|xz|z|lzma|zst))?)$", re.IGNORECASE)
+# The headings of the lists that index programs and file servers write: no other page has them where it has no file.
+_LIST = re.compile(r"\s*(simple index|links for|index of|directory listing)\b", re.IGNORECASE)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
 
 
 class NotAnIndexPageError(ValueError):
     """The text is no page of a simple index."""
+
+
+class NotAnIndexError(NotAnIndexPageError):
+    """The text is a page, and another one than an index has: it links to no file and does not look like a list."""
+
+
+class NoFilesError(ValueError):
+    """The page is one of an index, and lists no files at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +58,7 @@ class WheelLink:
 
 
 def parse_page(text: str, content_type: str, *, url: str, index: str) -> tuple[WheelLink, ...]:
-    """The wheels on a page that came from `url`. Raises NotAnIndexPageError."""
+    """The wheels on a page that came from `url`. Raises NotAnIndexPageError, NoFilesError."""
     if "json" in content_type.partition(";")[0].lower():
         return _from_json(text, url=url, index=index)
     return _from_html(text, url=url, index=index)
@@ -84,6 +96,8 @@ def _from_json(text: str, *, url: str, index: str) -> tuple[WheelLink, ...]:
     files = page.get("files") if isinstance(page, dict) else None
     if not isinstance(files, list):
         raise NotAnIndexPageError("it is JSON without a list of files")
+    if not files:
+        raise NoFilesError
     found = (_json_link(file, url=url, index=index) for file in files if isinstance(file, dict))
     return tuple(item for item in found if item is not None)
 
@@ -110,13 +124,21 @@ class _Anchors(HTMLParser):
         self.base: str | None = None
         self.anchors: list[dict[str, str | None]] = []
         self.tags = 0
+        self.is_list = False
+        self._heading = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags += 1
         if tag == "a":
             self.anchors.append(dict(attrs))
+        elif tag == "meta" and dict(attrs).get("name") == "pypi:repository-version":
+            self.is_list = True
         elif tag == "base" and self.base is None:
             self.base = dict(attrs).get("href")
+        self._heading = tag in {"title", "h1"}
+
+    def handle_data(self, data: str) -> None:
+        self.is_list = self.is_list or (self._heading and bool(_LIST.match(data)))
 
 
 def _from_html(text: str, *, url: str, index: str) -> tuple[WheelLink, ...]:
@@ -131,7 +153,15 @@ def _from_html(text: str, *, url: str, index: str) -> tuple[WheelLink, ...]:
         target = anchor.get("href")
         if target:
             found.append(link(_joined(base, target.strip()), index=index, yanked="data-yanked" in anchor))
+    if not any(_is_file(anchor.get("href")) for anchor in parser.anchors):
+        if parser.is_list:
+            raise NoFilesError
+        raise NotAnIndexError("it links to no file")
     return tuple(item for item in found if item is not None)
+
+
+def _is_file(target: str | None) -> bool:
+    return bool(_FILE.search(re.split("[?#]", (target or "").strip(), maxsplit=1)[0]))
 
 
 def _joined(base: str, target: str) -> str:

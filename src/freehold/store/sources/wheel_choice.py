@@ -97,9 +97,7 @@ def _allowed(link: WheelLink, wanted: Version | None) -> bool:
 def _nothing(links: Iterable[WheelLink], ref: PypiRef) -> NotFoundError:
     versions = [str(version) for version in sorted({link.version for link in links}, reverse=True)]
     if not versions:
-        return NotFoundError(
-            "wheel", str(ref), hint=f"The project {ref.project} is on the index, and has no wheel: only sources."
-        )
+        return NotFoundError("wheel", str(ref), hint=f"No wheel of the project {ref.project} was found.")
     named = f"pypi:{ref.project}=={versions[0]}"
     why = "" if ref.version else " Those there are yanked or pre-releases, which are taken only when named."
     return NotFoundError(
