@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -111,7 +112,8 @@ async def test_a_killed_worker_is_restarted_and_ready_waits_it_out(make: Make) -
     assert after.socket_path != before.socket_path
     assert await ask(after) != first
     assert worker.report().restarts == 1
-    assert "SIGKILL" in (worker.report().last_error or "")
+    told = worker.report().last_error or ""
+    assert re.fullmatch(r"it was ended by SIGKILL .*, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\.", told)
 
 
 async def test_a_worker_that_somebody_suspended_is_ended_and_restarted(

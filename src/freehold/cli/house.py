@@ -123,7 +123,10 @@ def _headline(report: Mapping[str, Any]) -> str:
 
 def _details(worker: Mapping[str, Any], output: Output, *, choices: bool) -> None:
     if worker["last_error"]:
-        output.line(f"\n{worker['build']}: {worker['last_error']}\nIts log: {worker['log_path'] or UNKNOWN}")
+        said = worker["last_error"]
+        if worker["build"] not in said:
+            said = f"{worker['build']}: {said}"
+        output.line(f"\n{said}\nIts log: {worker['log_path'] or UNKNOWN}")
     if choices:
         rows = [{"name": name, **choice} for name, choice in worker["choices"].items()]
         output.line(f"\n{worker['build']}")

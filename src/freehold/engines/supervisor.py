@@ -198,6 +198,7 @@ class SupervisedWorker:
             self._enter("starting")
             self._restarts += 1
             await self._launch()
+            _log.warning("The worker of %s runs again.", self._program.build)
 
     async def _watch(self) -> str:
         """Wait until the process has ended; end it where somebody has stopped (SIGSTOP) it."""
@@ -213,8 +214,9 @@ class SupervisedWorker:
         finally:
             ended.cancel()
         self._process = None
-        self._last_ending = f"The worker of {self._program.build}: {ended.result()}."
-        _log.warning("%s", self._last_ending)
+        at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+        self._last_ending = f"{ended.result()}, {at}."
+        _log.warning("The worker of %s: %s.", self._program.build, ended.result())
         return ended.result()
 
     def _cannot_start(self, reason: str, *, hint: str = "") -> WorkerStartError:
