@@ -191,6 +191,17 @@ def test_an_address_for_others_wants_a_key() -> None:
 def test_nothing_held_is_said_with_the_command_that_pulls() -> None:
     done = call("up", "--port", "0")
     assert done.returncode == 1 and "freehold pull smollm2-135m-instruct" in done.stderr
+    assert "Nothing is held yet." in done.stderr and "freehold up --pull" in done.stderr
+    assert "no build named" not in done.stderr
+
+
+def test_who_started_the_house_is_told_that_it_stopped() -> None:
+    process = subprocess.Popen(
+        command("up", FAKE, "--port", "0"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=40)[1].endswith("The house has stopped.\n")
 
 
 @pytest.mark.engine
@@ -198,7 +209,9 @@ def test_a_build_in_use_is_not_removed(smollm2_gguf: Path) -> None:
     assert call("pull", str(smollm2_gguf), "--in-place").returncode == 0
     house = House("smollm2-135m-instruct")
     try:
-        assert call("run", "smollm2-135m-instruct", "Hi", "--max-tokens", "2").returncode == 0
+        answer = json.loads(call("run", "smollm2-135m-instruct", "Hi", "--max-tokens", "2", "--json").stdout)
+        served = json.loads(call("ps", "--json").stdout)["endpoints"][0]["digest"]
+        assert served.startswith("sha256:") and answer["digest"] == served
         refused = call("rm", "smollm2-135m-instruct", "--yes")
         assert refused.returncode == 2 and "in use" in refused.stderr
         wide = call("ps", "--wide").stdout

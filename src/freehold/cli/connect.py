@@ -15,18 +15,21 @@ from freehold.python.held import builds
 from freehold.python.opening import Wanted, open_house
 
 KEY_ENV = "FREEHOLD_API_KEY"
+NOTHING_HELD = "Nothing is held yet."
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
     """A model to talk to. `name` is what people call it; `context_tokens` None is unknown; `chats` False means that
-    the build has no chat template; `shared` says that a running house answers, whose worker stays when we leave."""
+    the build has no chat template; `shared` says that a running house answers, whose worker stays when we leave;
+    `digest` is then the build's that it serves."""
 
     model: AsyncModel
     name: str
     context_tokens: int | None
     chats: bool
     shared: bool
+    digest: str | None = None
 
 
 async def connect(ref: str, settings: Settings, *, pull: bool = False) -> Connection:
@@ -51,7 +54,9 @@ async def _through_house(address: str, served: Mapping[str, Any], settings: Sett
         )
     key_env = KEY_ENV if key is not None else None
     model = await open_async(f"openai+{address}/v1:{served['name']}", key_env=key_env, settings=settings)
-    return Connection(model, served["name"], served["context_tokens"], served["chat"] is not False, shared=True)
+    return Connection(
+        model, served["name"], served["context_tokens"], served["chat"] is not False, True, served["digest"]
+    )
 
 
 async def connect_to_chat(ref: str, settings: Settings) -> Connection:
@@ -79,7 +84,7 @@ def usual_ref(settings: Settings) -> str:
         return next(iter(settings.endpoints))
     held = builds(settings)
     if not held:
-        raise NotFoundError("held build", DEFAULT_MODEL, hint=f"Nothing is held yet: freehold pull {DEFAULT_MODEL}")
+        raise NotFoundError("build", DEFAULT_MODEL, text=NOTHING_HELD, hint=f"Pull one: freehold pull {DEFAULT_MODEL}")
     return min((build.facts.chat_template is None, build.model != DEFAULT_MODEL, build.model) for build in held)[2]
 
 

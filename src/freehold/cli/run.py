@@ -142,7 +142,7 @@ def _ask(connection: Connection, question: _Question) -> AsyncStream:
 
 def _finish(answer: Answer, connection: Connection, output: Output) -> None:
     if output.as_json:
-        output.document(answer_json(answer, connection.name))
+        output.document(answer_json(answer, connection.name, connection.digest))
         return
     if not answer.text.endswith("\n"):
         output.piece("\n")
@@ -152,8 +152,8 @@ def _finish(answer: Answer, connection: Connection, output: Output) -> None:
         output.say(f"The model asks for the tool {call.name} with {call.arguments}.")
 
 
-def answer_json(answer: Answer, name: str) -> dict[str, object]:
-    """What programs get to know of an answer; null is unknown."""
+def answer_json(answer: Answer, name: str, served: str | None = None) -> dict[str, object]:
+    """What programs get to know of an answer; null is unknown. `served` is the digest that a running house named."""
     return {
         "model": name,
         "text": answer.text,
@@ -165,5 +165,5 @@ def answer_json(answer: Answer, name: str) -> dict[str, object]:
             "cached_tokens": answer.usage.cached_tokens,
         },
         "timings": answer.timings,
-        "digest": answer.digest,
+        "digest": answer.digest or served,
     }

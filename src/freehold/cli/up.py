@@ -68,7 +68,10 @@ def up_command(  # noqa: PLR0913 - the parameters are the command's options; typ
 
     settings = read()
     _hold_all(settings, output, may_pull=pull, wish=Wish(override, by))
-    return serve(settings, reread=read, on_ready=lambda address: announce(address, settings, output))
+    code = serve(settings, reread=read, on_ready=lambda address: announce(address, settings, output))
+    if not as_json:
+        output.say("The house has stopped.")
+    return code
 
 
 def with_arguments(settings: Settings, refs: list[Reference], *, host: str | None, port: int | None) -> Settings:
@@ -128,10 +131,17 @@ def _hold_all(settings: Settings, output: Output, *, may_pull: bool, wish: Wish)
         except NotFoundError:
             agreed = may_pull or (output.talks_to_person and output.ask(f"{ref} is not held. Pull it now?"))
             if not agreed:
+                if settings.endpoints is None:
+                    raise _nothing_held() from None
                 raise
             pull_now(ref, output, wish=wish)
     for line in permitted(lambda: served(house), output, wish, settings):
         output.say(line)
+
+
+def _nothing_held() -> NotFoundError:
+    hint = f"`freehold up --pull` gets {DEFAULT_MODEL} and starts; `freehold pull {DEFAULT_MODEL}` only gets it."
+    return NotFoundError("build", DEFAULT_MODEL, text="Nothing is held yet.", hint=hint)
 
 
 def announce(address: str, settings: Settings, output: Output) -> None:

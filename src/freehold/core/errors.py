@@ -156,9 +156,9 @@ class NotFoundError(FreeholdError):
     exit_code = 1
     status = 404
 
-    def __init__(self, kind: str, name: str, *, nearest: tuple[str, ...] = (), hint: str = "") -> None:
+    def __init__(self, kind: str, name: str, *, nearest: tuple[str, ...] = (), hint: str = "", text: str = "") -> None:
         guess = f" Nearest: {', '.join(nearest)}." if nearest else ""
-        super().__init__(f"There is no {kind} named {name!r}.{guess}", hint=hint, name=name, nearest=nearest)
+        super().__init__(text or f"There is no {kind} named {name!r}.{guess}", hint=hint, name=name, nearest=nearest)
         self.kind = kind
         self.name = name
         self.nearest = nearest
