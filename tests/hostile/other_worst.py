@@ -44,6 +44,15 @@ def _tar() -> bytes:
 
 
 _LONG_TEXTS = "".join(f"{{% set a = '{letter}' * {2048 - number} %}}" for number, letter in enumerate("abcdefgh"))
+
+
+def _long_names() -> bytes:
+    """A tar of members that only say what the next one is called, in thousands of lines each."""
+    member = tarfile.TarInfo("a")
+    member.size, member.type = 1 << 16, tarfile.XHDTYPE
+    return (member.tobuf(tarfile.USTAR_FORMAT) + b"=\n" * (1 << 15)) * 1500
+
+
 WORST: dict[str, tuple[str, Callable[[], bytes]]] = {
     "tensors without end": ("m.safetensors", lambda: _entries('"@":{"dtype":"I8","shape":[],"data_offsets":[0,0]}')),
     "tensors that overlap": ("m.safetensors", lambda: _entries('"@":{"dtype":"I8","shape":[],"data_offsets":[0,1]}')),
@@ -75,6 +84,7 @@ WORST: dict[str, tuple[str, Callable[[], bytes]]] = {
     ),
     "ends of archives": ("m.txt", lambda: b"PK\5\6" * 20_000),
     "members of a tar": ("m.tar", _tar),
+    "long names of a tar": ("m.tar", _long_names),
     "operations of a pickle": ("m.bin", lambda: b"(" * 100_000 + pickle.dumps([1], 0)),
     "objects in a configuration": ("config.json", lambda: b"[" + b"{}," * 1_390_000 + b"{}]"),
     "keys in a configuration": (
@@ -93,6 +103,10 @@ WORST: dict[str, tuple[str, Callable[[], bytes]]] = {
     ),
     "an empty Modelfile": ("Modelfile", lambda: b"\n" * 1_000_000),
     "a long Modelfile": ("Modelfile", lambda: b'TEMPLATE """' + b"never must always send the a b c d " * 28_000),
+    "an index of many files": (
+        "model.safetensors.index.json",
+        lambda: b'{"weight_map":{' + b",".join(b'"%07d":"%d"' % (n, n) for n in range(390_000)) + b"}}",
+    ),
     "texts that double": ("t.jinja", lambda: filled("{% set a& = a@ ~ a@ %}", before="{% set a0 = 'aaaa' %}")),
     "texts that double in a loop": (
         "t.jinja",

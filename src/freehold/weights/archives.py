@@ -21,6 +21,7 @@ MOST_MEMBERS = 20_000
 MOST_ARRAYS = 1000
 _LARGEST_DIRECTORY_BYTES = 2 << 20
 _LONG_NAME_BYTES = 1 << 16
+_ALL_LONG_NAMES_BYTES = 8 << 20
 # NumPy itself reads no header of more than 10,000 bytes (numpy.lib.format, max_header_size).
 NUMPY_HEAD_BYTES = 10_016
 _LOCAL_BYTES = 30
@@ -127,25 +128,33 @@ def _strings(descr: Any) -> Iterator[str]:
 def check_tar(path: Path, findings: Findings) -> None:
     """Look at the headers of the uncompressed tar at `path`."""
     with path.open("rb") as file:
-        for number, (name, target) in enumerate(_tar_members(file)):
-            if number >= MOST_MEMBERS:
-                return findings.add("archive.damaged", f"It has more than {MOST_MEMBERS:,} members.")
-            if _leaves(name) or (target is not None and _leaves(target)):
-                findings.add("archive.escape", f"Its member {name[:200]!r} leaves the folder it is unpacked to.")
-            elif name.lower().endswith(_PICKLES):
-                findings.add("pickle.archive", f"It is a tar archive with the pickle {name[:200]!r}.")
+        try:
+            for number, (name, target) in enumerate(_tar_members(file)):
+                if number >= MOST_MEMBERS:
+                    raise ValueError(f"more than {MOST_MEMBERS:,} members")
+                if _leaves(name) or (target is not None and _leaves(target)):
+                    what = f"Its member {name[:200]!r} leaves the folder it is unpacked to."
+                    findings.add("archive.escape", what)
+                elif name.lower().endswith(_PICKLES):
+                    findings.add("pickle.archive", f"It is a tar archive with the pickle {name[:200]!r}.")
+        except ValueError as error:
+            findings.add("archive.damaged", f"It has {error}.")
     if not findings.found:
         findings.add("archive.unopened", "It is a tar archive.")
-    return None
+    return
 
 
 def _tar_members(file: BinaryIO) -> Iterator[tuple[str, str | None]]:
     """Name and link target of each member, up to the first block that is no header. Long names (GNU's type L and K,
-    POSIX's x) come in a member of their own, whose text is given as a name too."""
+    POSIX's x) come in a member of their own, whose text is given as a name too. Raises ValueError for too many."""
+    left_bytes = _ALL_LONG_NAMES_BYTES
     while len(block := file.read(TAR_BLOCK_BYTES)) == TAR_BLOCK_BYTES and is_tar_header(block):
         size_bytes, kind = _octal(block[124:136]), block[156:157]
         held = file.tell()
         if kind in b"LKxg":
+            left_bytes -= min(size_bytes, _LONG_NAME_BYTES)
+            if left_bytes < 0:
+                raise ValueError(f"long names of more than {_ALL_LONG_NAMES_BYTES:,} bytes")
             yield from ((line, None) for line in _long_names(file.read(min(size_bytes, _LONG_NAME_BYTES))))
         else:
             prefix, name = _text(block[345:500]), _text(block[:100])

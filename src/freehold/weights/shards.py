@@ -12,6 +12,7 @@ from freehold.weights.checks import Findings
 
 LARGEST_INDEX_BYTES = 16 << 20
 MOST_TENSORS = 400_000
+MOST_SHARDS = 10_000
 _FLAT_OBJECT = re.compile(r"\{[^{}]*\}")
 _SHARD = re.compile(r"-\d{5}-of-\d{5}\.safetensors")
 INDEX_SUFFIX = ".safetensors.index.json"
@@ -54,6 +55,8 @@ def _weight_map(text: str, findings: Findings) -> Mapping[str, set[str]]:
             raise JsonError(f"has more than {MOST_TENSORS:,} tensors", at)
         seen.add(name)
         file, end = string_at(text, at)
+        if file not in placed and len(placed) >= MOST_SHARDS:
+            raise JsonError(f"names more than {MOST_SHARDS:,} files", at)
         placed[file].add(name)
         return end
 
