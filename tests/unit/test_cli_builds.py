@@ -95,6 +95,12 @@ def test_a_name_that_is_nearly_right_is_the_answer_no_with_the_nearest(
     assert build in capsys.readouterr().err
 
 
+def test_what_is_held_is_the_first_of_the_nearest(build: str, capsys: pytest.CaptureFixture[str]) -> None:
+    held = build.partition(":")[0]
+    assert main(["show", f"{held}-1b"]) == 1
+    assert f"Nearest: {held}" in capsys.readouterr().err
+
+
 def test_nothing_is_removed_without_a_yes(build: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rm", build]) == 2
     assert f"freehold rm {build} --yes" in capsys.readouterr().err

@@ -51,9 +51,10 @@ def _held(ref: Reference, store: Store, catalog: Catalog) -> HeldBuild:
     except NotFoundError as error:
         if not isinstance(ref, ModelRef) or ref.tag is not None:
             raise
-        names = {*(model.name for model in catalog.models), *(build.model for build in store.builds())}
+        near = nearest(ref.model, {build.model for build in store.builds()})  # what is held comes first
+        known = nearest(ref.model, (model.name for model in catalog.models))
         hint = "`freehold find TEXT` searches the catalog, `freehold list` lists what is held."
-        raise NotFoundError("model", ref.model, nearest=nearest(ref.model, names), hint=hint) from error
+        raise NotFoundError("model", ref.model, nearest=tuple(dict.fromkeys((*near, *known)))[:3], hint=hint) from error
 
 
 def _model(ref: Reference, catalog: Catalog) -> CatalogModel | None:
