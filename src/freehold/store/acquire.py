@@ -77,6 +77,21 @@ async def acquire(plan: Plan, place: Workplace) -> tuple[Acquired, ...]:
     )
 
 
+async def settled(plan: Plan, place: Workplace) -> Plan:
+    """`plan`, or what its source makes of the download that it could not look into. Raises as `acquire` does."""
+    if plan.settle is None:
+        return plan
+    make_folder(place.parts)
+    _require_space(plan, place)
+    path = place.part(0, 0)
+    await _fetch_checked(plan.files[0].parts[0], path, plan, place)
+    try:
+        return await plan.settle(path)
+    except SourceError:
+        _forget(path)
+        raise
+
+
 def set_aside(path: Path, quarantine: Path, sha256: str) -> Path:
     """Move bad bytes out of the way, under their name and the start of their hash; where they are now."""
     target = make_folder(quarantine) / f"{sha256[:16]}-{path.name}"

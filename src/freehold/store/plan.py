@@ -8,8 +8,9 @@ taken out of its own wheel.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from freehold.core.refs import SourceRef
@@ -53,6 +54,7 @@ class Plan:
     `papers` are the license texts that lie beside the weights: small files, kept if they can be had.
     `tls` is the certificate authorities to trust for its downloads, where the source is configured with its own, and
     `proxy` the one to ask, where it is configured with one apart from the environment's; it may hold a password.
+    `settle` is there where the source could not look into the one download: the better plan, once it is on disk.
     """
 
     origin: str
@@ -62,6 +64,7 @@ class Plan:
     papers: tuple[Part, ...] = ()
     tls: ssl.SSLContext | None = field(default=None, repr=False, compare=False)
     proxy: str | None = field(default=None, repr=False)
+    settle: Callable[[Path], Awaitable[Plan]] | None = field(default=None, repr=False, compare=False)
 
 
 class Source(Protocol):

