@@ -24,12 +24,12 @@ _DEEPEST = 16
 
 def check_provenance(
     look: GgufLook, sha256: str | None, catalog: Catalog, licenses: Licenses
-) -> tuple[CatalogModel | None, list[Finding]]:
+) -> tuple[CatalogModel | None, tuple[Finding, ...]]:
     """The model that `look` is of, and where the file and the catalog differ. No model and no finding where the
     catalog does not know it."""
     model = _model_of(look, sha256, catalog)
     if model is None:
-        return None, []
+        return None, ()
     findings = Findings(look.file)
     _license(look, model, licenses, findings)
     _bases(look, model, catalog, findings)
