@@ -36,19 +36,26 @@ LABELS = {
     "deepseek-r1": (3, 3),
     "phi-4": (3, 3),
     "smollm3-3b": (5, 5),
-    "olmo-2-1124-7b-instruct": (5, 5),
-    "olmo-2-0325-32b-instruct": (5, 5),
+    "olmo-2-1124-7b": (5, 5),
+    "olmo-2-0325-32b": (5, 5),
     "pythia-70m": (5, 5),
     "pythia-12b": (5, 5),
     "amber": (5, 5),
     "apertus-8b-instruct": (5, 5),
     "apertus-70b-instruct": (5, 5),
 }
-PUBLISHED_AT_LEAST = {"bloom": 4, "starcoder2-15b": 3, "amber": 4, "pythia-12b": 4, "olmo-2-1124-7b-instruct": 4}
+PUBLISHED_AT_LEAST = {"bloom": 4, "starcoder2-15b": 3, "amber": 4, "pythia-12b": 4, "olmo-2-1124-7b": 4}
 STRICTER_THAN_THEIR_CARD = {
     "deepseek-r1-distill-llama-70b": ("mit", "llama3.3"),
     "deepseek-r1-distill-llama-8b": ("mit", "llama3.1"),
     "kimi-dev-72b": ("mit", "qwen-2024"),
+}
+ADDS_TERMS = {  # label, and the license whose terms nobody read together
+    "olmo-2-1124-7b-instruct": ((1, 5), "apache-2.0-and-gemma-terms"),
+    "olmo-2-1124-13b-instruct": ((1, 5), "apache-2.0-and-gemma-terms"),
+    "olmo-2-0325-32b-instruct": ((1, 5), "apache-2.0-and-gemma-terms"),
+    "tulu-3-8b": ((1, 2), "llama3.1-and-gemma-and-qwen-terms"),
+    "tulu-3-405b": ((1, 2), "llama3.1-and-gemma-and-qwen-terms"),
 }
 WINDOWS = {  # layers, tokens of the window, layers that have it
     "gemma-2-9b": (42, 4096, 21),
@@ -112,6 +119,14 @@ def test_the_base_of_another_publisher_decides_where_the_card_says_mit(name: str
     found = _of(name)
     assert (found.freedom.low, found.freedom.high) == (2, 2)
     assert (found.freedom.parts[0].license, found.freedom.high_from.license) == (own, decides)
+
+
+@pytest.mark.parametrize("name", ADDS_TERMS)
+def test_a_card_that_adds_terms_of_others_leaves_the_label_open_and_says_why(name: str) -> None:
+    model, found = _catalog().model(name), _of(name)
+    assert ((found.label.low, found.label.high), model.license) == ADDS_TERMS[name]
+    assert model.license_note is not None and "Gemma Terms of Use" in model.license_note
+    assert "-Instruct" in model.sources["license"].text or "Tulu" in model.sources["license"].text
 
 
 @pytest.mark.parametrize("name", WINDOWS)

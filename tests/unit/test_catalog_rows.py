@@ -22,7 +22,7 @@ COMPLETE = {
     *("gemma-3-4b-it", "gemma-3-12b-it", "gemma-3-27b-it", "deepseek-v3", "deepseek-r1"),
     *("deepseek-r1-distill-qwen-7b", "deepseek-r1-distill-llama-70b", "phi-4", "gpt-oss-20b", "gpt-oss-120b"),
     *("smollm2-135m-instruct", "smollm2-360m-instruct", "smollm2-1.7b-instruct", "smollm3-3b"),
-    *("olmo-2-1124-7b-instruct", "olmo-2-0325-32b-instruct", "pythia-6.9b", "bloom", "falcon3-7b-instruct"),
+    *("olmo-2-1124-7b", "olmo-2-0325-32b", "pythia-6.9b", "bloom", "falcon3-7b-instruct"),
     *("granite-3.1-8b-instruct", "command-a", "kimi-k2-instruct", "glm-4.5", "minimax-m2", "starcoder2-15b"),
     *("llama-3.1-nemotron-70b-instruct", "apertus-8b-instruct", "apertus-70b-instruct"),
 }
@@ -69,7 +69,7 @@ def test_what_is_missing_is_named() -> None:
         ("gpt-oss-120b", {3}, None),
         ("deepseek-r1", {3}, None),
         ("phi-4", {3}, None),
-        ("olmo-2-1124-7b-instruct", {4, 5}, None),
+        ("olmo-2-1124-7b", {4, 5}, None),
         ("pythia-6.9b", {4, 5}, None),
         ("amber", {4, 5}, None),
         ("apertus-8b-instruct", {4, 5}, None),

@@ -14,7 +14,7 @@ CLOSED = ("gpt-4o", "claude-sonnet-4.5", "gemini-2.5-pro")
 RESTRICTED = ("command-a", "mistral-large-instruct-2411")
 COMMUNITY = ("llama-3.1-8b-instruct", "llama-3.3-70b-instruct", "llama-4-scout-17b-16e-instruct", "gemma-3-270m")
 WEIGHTS = ("gpt-oss-120b", "mistral-large-3-675b-instruct-2512", "deepseek-r1", "phi-4")
-SCIENCE = ("olmo-2-0325-32b-instruct", "pythia-12b", "amber", "apertus-8b-instruct", "smollm3-3b")
+SCIENCE = ("olmo-2-0325-32b", "pythia-12b", "amber", "apertus-8b-instruct", "smollm3-3b")
 
 
 @cache
