@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,14 @@ OTHERWISE_BUILT = {
     "llama-4-maverick-17b-128e-instruct": "every second layer has experts",
     "nemotron-3-nano-30b-a3b": "most layers are recurrent",
     "nemotron-3-super-120b-a12b": "most layers are recurrent",
+}
+
+INDEX = Path("/work/shared/data/openness/osai")
+RECORD_OF_THE_INDEX = re.compile(r"Open Source AI Index, .*?, (.+?\.yaml)")
+# Models that the index names otherwise than their publisher does.
+NAMED_BY_THE_INDEX = {
+    "mistral-nemo-12b": "Mistral-NeMo-12B-Base",
+    "rwkv7-g0b-13.3b": "rwkv7-g0b-13.3b-20251130-ctx8192.pth",
 }
 
 
@@ -153,3 +162,46 @@ def test_every_review_by_the_osi_names_where_it_was_read() -> None:
     reviewed = [model for model in CATALOG.models if model.osi_reviewed != "not reviewed"]
     assert len(reviewed) >= 10
     assert [model.name for model in reviewed if "osi_reviewed" not in model.sources] == []
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9.]", "", name.lower())
+
+
+def _names(model: CatalogModel) -> set[str]:
+    own = (model.name, model.title, (model.repository or "/").split("/")[1], NAMED_BY_THE_INDEX.get(model.name, ""))
+    return {_plain(name) for name in own if name}
+
+
+def test_a_figure_of_the_european_index_stands_only_on_the_system_its_record_names() -> None:
+    if not INDEX.is_dir():
+        pytest.skip("the records of the European Open Source AI Index are not on this machine")
+    others, read = {}, 0
+    for model in CATALOG.models:
+        if model.osai is None:
+            continue
+        found = RECORD_OF_THE_INDEX.search(model.osai.source.text)
+        assert found is not None, model.name
+        record = (INDEX / found[1]).read_text(encoding="utf-8")
+        named = re.findall(r"^ +(?:base|end)modelname:[ ]*(\S.*?)[ ]*$", record, re.MULTILINE)
+        read += 1
+        if not _names(model) & {_plain(name) for name in named}:
+            others[model.name] = named
+    assert read >= 30 and others == {}
+
+
+def test_what_is_cited_from_the_european_index_says_which_system_its_record_is_of() -> None:
+    texts = {each.source.text for model in CATALOG.models for each in model.published.values() if each.source}
+    texts |= {source.text for model in CATALOG.models for source in model.sources.values()}
+    index = {text for text in texts if "Open Source AI Index" in text}
+    assert len(index) >= 30
+    assert {text for text in index if "(its system: " not in text} == set()
+
+
+def test_the_270m_names_cards_of_its_familys_first_models_as_what_they_are() -> None:
+    model = CATALOG.model("gemma-3-270m")
+    assert model.osai is None
+    texts = [
+        each.source.text for each in model.published.values() if each.source and "card" in each.source.text.lower()
+    ]
+    assert texts and all("the family's first models" in text for text in texts)
