@@ -22,6 +22,7 @@ SMALL: dict[str, Any] = {
     "monthly_active_users_peak": 2_000,
     "revenue_year_usd": 500_000,
     "hosts_for_others": False,
+    "offers_services": False,
     "distributes": False,
     "trains_on_outputs": False,
     "strips_guardrails": False,

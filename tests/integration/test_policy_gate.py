@@ -37,6 +37,7 @@ FIRM = Organization(
     monthly_active_users_peak=2_000,
     revenue_year_usd=500_000,
     hosts_for_others=False,
+    offers_services=False,
     distributes=False,
     trains_on_outputs=False,
     strips_guardrails=False,

@@ -22,6 +22,7 @@ FACTS = {
     "revenue_month_usd": "1_000_000",
     "revenue_year_usd": "9_000_000",
     "hosts_for_others": "false",
+    "offers_services": "false",
     "distributes": "false",
     "trains_on_outputs": "false",
     "strips_guardrails": "false",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from freehold.core.errors import SettingsError
-from freehold.core.organization import EEA, EU, Organization, Policy
+from freehold.core.organization import COUNTRIES, EEA, EU, Organization, Policy
 from freehold.core.settings import Settings, load
 
 WHOLE = """
@@ -25,6 +25,7 @@ monthly_active_users_at = { "2024-06" = 35_000, "2025-03" = 38_000 }
 revenue_month_usd = 25_000_000
 revenue_year_usd = 290_000_000
 hosts_for_others = false
+offers_services = true
 distributes = false
 trains_on_outputs = true
 strips_guardrails = false
@@ -54,6 +55,7 @@ def test_every_fact_and_every_rule_is_read(tmp_path: Path) -> None:
     assert (organization.name, organization.domicile, organization.uses_in) == ("Example Bank", "DE", ("DE", "FR"))
     assert organization.monthly_active_users_at == {"2024-06": 35_000, "2025-03": 38_000}
     assert (organization.trains_on_outputs, organization.distributes) == (True, False)
+    assert organization.offers_services is True
     assert organization.product_monthly_active_users is None, "not stated is unknown"
     assert (policy.review, policy.minimum_freedom, policy.minimum_openness) == ("refuse", 2, 3)
     assert policy.agreements == {"llama3.1": "contract L-17"} and policy.require_verified
@@ -109,3 +111,15 @@ def test_a_wrong_rule_is_refused_with_its_line(tmp_path: Path, line: str, said: 
 def test_the_union_has_its_members_and_the_area_three_more() -> None:
     assert len(EU) == 27 + 7, "the members, and the territories with a code of their own"
     assert "NO" not in EU and {"NO", "IS", "LI"} == EEA - EU and not {"GB", "CH"} & EEA
+
+
+@pytest.mark.parametrize("code", ["XX", "ZZ", "AA", "EI", "XK", "de"])
+def test_a_code_that_no_country_has_is_refused(code: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no country code that ISO 3166-1 assigns"):
+        read(f'[organization]\ndomicile = "{code}"\n', tmp_path)
+    with pytest.raises(SettingsError, match="no country code that ISO 3166-1 assigns"):
+        read(f'[organization]\nuses_in = ["FR", "{code}"]\n', tmp_path)
+
+
+def test_every_country_is_known_once() -> None:
+    assert len(COUNTRIES) == 249 and EEA <= COUNTRIES and all(len(code) == 2 for code in COUNTRIES)

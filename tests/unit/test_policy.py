@@ -284,3 +284,28 @@ def _topics(record: License) -> tuple[str, ...]:
 
 def _fields(policy: Policy) -> dict[str, Any]:
     return {name: getattr(policy, name) for name in Policy.__dataclass_fields__}
+
+
+CHATBOT = "if a product or service of yours for others uses it"
+
+
+@pytest.mark.parametrize(("license_id", "kind"), [("llama3.3", "display"), ("gemma-2025-03-24", "flow-down")])
+def test_a_service_that_uses_the_model_has_the_duties_of_offering_it(license_id: str, kind: str) -> None:
+    unsaid = [duty for duty in verdict(license_id, **small(offers_services=None)).duties if duty.kind == kind]
+    assert [(duty.when, duty.fact) for duty in unsaid] == [(CHATBOT, "offers_services is not stated")]
+    stated = [duty for duty in verdict(license_id, **small(offers_services=True)).duties if duty.kind == kind]
+    assert [(duty.when, duty.fact) for duty in stated] == [(None, "offers_services = true")]
+    assert kind not in kinds(verdict(license_id, **SMALL))
+
+
+def test_a_hosted_llama_is_named_and_comes_with_its_license_and_a_hosted_gemma_needs_no_notice() -> None:
+    def papers(license_id: str, **facts: bool) -> list[str]:
+        return [duty.text for duty in verdict(license_id, **small(**facts)).duties if duty.kind == "notices"]
+
+    hosted = verdict("llama3.3", **small(hosts_for_others=True))
+    assert {"naming", "display", "notices"} <= kinds(hosted)
+    assert "notices" in kinds(hosted, binding=True)
+    assert papers("llama3.3", offers_services=True) == [], "no model is given, so no copy goes with it"
+    (gemma,) = papers("gemma-2025-03-24", hosts_for_others=True)
+    assert "a copy of the license" in gemma and "notice" not in gemma
+    assert "its notice" in papers("gemma-2025-03-24", distributes=True)[0]

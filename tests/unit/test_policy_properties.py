@@ -59,6 +59,7 @@ ORGANIZATIONS = st.builds(
     product_revenue_month_usd=FIGURES,
     product_revenue_year_usd=FIGURES,
     hosts_for_others=FLAGS,
+    offers_services=FLAGS,
     distributes=FLAGS,
     trains_on_outputs=FLAGS,
     strips_guardrails=FLAGS,

@@ -25,6 +25,21 @@ SECTORS = (
 )
 LABEL_NAMES = ("closed", "restricted", "community license", "open weights", "open-source consistent", "open science")
 
+COUNTRIES = frozenset(
+    re.findall(
+        "[A-Z]{2}",
+        "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV "
+        "BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES "
+        "ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE "
+        "IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY "
+        "MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU "
+        "NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM "
+        "SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE "
+        "VG VI VN VU WF WS YE YT ZA ZM ZW",
+    )
+)
+"""The 249 codes that ISO 3166-1 assigns."""
+
 # The 27 member states, and the territories with an ISO 3166 code of their own in which the EU treaties apply (TFEU,
 # articles 349 and 355); the EEA adds three states (EEA Agreement, article 2).
 EU = frozenset(
@@ -37,7 +52,6 @@ EEA = EU | {"IS", "LI", "NO"}
 
 _MOST = 10**15
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
-_COUNTRY = re.compile(r"[A-Z]{2}")
 _NO_COUNTRY = {"EU": "is a union: name the country", "UK": "is not in ISO 3166: write GB", "EL": "is GR in ISO 3166"}
 
 
@@ -50,7 +64,8 @@ class Organization:
     last twelve. Figures that begin with `product` are of the largest product that uses a model. `uses_in` are the
     countries in which models are used (ISO 3166), `domicile` that of the principal place of business.
     `trains_on_outputs`: other models are trained or improved with what a model writes. `distributes`: models, or
-    products that hold one, are given to others; `hosts_for_others`: a model itself is offered as a service.
+    products that hold one, are given to others; `hosts_for_others`: a model itself is offered as a service;
+    `offers_services`: products or services for others use a model, without giving the model itself.
     """
 
     name: str | None = None
@@ -69,6 +84,7 @@ class Organization:
     product_revenue_month_usd: int | None = None
     product_revenue_year_usd: int | None = None
     hosts_for_others: bool | None = None
+    offers_services: bool | None = None
     distributes: bool | None = None
     trains_on_outputs: bool | None = None
     strips_guardrails: bool | None = None
@@ -133,7 +149,7 @@ def read_organization(table: TableReader) -> Organization:
     flags: dict[str, Any] = {
         name: table.flag(name) if table.has(name) else None
         for name in (
-            *("commercial", "public_sector", "hosts_for_others", "distributes"),
+            *("commercial", "public_sector", "hosts_for_others", "offers_services", "distributes"),
             *("trains_on_outputs", "strips_guardrails"),
         )
     }
@@ -180,8 +196,8 @@ def _countries(table: TableReader, key: str) -> tuple[str, ...] | None:
 
 
 def _is_country(table: TableReader, key: str, code: str) -> bool:
-    if code in _NO_COUNTRY or not _COUNTRY.fullmatch(code):
-        why = _NO_COUNTRY.get(code, "is no country code of ISO 3166, two capital letters such as DE")
+    if code not in COUNTRIES:
+        why = _NO_COUNTRY.get(code, "is no country code that ISO 3166-1 assigns, two capital letters such as DE")
         table.problem(key, f"has {code!r}, which {why}")
         return False
     return True

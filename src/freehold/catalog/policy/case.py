@@ -16,6 +16,10 @@ from freehold.core.organization import Organization
 
 Found = Reason | Duty | Risk
 
+_OFFERS = ("distributes", "hosts_for_others", "offers_services")
+_OFFERED = "when it, or a product with it, is passed on or offered to others"
+_SERVED = "if a product or service of yours for others uses it"
+
 
 class _Where(TypedDict):
     """Where a clause stands: the fields of every statement that follow from it."""
@@ -53,14 +57,28 @@ class Case:
 
     @property
     def offered(self) -> bool | None:
-        """Whether the model reaches others, as files, inside a product or as a service."""
+        """Whether the model reaches others, as files, inside a product, as a service or behind one."""
+        return either(self.made_available, self.organization.offers_services)
+
+    @property
+    def made_available(self) -> bool | None:
+        """Whether the model itself reaches others, as files or as a service."""
         return either(self.organization.distributes, self.organization.hosts_for_others)
+
+    @property
+    def offering_when(self) -> str | None:
+        """The condition of a duty that binds once `offered` is true; None where it is."""
+        if self.offered:
+            return None
+        return _SERVED if self.made_available is False else _OFFERED
 
     @property
     def offering(self) -> str:
         """The fact that `offered` turns on."""
-        hosts_only = self.organization.hosts_for_others and not self.organization.distributes
-        return "hosts_for_others" if hosts_only else "distributes"
+        stated = {name: getattr(self.organization, name) for name in _OFFERS}
+        true = (name for name, value in stated.items() if value)
+        unknown = (name for name, value in stated.items() if value is None)
+        return (*true, *unknown, "distributes")[0]
 
     def _fact(self, fact: str | None) -> str | None:
         return self.organization.said(fact) if fact is not None and hasattr(self.organization, fact) else fact

@@ -8,7 +8,9 @@ from freehold.catalog.licenses.record import Redistribution
 from freehold.catalog.policy.case import Case, Found
 
 _PASSED_ON = "when it is passed on"
-_OFFERED = "when it, or a product with it, is passed on or offered to others"
+_MADE_AVAILABLE = "when it is passed on or offered as a service"
+# Texts that count a hosted service as distribution and ask no notice of it: Gemma, section 3.1; Hunyuan 3D, section 3.
+_NOTICE_WITH_COPIES_ONLY = frozenset({"gemma-2024-04-01", "gemma-2025-03-24", "hunyuan-3d-2.0"})
 
 
 def redistribution(case: Case) -> Iterator[Found]:
@@ -25,25 +27,34 @@ def redistribution(case: Case) -> Iterator[Found]:
 
 
 def _handing_over(case: Case, clause: Redistribution) -> Iterator[Found]:
-    # Several texts count a hosted service as distribution: where there is a clause on hosting, it hands over too.
-    hosting = case.clauses.hosting
-    counts = hosting is not None and hosting.exists and hosting.allowed == "yes"
-    gives = case.offered if counts else case.organization.distributes
-    asked = ", ".join(_papers(clause))
+    gives, fact, when = _giving(case)
+    # Without files, a text whose notice goes with copies asks for none.
+    files = case.organization.distributes is not False
+    asked = ", ".join(_papers(clause, notice=files or case.license.id not in _NOTICE_WITH_COPIES_ONLY))
     if asked and gives is not False:
-        when = None if gives else (_OFFERED if counts else _PASSED_ON)
-        fact = case.offering if counts else "distributes"
-        yield case.duty("notices", "redistribution", f"give {asked}", fact=fact, when=when)
+        yield case.duty("notices", "redistribution", f"give {asked}", fact=fact, when=None if gives else when)
     if clause.flow_down and case.offered is not False:
-        text = "bind whoever receives it to the same restrictions"
-        when = None if case.offered else _OFFERED
-        yield case.duty("flow-down", "redistribution", text, fact=case.offering, when=when)
+        text = "bind whoever receives or uses it to the same restrictions"
+        yield case.duty("flow-down", "redistribution", text, fact=case.offering, when=case.offering_when)
 
 
-def _papers(clause: Redistribution) -> Iterator[str]:
+def _giving(case: Case) -> tuple[bool | None, str, str | None]:
+    """Whether the organization does what this text calls giving the model to others, by which fact, and when."""
+    organization, hosting, named = case.organization, case.clauses.hosting, case.clauses.naming
+    if hosting is not None and hosting.exists and hosting.allowed == "yes":
+        # Texts with such a clause count a hosted service as distribution.
+        return case.offered, case.offering, case.offering_when
+    if named is not None and named.exists and named.display and named.display_when == "distribution":
+        # Texts that bind on "distribute or make available", as the name to be shown does; the copy goes with the model.
+        hosts = organization.distributes is False or (organization.hosts_for_others and not organization.distributes)
+        return case.made_available, "hosts_for_others" if hosts else "distributes", _MADE_AVAILABLE
+    return organization.distributes, "distributes", _PASSED_ON
+
+
+def _papers(clause: Redistribution, *, notice: bool) -> Iterator[str]:
     if clause.copy:
         yield "a copy of the license"
-    if clause.notice:
+    if clause.notice and notice:
         yield "its notice"
     if clause.mark_changes:
         yield "a word on what was changed"
@@ -53,11 +64,10 @@ def naming(case: Case) -> Iterator[Found]:
     clause = case.clauses.naming
     if clause is None or not clause.exists or (clause.applies_to == "multimodal" and case.multimodal is False):
         return
-    when = None if case.offered else _OFFERED
-    if clause.prefix and case.organization.distributes is not False:
-        condition = "when a model made from it is passed on"
+    if clause.prefix and case.offered is not False:
+        condition = "when a model made from it is passed on or offered"
         text = f'begin its name with "{clause.prefix}"'
-        yield case.duty("naming", "naming", text, fact="distributes", when=condition)
+        yield case.duty("naming", "naming", text, fact=case.offering, when=condition)
     if clause.display is None or clause.display_when == "above a cap":
         return  # above a cap it is the cap's duty
     where = f" in {clause.where}" if clause.where else ""
@@ -66,7 +76,7 @@ def naming(case: Case) -> Iterator[Found]:
         yield case.duty("display", "naming", text, when="in public statements")
     elif case.offered is not False:
         improved = "when it, or what it writes, made another model that is passed on or offered"
-        at = improved if clause.display_when == "improving a model" else when
+        at = improved if clause.display_when == "improving a model" else case.offering_when
         yield case.duty("display", "naming", text, fact=case.offering, when=at)
 
 

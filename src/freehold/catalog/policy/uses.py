@@ -54,8 +54,7 @@ def acceptable_use(case: Case) -> Iterator[Found]:
     said = passing is not None and passing.exists and passing.flow_down
     if clause.flow_down and not said and case.offered is not False:
         text = "bind whoever receives or uses it to the same list of forbidden uses"
-        when = None if case.offered else "when it is passed on or offered to others"
-        yield case.duty("flow-down", "acceptable_use", text, fact=case.offering, when=when)
+        yield case.duty("flow-down", "acceptable_use", text, fact=case.offering, when=case.offering_when)
 
 
 def _keep_out(clause: AcceptableUse) -> str:
