@@ -13,6 +13,7 @@ from typing import Any
 from freehold.core.errors import RequestError, UnsupportedError
 from freehold.core.ports import Upstream
 from freehold.gateway import constraints
+from freehold.gateway.enforced import check_enforced
 from freehold.gateway.shaping import Verb, Wanted
 
 # OpenAI fields that llama.cpp's server takes and ignores (seen with b11549), and why this house refuses them.
@@ -117,6 +118,17 @@ def _refuse_other_media(body: Mapping[str, Any]) -> None:
                 raise RequestError(f"`{field}.{kind}` must be a string.", param=f"{field}.{kind}")
 
 
+def _refuse_lost(body: Mapping[str, Any]) -> None:
+    """What of the schemas that an answer must follow the local engine would drop."""
+    wanted = body.get("response_format") or {}
+    if wanted.get("type") == "json_schema":
+        check_enforced(wanted["json_schema"]["schema"], "response_format.json_schema.schema")
+    for place, tool in enumerate(body.get("tools") or ()):
+        function = tool.get("function")
+        if isinstance(function, dict) and function.get("strict") and function.get("parameters") is not None:
+            check_enforced(function["parameters"], f"tools.{place}.function.parameters")
+
+
 def _refuse_unable(body: Mapping[str, Any], verb: Verb, upstream: Upstream) -> None:
     able = upstream.capabilities
     if verb == "chat" and not able.chat:
@@ -133,3 +145,7 @@ def _refuse_unable(body: Mapping[str, Any], verb: Verb, upstream: Upstream) -> N
         constraints.check_format(body["response_format"])
         if body["response_format"]["type"] == "json_schema" and not able.json_schema:
             raise UnsupportedError("This endpoint's engine has no JSON schema mode.", param="response_format")
+        if body.get("grammar") is not None:
+            raise RequestError("`grammar` and `response_format` exclude each other.", param="grammar")
+    if upstream.socket_path is not None:
+        _refuse_lost(body)
