@@ -163,5 +163,5 @@ def test_no_label_says_consistent_where_the_definition_says_no() -> None:
     catalog, licenses = Catalog.load(), Licenses.load()
     assessed_rows = [assess(model, catalog.get, licenses.get) for model in catalog.models]
     consistent = [found for found in assessed_rows if found.label.low >= 4]
-    assert len(consistent) > 20
+    assert len(consistent) > 15
     assert {found.osaid.verdict for found in consistent} == {"consistent"}
