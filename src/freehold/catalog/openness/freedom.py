@@ -22,7 +22,7 @@ FreedomLevel = Literal[0, 1, 2, 3]
 
 FREEDOM_MEANS: dict[FreedomLevel, str] = {
     0: "no weights",
-    1: "weights, not for commercial use or not for any purpose",
+    1: "weights, but not for commercial use, or only for some purposes",
     2: "commercial use within terms",
     3: "any purpose",
 }
