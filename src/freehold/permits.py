@@ -8,8 +8,11 @@ in the store, lets through exactly what it names.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from freehold.catalog import Catalog, CatalogModel
 from freehold.core.builds import HeldBuild
@@ -24,6 +27,19 @@ from freehold.store.store import Store
 if TYPE_CHECKING:
     from freehold.catalog.licenses.shelf import Licenses
     from freehold.catalog.policy import Asker, Reason, Shelf, Verdict
+
+_LET_THROUGH: ContextVar[list[dict[str, Any]] | None] = ContextVar("let_through", default=None)
+
+
+@contextmanager
+def let_through() -> Iterator[list[dict[str, Any]]]:
+    """Gives what is let through inside because an override stands, as `data["refused"]` of a PolicyError has it."""
+    seen: list[dict[str, Any]] = []
+    token = _LET_THROUGH.set(seen)
+    try:
+        yield seen
+    finally:
+        _LET_THROUGH.reset(token)
 
 
 class Permits:
@@ -59,8 +75,12 @@ class Permits:
     def require(self, verdict: Verdict, settings: Settings) -> Verdict:
         """`verdict`, if the house takes it. Raises PolicyError for a denial, PolicyReviewError for an open question,
         unless an override stands that covers it."""
-        if verdict.decision not in refused_decisions(settings) or self.overridden(verdict) is not None:
+        if verdict.decision not in refused_decisions(settings):
             return verdict
+        if (standing := self.overridden(verdict)) is not None:
+            if (seen := _LET_THROUGH.get()) is not None:
+                seen.append(_as_refused(verdict))
+            return replace(verdict, overridden_by=standing.by)
         raise _refusal(verdict, held_or_known=self._is_known(verdict.subject))
 
     def require_build(self, build: HeldBuild, settings: Settings) -> None:
@@ -133,16 +153,23 @@ def _refusal(verdict: Verdict, *, held_or_known: bool) -> PolicyError:
     kind = PolicyError if verdict.decision == "deny" else PolicyReviewError
     take = "license override {} " if held_or_known else "pull {} --override "
     hints = [f"Everything it stands on: freehold license check {verdict.subject}"] if held_or_known else []
-    hints.append(f'To take it all the same, by name and on record: freehold {take.format(verdict.subject)}"why"')
-    refused = [verdict.as_json() | {"grounds": list(verdict.grounds)}]
-    return kind(_paragraph(verdict), hint="\n".join(hints), refused=refused)
+    hints.append(
+        f'To take it all the same, by name and on record: freehold {take.format(verdict.subject)}"why" --by NAME'
+    )
+    return kind(_paragraph(verdict), hint="\n".join(hints), refused=[_as_refused(verdict)])
+
+
+def _as_refused(verdict: Verdict) -> dict[str, Any]:
+    """What an override of `verdict` is recorded from."""
+    return verdict.as_json() | {"grounds": list(verdict.grounds)}
 
 
 def _paragraph(verdict: Verdict) -> str:
     said = "is denied" if verdict.decision == "deny" else "needs a review before it is used"
     decisive = [reason for reason in verdict.reasons if reason.decision == verdict.decision]
     lines = "".join(f"\n  - {in_words(reason)}" for reason in decisive)
-    read = f"\n  {'; '.join(reading.words for reading in verdict.readings)}." if verdict.readings else ""
+    texts = verdict.readings if any(reason.license for reason in decisive) else ()
+    read = f"\n  {'; '.join(reading.words for reading in texts)}." if texts else ""
     return f"{verdict.subject} {said}:{lines}{read}"
 
 

@@ -128,6 +128,26 @@ def test_an_open_question_stops_a_pull_until_a_named_person_takes_it(
     assert standing["by"] == "A. Lead" and standing["covers_this"]
 
 
+def test_a_second_override_is_recorded_too_and_one_that_says_nothing_is_refused(
+    weights: str, tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings_file(tmp_path, "[policy]\nrequire_verified = true\n")
+    assert main(["pull", weights]) == 1
+    refused = capsys.readouterr().err
+    assert '"why" --by NAME' in refused and "by our reading" not in refused, "no text was read for a rule of the house"
+    assert main(["pull", weights, "--override", "first", "--by", "A. Lead"]) == 0
+    said = capsys.readouterr().err
+    (first,) = Overrides(home).every()
+    assert len(first.reasons) == 3 and all(f"- {reason}" in said for reason in first.reasons)
+    assert "overridden by A. Lead" in said and "denied:" not in said
+    for wrong in (["--override", " ", "--by", "B"], ["--override", "why", "--by", ""]):
+        assert main(["pull", weights, *wrong]) == 2
+    assert main(["pull", weights]) == 0
+    assert Overrides(home).every() == (first,)
+    assert main(["pull", weights, "--override", "second", "--by", "B"]) == 0
+    assert [(each.by, each.reason) for each in Overrides(home).every()] == [("A. Lead", "first"), ("B", "second")]
+
+
 def test_a_build_nobody_vouches_for_is_refused_where_that_is_asked(
     weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

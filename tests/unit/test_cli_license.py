@@ -149,7 +149,8 @@ def test_an_override_is_named_recorded_shown_and_taken_back(
     Path(profile(tmp_path, trains_on_outputs="true")).rename(tmp_path / "freehold.toml")
     model = "llama-3-8b-instruct"
     assert main(["license", "override", model, "contract L-17", "--by", "A. Counsel"]) == 0
-    assert capsys.readouterr().out == f"Override recorded: {model}, by A. Counsel: contract L-17\n"
+    said = f"Override recorded: {model}, by A. Counsel: contract L-17\nIt covers:\n"
+    assert capsys.readouterr().out == f"{said}  - what it writes must not train or improve other models\n"
     assert main(["license", "check", model]) == 1, "an override changes no reading"
     page = capsys.readouterr().out
     assert "A. Counsel" in page and "contract L-17" in page and "all that is said above" in page
@@ -183,6 +184,8 @@ def test_an_override_needs_a_reason(tmp_path: Path, home: Path, capsys: pytest.C
     Path(profile(tmp_path, trains_on_outputs="true")).rename(tmp_path / "freehold.toml")
     assert main(["license", "override", "llama-3-8b-instruct", "  "]) == 2
     assert "needs its reason" in capsys.readouterr().err and Overrides(home).every() == ()
+    assert main(["license", "override", "llama-3-8b-instruct", "why", "--by", " "]) == 2
+    assert "names nobody" in capsys.readouterr().err and Overrides(home).every() == ()
 
 
 def test_overrides_that_cannot_be_read_let_nothing_through(

@@ -11,6 +11,7 @@ import typer
 from freehold.cli.arguments import Json, Quiet, examples, shown_names
 from freehold.cli.layout import wrapped
 from freehold.cli.output import Column, Output
+from freehold.cli.permitting import recorded, refuse_empty
 from freehold.core.settings import load
 
 EXIT_CODES = {"allow": 0, "allow with duties": 0, "deny": 1, "review": 4}
@@ -130,12 +131,13 @@ def override_command(
     """
     from freehold.python import licenses
 
+    refuse_empty(None, by)
     settings = load()
     act = licenses.withdraw if withdraw else licenses.override
     done = act(model, settings, by=by, reason=reason)
-    word = "withdrawn" if withdraw else "recorded"
+    said = f"Override withdrawn: {done.subject}, by {done.by}: {done.reason}" if withdraw else recorded(done)
     output = Output(as_json=as_json, quiet=quiet)
-    output.sentence(asdict(done), f"Override {word}: {done.subject}, by {done.by}: {done.reason}", bare=done.subject)
+    output.sentence(asdict(done), said, bare=done.subject)
     return 0
 
 

@@ -15,7 +15,9 @@ from freehold.core.refs import FakeRef, HubRef, ModelRef, Reference, RemoteRef, 
 from freehold.core.settings import Settings
 from freehold.gateway.endpoints import is_local, together
 from freehold.permits import Permits, refused_decisions
-from freehold.store.overrides import Override, Overrides, now
+from freehold.permits import let_through as let_through
+from freehold.store.overrides import Override as Override
+from freehold.store.overrides import Overrides, now
 from freehold.store.store import Store
 
 if TYPE_CHECKING:

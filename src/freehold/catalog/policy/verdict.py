@@ -101,7 +101,8 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The answer for one model and one organization. `organization` None: nobody said who it is."""
+    """The answer for one model and one organization. `organization` None: nobody said who it is. `overridden_by` is who
+    takes it all the same, where it came through a door that way; it is no part of the reading."""
 
     subject: str
     decision: Decision
@@ -110,6 +111,7 @@ class Verdict:
     duties: tuple[Duty, ...]
     risks: tuple[Risk, ...]
     readings: tuple[Reading, ...]
+    overridden_by: str | None = None
 
     @property
     def grounds(self) -> tuple[str, ...]:
@@ -123,6 +125,8 @@ class Verdict:
         return f"{self.subject} ({names}): {self._what()}. See: freehold license check {self.subject}"
 
     def _what(self) -> str:
+        if self.overridden_by is not None:
+            return f"overridden by {self.overridden_by}"
         count = len(self.duties)
         duties = f"{count} {'duty' if count == 1 else 'duties'}"
         facts = sum(reason.decision == "review" for reason in self.reasons)
@@ -136,7 +140,7 @@ class Verdict:
     def as_json(self) -> dict[str, Any]:
         """For programs; these keys are stable, null is unknown."""
         return {
-            **asdict(self),
+            **{name: value for name, value in asdict(self).items() if name != "overridden_by"},
             "readings": [{**asdict(reading), "words": reading.words} for reading in self.readings],
         }
 
