@@ -1,4 +1,4 @@
-"""L4: builds everything from Settings. The only place that knows every package."""
+"""Builds everything from Settings. The only place that knows every package."""
 
 from __future__ import annotations
 

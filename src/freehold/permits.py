@@ -1,4 +1,4 @@
-"""L3: the one place that says whether the house takes a build: asked before a pull, and before an endpoint is served.
+"""The one place that says whether the house takes a build: asked before a pull, and before an endpoint is served.
 
 Without an [organization] it stays out of the way: what turns on facts nobody stated is noted and let pass, and only
 what no fact could change is refused, which is what [policy] itself denies and weights that were never licensed. With

@@ -15,16 +15,19 @@ LAYERS = {
     "catalog": 1,
     "weights": 1,
     "hardware": 1,
+    "ledger": 1,
     "store": 2,
-    "engines": 2,
-    "gateway": 3,
-    "permits": 3,
-    "app": 4,
-    "control": 4,
-    "python": 5,
-    "diagnosis": 5,
-    "server": 6,
-    "cli": 7,  # above the server, because `freehold up` starts it
+    "fit": 2,
+    "engines": 3,  # above fit, which says what they may take
+    "trials": 4,
+    "gateway": 4,
+    "permits": 4,
+    "app": 5,
+    "control": 5,
+    "python": 6,
+    "diagnosis": 6,
+    "server": 7,
+    "cli": 8,  # above the server, because `freehold up` starts it
 }
 # Programs of their own, run in another process: the engine never imports them.
 FREE_MODULES = {"__init__", "__main__"}

@@ -1,4 +1,4 @@
-"""L1: facts about models, as TOML rows a person can review in a diff, and the one loader that reads them."""
+"""Facts about models, as TOML rows a person can review in a diff, and the one loader that reads them."""
 
 from freehold.catalog.catalog import Catalog, CatalogEntry
 from freehold.catalog.model import CatalogBuild, CatalogModel

@@ -1,1 +1,1 @@
-"""L5: the command line. One file per noun; `output.py` alone prints."""
+"""The command line. One file per noun; `output.py` alone prints."""

@@ -1,1 +1,1 @@
-"""L0: the words every other package shares: errors, references, settings, paths, ports, progress."""
+"""The words every other package shares: errors, references, settings, paths, ports, progress."""

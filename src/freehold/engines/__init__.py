@@ -1,1 +1,1 @@
-"""L2: engines: programs that run builds, and other people's APIs, behind one Protocol (`core.ports.Worker`)."""
+"""Engines: programs that run builds, and other people's APIs, behind one Protocol (`core.ports.Worker`)."""

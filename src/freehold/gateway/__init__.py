@@ -1,1 +1,1 @@
-"""L3: endpoints, the life of workers, and the one way a request takes to an engine and back."""
+"""Endpoints, the life of workers, and the one way a request takes to an engine and back."""

@@ -1,1 +1,1 @@
-"""L1: what this machine is. `probe` touches the machine, `machine` holds the facts."""
+"""What this machine is. `probe` touches the machine, `machine` holds the facts."""

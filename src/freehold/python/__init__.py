@@ -1,1 +1,1 @@
-"""L4: the Python API. `aio` is written, `sync` is made from it by tools/sync_twin.py, `loop` runs it."""
+"""The Python API. `aio` is written, `sync` is made from it by tools/sync_twin.py, `loop` runs it."""

@@ -1,1 +1,1 @@
-"""L6: the HTTP face of the house: routes, security, limits, metrics, and the process that serves them."""
+"""The HTTP face of the house: routes, security, limits, metrics, and the process that serves them."""

@@ -1,1 +1,1 @@
-"""L2: builds on disk: sources, the one downloader, verification, deeds."""
+"""Builds on disk: sources, the one downloader, verification, deeds."""

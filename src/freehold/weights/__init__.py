@@ -1,1 +1,1 @@
-"""L1: what a weight file says of itself, read by validators that take every file for a hostile one."""
+"""What a weight file says of itself, read by validators that take every file for a hostile one."""

@@ -1,0 +1,84 @@
+"""What memory and speed follow from: one model's layers, and the tensors of one build of it. Records only.
+
+Whatever it was read from (a held file, a header over the network, a row of the catalog), the rest of `fit` sees this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Attention = Literal["full", "window", "latent", "none"]
+"""`window`: sees the last `window_tokens` only; `latent`: one compressed key a token and no values (MLA); `none`:
+carries a state instead of a cache, or nothing."""
+
+Role = Literal["embedding", "output", "dense", "expert"]
+"""`embedding` is read a row a token, `expert` only for the experts a token is sent to, the rest whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One block. Sizes in elements: `key_size` and `value_size` of one head, `state_elements` of one sequence (F32).
+
+    `cached` False: it reads another layer's cache and has none of its own.
+    """
+
+    attention: Attention
+    kv_heads: int = 0
+    key_size: int = 0
+    value_size: int = 0
+    window_tokens: int = 0
+    state_elements: int = 0
+    cached: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class BuildTensor:
+    """One tensor: `shape` fastest dimension first, `type` as ggml names it, `layer` None outside the blocks."""
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
+    size_bytes: int
+    role: Role
+    layer: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """One build of one model. None is unknown.
+
+    `tensors` None: only the shape is known (a row of the catalog), and `weights_bytes` is then no more than the file's
+    size where that is known. `quantization` is the build's name for its mix of types.
+    """
+
+    name: str
+    architecture: str
+    layers: tuple[Layer, ...]
+    hidden: int
+    heads: int
+    vocabulary: int
+    feed_forward: int | None = None
+    experts: int = 0
+    experts_used: int = 0
+    trained_tokens: int | None = None
+    parameters: int | None = None
+    active_parameters: int | None = None
+    quantization: str | None = None
+    file_bytes: int | None = None
+    tensors: tuple[BuildTensor, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunShape:
+    """How a build is to be run. `context_tokens` is for each of `slots`; types are ggml's names in lower case."""
+
+    context_tokens: int
+    slots: int = 1
+    batch_tokens: int = 512
+    cache_type_k: str = "f16"
+    cache_type_v: str = "f16"
+    flash_attention: bool = True
+    unified: bool = False
+    adapters_bytes: int = 0
+    projector_bytes: int = 0

@@ -1,0 +1,54 @@
+"""What a model could be run on, here or described: places with memory, and how fast each is. Records only.
+
+`fit` sees nothing else of a machine, so that one that exists only as a sentence is planned for like the one at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from freehold.core.quantity import Quantity
+
+PlaceKind = Literal["host", "gpu", "unified"]
+"""`host` is the processor and its memory; `unified` is a processor and an accelerator that share theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One place that layers can live in. `device` is its key in the table of devices, None where it is in no table.
+
+    `memory_bytes` is all it has, `usable_bytes` what a model may take of it now (less what the driver, the system and
+    other programs hold). Bandwidth is bytes/s that weights are read at; `compute` is operations/s by precision
+    (`fp16`, `int8` …); both unknown where nobody has said.
+    """
+
+    name: str
+    kind: PlaceKind
+    memory_bytes: int
+    usable_bytes: int
+    bandwidth: Quantity
+    compute: Mapping[str, Quantity] = field(default_factory=dict)
+    link: Quantity | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
+    """`places`, accelerators first, the host last. `here` is true of this machine only. `fingerprint` names the
+    machine that measurements belong to, None for one that is described."""
+
+    name: str
+    places: tuple[Place, ...]
+    cores: float | None
+    here: bool
+    fingerprint: str | None = None
+
+    @property
+    def host(self) -> Place:
+        return self.places[-1]
+
+    @property
+    def accelerators(self) -> tuple[Place, ...]:
+        return self.places[:-1]
