@@ -107,8 +107,12 @@ def test_a_swapped_deed_and_a_missing_signature_start_no_engine(held: Path, home
     other = Store(home).layout.build(Store(home).find(parse("other")).digest)
     kept = (held / "deed.json").read_bytes()
     shutil.copyfile(other / "deed.json", held / "deed.json")
-    done = answered()
-    assert done.returncode == 1 and "is the deed of another build" in done.stderr
+    for done in (answered(), freehold("deed", "show", NAME)):
+        assert (done.returncode, done.stdout) == (3, "")
+        sentence = rf"error: {re.escape(str(held / 'deed.json'))} is the deed of another build, sha256:\w+: it was put"
+        assert re.match(sentence, done.stderr), done.stderr
+    checked = freehold("deed", "verify", NAME)
+    assert checked.returncode == 1 and "is the deed of another build" in checked.stdout
     (held / "deed.json").write_bytes(re.sub(rb'"signature":\{[^}]*\}', b'"signature":null', kept))
     done = answered()
     assert (

@@ -253,9 +253,27 @@ def test_the_deed_of_another_build_is_refused_in_this_folder(store: Store, tmp_p
     assert [build.name for build in store.builds()] == ["other:q4_1"]
     with pytest.raises(DeedError, match=f"is the deed of another build, {other.digest}"):
         store.confirm(one)
+    for ref in ("one", "one:q4_1"):
+        with pytest.raises(DeedError, match=f"is the deed of another build, {other.digest}"):
+            store.find(parse(ref))
     with pytest.raises(NotFoundError) as caught:
-        store.find(parse("one"))
+        store.find(parse("on:q4_1"))
     assert "deed of another build" in caught.value.hint
+    assert store.find(parse("other")) == other
+
+
+def test_a_swapped_deed_of_a_build_with_a_chosen_name_is_found_by_where_the_build_is_pinned(
+    store: Store, tmp_path: Path
+) -> None:
+    one = take_in(store, weights(tmp_path / "m-Q4_1-00001-of-00001.gguf"), name="mine:x")
+    other = take_in(store, weights(tmp_path / "other.gguf", b"\x22"))
+    shutil.copyfile(deed_of(other), deed_of(one))
+    pinned = f"https://example.org/m.gguf#{one.digest.replace(':', '=')}"
+    for ref in ("m", "m:q4_1", pinned):
+        with pytest.raises(DeedError, match="is the deed of another build"):
+            store.find(parse(ref))
+    with pytest.raises(NotFoundError):
+        store.find(parse("m:q4_0"))
 
 
 def test_an_unsigned_deed_is_refused_once_the_house_has_a_key_until_it_is_signed(home: Path, tmp_path: Path) -> None:

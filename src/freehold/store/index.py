@@ -6,7 +6,7 @@ A deed that cannot be read is reported beside the others, never in place of them
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from freehold.store.deeds.canonical import canonical
 from freehold.store.deeds.document import LARGEST_DEED_BYTES, read_deed
 from freehold.store.deeds.record import Deed, Origin
 from freehold.store.layout import DEED_FILE, Layout
-from freehold.store.naming import absolute, digest_of, displaced_name, written
+from freehold.store.naming import absolute, digest_of, displaced_name, may_be_named, written
 from freehold.store.opened import open_regular
 
 _FOLDER = re.compile(r"[0-9a-f]{64}")
@@ -29,8 +29,25 @@ class Unread:
     path: Path
     error: StoreError
 
-    def mentions(self, ref: ModelRef | SourceRef) -> bool:
-        """Whether `ref` stands in its bytes as a name or an origin does: then it is what was meant."""
+    @property
+    def digest(self) -> str:
+        """Of the build in whose folder it lies."""
+        return f"sha256:{self.path.parent.name}"
+
+    def is_meant(self, ref: ModelRef | SourceRef, digests: Container[str]) -> bool:
+        """Whether its build is what `ref` means. A deed put in another's place took the names away with it, so what
+        else is known of the build counts too: its digest, where it is among `digests`, and the names of its files."""
+        named = isinstance(ref, ModelRef) and any(may_be_named(file, ref) for file in self._files())
+        return self.digest in digests or named or self._mentions(ref)
+
+    def _files(self) -> list[str]:
+        try:
+            return [file.name for file in self.path.parent.iterdir() if file.suffix == ".gguf"]
+        except OSError:
+            return []
+
+    def _mentions(self, ref: ModelRef | SourceRef) -> bool:
+        """Whether `ref` stands in its bytes as a name or an origin does."""
         text = canonical(written(ref))
         wanted = text if not isinstance(ref, ModelRef) or ref.tag is not None else f"{text[:-1]}:"
         try:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from freehold.core.builds import WeightFacts
 from freehold.core.errors import CallError
 from freehold.core.refs import FileRef, ModelRef, Reference, WebRef, parse
+from freehold.store.sources.gguf_names import quantization
 
 _SPLIT = re.compile(r"-(\d{5})-of-(\d{5})(?=\.[^.]+$|$)")
 
@@ -28,6 +29,16 @@ def name_from_file(file: str, facts: WeightFacts) -> str:
     tag = _legal(facts.quantization or facts.format)
     stem = _legal(_SPLIT.sub("", file).removesuffix(".gguf"))
     return f"{_legal(re.sub(rf'[-_.]{re.escape(tag)}$', '', stem))}:{tag}"
+
+
+def may_be_named(file: str, ref: ModelRef) -> bool:
+    """Whether a build may have got the name `ref` from `file`, one of its files. Its header is not read: where its name
+    speaks of no quantization, every tag may be meant."""
+    found = quantization(file)
+    tag = _legal(found) if found else None
+    stem = _legal(_SPLIT.sub("", file).removesuffix(".gguf"))
+    model = stem if tag is None else re.sub(rf"[-_.]{re.escape(tag)}$", "", stem)
+    return ref.model == model and (tag is None or ref.tag in {None, tag})
 
 
 def legal_name(suggested: str, facts: WeightFacts) -> str:

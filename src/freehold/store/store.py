@@ -21,7 +21,7 @@ from freehold.catalog import Catalog
 from freehold.core.builds import HeldBuild, Stamp
 from freehold.core.errors import BuildChangedError, CallError, DeedError, NotFoundError, StoreError
 from freehold.core.names import nearest
-from freehold.core.refs import FakeRef, ModelRef, Reference, RemoteRef
+from freehold.core.refs import FakeRef, ModelRef, Reference, RemoteRef, WebRef
 from freehold.core.settings import Settings
 from freehold.store.deeds.document import write_deed
 from freehold.store.deeds.key_files import PASSPHRASE
@@ -32,6 +32,7 @@ from freehold.store.durable import make_folder, sync_file, sync_folder, writing
 from freehold.store.index import matcher, read_held, scan
 from freehold.store.layout import DEED_FILE, PAPERS_FOLDER, Layout
 from freehold.store.locks import hold_briefly
+from freehold.store.naming import digest_of
 
 _REMOVED = "removed-"
 _log = logging.getLogger(__name__)
@@ -184,8 +185,9 @@ class Store:
         matches = [deed for deed in found.deeds if matcher(ref)(deed)]
         if matches:
             return min(matches, key=lambda deed: deed.statement.kept_at)
+        digests = _known_digests(ref) if found.unread else frozenset()
         for unread in found.unread:
-            if unread.mentions(ref):
+            if unread.is_meant(ref, digests):
                 raise unread.error
         names = [name for deed in found.deeds for name in deed.names]
         also = f" A deed could not be read: {found.problems[0].message}" if found.problems else ""
@@ -276,6 +278,17 @@ def _delete(folder: Path) -> None:
         folder.unlink()
     elif folder.exists():
         shutil.rmtree(folder)
+
+
+def _known_digests(ref: Reference) -> frozenset[str]:
+    """The digests of the builds that `ref` means, where the catalog or the reference itself knows them."""
+    if isinstance(ref, WebRef) and ref.sha256 is not None:
+        return frozenset({digest_of([ref.sha256])})
+    if not isinstance(ref, ModelRef):
+        return frozenset()
+    model = Catalog.load().get(ref.model)
+    builds = model.builds if model else ()
+    return frozenset(digest_of([build.sha256]) for build in builds if ref.tag in {None, build.tag})
 
 
 def _how_to_get(ref: Reference) -> str:
