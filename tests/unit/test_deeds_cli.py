@@ -125,6 +125,9 @@ def test_every_part_is_verified_and_what_is_wrong_is_the_answer(freehold: Termin
     change(build.files[0], b"\x11\x11", b"\x11\x10")
     code, found = freehold.json("deed", "verify", "t")
     assert (code, found["verdict"], states(found["parts"])["file t.gguf"]) == (1, "wrong", "wrong")
+    (verification,) = [part for part in found["parts"] if part["part"] == "verification"]
+    assert verification["state"] == "undecided", "what was found in other bytes"
+    assert verification["said"].endswith("; do not rely on it: wrong is the file t.gguf")
     assert freehold("deed", "verify", "t", "--quiet")[:2] == (1, "wrong\n")
     change(deed_of(build), b'"license":null', b'"license":"mi"')
     code, out, _ = freehold("deed", "verify", "t")
@@ -140,6 +143,7 @@ def test_a_house_makes_a_key_signs_what_it_holds_and_wants_signatures_then(
     assert "PRIVATE" not in out + err
     code, found = freehold.json("deed", "verify", "t")
     assert (code, states(found["parts"])["signature"]) == (1, "wrong")
+    assert states(found["parts"])["verification"] == "undecided", "nobody vouches for what stands in the statement"
     key = Store(home).keys.own()
     assert freehold.json("deed", "sign", "--all") == (0, {"signed": [{"name": "t:q4_1", "key": key}]})
     assert freehold("deed", "sign", "--all")[2] == "Every deed is signed already.\n"

@@ -37,8 +37,10 @@ def verdict(parts: tuple[Part, ...]) -> Verdict:
 def check(deed: Deed, keys: Keys, folder: Path | None) -> tuple[Part, ...]:
     """Every part of a deed that could be read. `folder` is the build's; None: only the deed is at hand. Raises
     HouseKeyError."""
-    files = _files(deed, folder) if folder is not None else _absent(deed)
-    return (_statement(deed), _signature(deed, keys), *files, _papers(deed), _verification(deed))
+    signature = _signature(deed, keys)
+    files = tuple(_files(deed, folder) if folder is not None else _absent(deed))
+    looked_at = (signature, *files)
+    return (_statement(deed), signature, *files, _papers(deed, signature), _verification(deed, looked_at))
 
 
 def _statement(deed: Deed) -> Part:
@@ -78,17 +80,26 @@ def _absent(deed: Deed) -> Iterator[Part]:
         yield Part(f"file {file.name}", "undecided", f"not at hand: only the deed is; sha256 {file.sha256} is named")
 
 
-def _papers(deed: Deed) -> Part:
+def _papers(deed: Deed, signature: Part) -> Part:
     if deed.statement.papers is None:
         why = "version 1 had none" if deed.statement.written_as == 1 else "the catalog did not know the model"
         return Part("papers", "none", why)
-    return Part("papers", "ok", f"as the catalog had them on {deed.statement.kept_at[:10]}")
+    told = f"as the catalog had them on {deed.statement.kept_at[:10]}"
+    return _recorded("papers", told, wrong=("signature",) if signature.state == "wrong" else ())
 
 
-def _verification(deed: Deed) -> Part:
+def _verification(deed: Deed, looked_at: tuple[Part, ...]) -> Part:
     found = deed.statement.verification
     if found is None:
         return Part("verification", "none", f"not recorded; checked: {', '.join(deed.statement.checks)}")
     told = f"{found.verdict}, {len(found.checks)} checks on {found.date[:10]} by Freehold {found.freehold}"
     noted = ", ".join(finding.check for finding in (*found.findings, *found.undecided))
-    return Part("verification", "ok", f"{told}{'; noted: ' if noted else ''}{noted}")
+    wrong = tuple(part.part for part in looked_at if part.state == "wrong" and not part.part.startswith("text "))
+    return _recorded("verification", f"{told}{'; noted: ' if noted else ''}{noted}", wrong)
+
+
+def _recorded(part: str, told: str, wrong: tuple[str, ...]) -> Part:
+    """What was written down on the day: no more than that beside a signature or a file that is `wrong`."""
+    if not wrong:
+        return Part(part, "ok", told)
+    return Part(part, "undecided", f"{told}; do not rely on it: wrong is the {', the '.join(wrong)}")
