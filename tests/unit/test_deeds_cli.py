@@ -134,6 +134,15 @@ def test_every_part_is_verified_and_what_is_wrong_is_the_answer(freehold: Termin
     assert code == 1 and "deed.json was changed after it was written" in out
 
 
+@pytest.mark.parametrize("words", [("verify", "u"), ("verify", "u.json"), ("diff", "t", "u"), ("diff", "u.json", "t")])
+def test_what_is_not_there_is_a_wrong_call_and_no_verdict(
+    freehold: Terminal, build: HeldBuild, words: tuple[str, ...]
+) -> None:
+    code, out, err = freehold("deed", *words)
+    assert (code, out) == (2, "") and "There is no " in err and "'u" in err
+    assert main(["deed", *words, "--json"]) == 2
+
+
 def test_a_house_makes_a_key_signs_what_it_holds_and_wants_signatures_then(
     freehold: Terminal, build: HeldBuild, home: Path
 ) -> None:
@@ -197,7 +206,7 @@ def test_wrong_calls_say_how_to_call(freehold: Terminal, build: HeldBuild) -> No
     code, _, err = freehold("keys", "export")
     assert code == 3 and "This house has no key" in err
     assert freehold("deed", "show", "nothing")[0] == 1
-    assert freehold("deed", "show", "nothing.json")[0] == 3
+    assert freehold("deed", "show", "nothing.json")[0] == 1
 
 
 def test_a_passphrase_from_a_file_closes_the_key(

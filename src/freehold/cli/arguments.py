@@ -5,12 +5,13 @@ Completion never raises and never starts anything: a store that cannot be read o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, TypeVar
 
 import typer
 
-from freehold.core.errors import FreeholdError
+from freehold.core.errors import CallError, FreeholdError, NotFoundError
 
 Command = TypeVar("Command", bound=Callable[..., int])
 
@@ -26,6 +27,23 @@ def examples(*lines: str) -> Callable[[Command], Command]:
         return command
 
     return attach
+
+
+class NamedNothingError(NotFoundError):
+    """Nothing has the name that was to be judged. As with a path that is not there, the call was wrong."""
+
+    exit_code = CallError.exit_code
+
+
+@contextmanager
+def judging() -> Iterator[None]:
+    """For commands whose exit code 1 is a verdict on what was named: a name of nothing must not end like one."""
+    try:
+        yield
+    except NotFoundError as error:
+        raise NamedNothingError(
+            error.kind, error.name, nearest=error.nearest, hint=error.hint, text=error.message
+        ) from error
 
 
 def held_names(incomplete: str) -> list[str]:

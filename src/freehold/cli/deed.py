@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from freehold.cli.arguments import HeldRef, Json, Quiet, examples, held_names
+from freehold.cli.arguments import HeldRef, Json, Quiet, examples, held_names, judging
 from freehold.cli.output import Column, Output, size
 from freehold.core.errors import CallError
 
@@ -62,11 +62,13 @@ def show_command(ref: HeldRef, as_json: Json = False, quiet: Quiet = False) -> i
 def verify_command(ref: HeldRef, as_json: Json = False, quiet: Quiet = False) -> int:
     """Say of each part of a deed whether it holds; every file is hashed.
 
-    Exit code 1: something is wrong. 4: nothing is, but some of it could not be looked at from here.
+    Exit code 1: something is wrong. 2: there is no such build. 4: nothing is wrong, but some of it could not be looked
+    at from here.
     """
     from freehold.python.deeds import look
 
-    checked = look(ref)
+    with judging():
+        checked = look(ref)
     output = Output(as_json=as_json, quiet=quiet)
     parts = [asdict(part) for part in checked.parts]
     if as_json:
@@ -85,11 +87,13 @@ def verify_command(ref: HeldRef, as_json: Json = False, quiet: Quiet = False) ->
 def diff_command(before: Before, after: After, as_json: Json = False, quiet: Quiet = False) -> int:
     """Say what changed from one deed to another, the license first.
 
-    Exit code 1: something did. Names, days and the Freehold that wrote them are not compared.
+    Exit code 1: something did. 2: one of them is not there. Names, days and the Freehold that wrote them are not
+    compared.
     """
     from freehold.python.deeds import compare, find
 
-    old, new = find(before), find(after)
+    with judging():
+        old, new = find(before), find(after)
     changes = compare(old, new)
     output = Output(as_json=as_json, quiet=quiet)
     if as_json:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from freehold.cli.arguments import Json, Quiet, examples, shown_names
+from freehold.cli.arguments import Json, Quiet, examples, judging, shown_names
 from freehold.cli.layout import wrapped
 from freehold.cli.output import Column, Output
 from freehold.cli.permitting import recorded, refuse_empty
@@ -46,12 +46,13 @@ def check_command(model: Model, profile: As = None, as_json: Json = False, quiet
 
     Reads who you are from [organization] in freehold.toml. The licenses of the models it was made from count too; a
     fact that a clause asks for and nobody stated leaves the question open. Exit code 0: allowed, with duties or
-    without; 1: denied; 4: open.
+    without; 1: denied; 2: there is no such model; 4: open.
     """
     from freehold.cli.page_check import check_sections
     from freehold.python.licenses import check
 
-    found = check(model, load(file=profile))
+    with judging():
+        found = check(model, load(file=profile))
     verdict = found.verdict.as_json()
     standing = {**asdict(found.override), "covers_this": found.covered} if found.override else None
     output = Output(as_json=as_json, quiet=quiet)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from freehold.core.errors import DeedError
+from freehold.core.errors import DeedError, NotFoundError
 from freehold.core.refs import parse
 from freehold.python.held import store
 from freehold.store.deeds.check import Part, Verdict, check, verdict
@@ -46,7 +46,10 @@ class Checked:
 def find(text: str) -> Found:
     """The deed of a held build, or the one in a `.json` file. Raises NotFoundError, BadReferenceError, DeedError."""
     if text.endswith(".json"):
-        return Found(text, read_deed(Path(text).expanduser(), exactly=False), None)
+        path = Path(text).expanduser()
+        if not path.exists():
+            raise NotFoundError("file", text)
+        return Found(text, read_deed(path, exactly=False), None)
     house = store()
     build = house.peek(parse(text))
     return Found(build.name, house.deed(build), house.layout.build(build.digest))
