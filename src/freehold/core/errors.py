@@ -4,6 +4,7 @@
     ├── CallError                    the call was wrong                       exit 2, HTTP 400
     │   ├── BadReferenceError        a reference cannot be parsed
     │   ├── SettingsError            freehold.toml or FREEHOLD_* is wrong, every problem listed
+    │   ├── DescriptionError         the description of a machine cannot be understood (names the word)
     │   ├── RequestError             a request's field is wrong (names the field)
     │   │   ├── ContextLengthError   the prompt is longer than the context    (both counts)
     │   │   └── UnsupportedError     the engine or endpoint cannot do that
@@ -88,6 +89,16 @@ class BadReferenceError(CallError):
 
 class SettingsError(CallError):
     code = "invalid_settings"
+
+
+class DescriptionError(CallError):
+    """A machine that is described in words cannot be understood. `word` is the part that is not."""
+
+    code = "invalid_description"
+
+    def __init__(self, message: str, *, word: str, hint: str = "", **data: Any) -> None:
+        super().__init__(message, hint=hint, word=word, **data)
+        self.word = word
 
 
 class RequestError(CallError):

@@ -67,6 +67,10 @@ class TableReader:
     def names(self) -> tuple[str, ...]:
         return tuple(self._data)
 
+    def value(self, key: str) -> Any:
+        """What stands at `key`, unchecked, None where nothing does: for fields that may have several shapes."""
+        return self._take(key, None)
+
     def is_table(self, key: str) -> bool:
         return isinstance(self._data.get(key), dict)
 

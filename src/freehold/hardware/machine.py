@@ -11,6 +11,8 @@ class Machine:
 
     `physical_cores` None is unknown. Memory is what this process may use: the smaller of the machine's and the
     cgroup's. `cpu_flags` are the kernel's names (x86 `flags`, Arm `Features`), empty where it does not tell.
+    `governor` is what sets the first core's clock, None where nothing says; `accelerator_ids` are vendor:device of the
+    graphics and compute processors on the bus, sorted, whether their driver works or not.
     """
 
     usable_cores: float
@@ -23,3 +25,5 @@ class Machine:
     kernel: str
     cpu_model: str | None
     cpu_flags: frozenset[str]
+    governor: str | None = None
+    accelerator_ids: tuple[str, ...] = ()

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import psutil
 
-from freehold.hardware import cgroups
+from freehold.hardware import bus, cgroups
 from freehold.hardware.machine import Machine
+from freehold.hardware.reading import text
+
+_GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
 def machine() -> Machine:
@@ -28,6 +31,8 @@ def machine() -> Machine:
         kernel=platform.release(),
         cpu_model=model or platform.processor() or None,
         cpu_flags=flags,
+        governor=text(_GOVERNOR) or None,
+        accelerator_ids=bus.accelerator_ids(),
     )
 
 

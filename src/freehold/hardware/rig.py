@@ -21,7 +21,8 @@ class Place:
 
     `memory_bytes` is all it has, `usable_bytes` what a model may take of it now (less what the driver, the system and
     other programs hold). Bandwidth is bytes/s that weights are read at; `compute` is operations/s by precision
-    (`fp16`, `int8` …); both unknown where nobody has said.
+    (`fp16`, `int8` …); `link` is bytes/s one way, to the neighbor it is fastest with; unknown where nobody has said.
+    Of a described place each is Estimated, and its `high` is the data sheet's own figure, which nothing exceeds.
     """
 
     name: str
@@ -37,13 +38,22 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Rig:
     """`places`, accelerators first, the host last. `here` is true of this machine only. `fingerprint` names the
-    machine that measurements belong to, None for one that is described."""
+    machine that measurements belong to, None for one that is described.
+
+    A computer whose accelerator shares its memory has that one `unified` place, which is its host too. A described
+    machine whose memory nobody named has a host of 0 bytes: nothing is planned there. `notes` say what was assumed.
+    """
 
     name: str
     places: tuple[Place, ...]
     cores: float | None
     here: bool
     fingerprint: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def host_is_known(self) -> bool:
+        return self.host.memory_bytes > 0
 
     @property
     def host(self) -> Place:
