@@ -98,7 +98,9 @@ class Shape:
     """The numbers that memory and speed follow from. Sizes count elements.
 
     `window_layers` is how many of the `layers` see only `window_tokens`; `experts_used` how many of `experts` work on a
-    token beside the `shared_experts`; `kv_lora_rank` and `rope_head_size` belong to latent attention.
+    token beside the `shared_experts`; `kv_lora_rank` and `rope_head_size` belong to latent attention. Where not every
+    layer attends, `attention_layers` do, and `state_layers` keep `state_elements` each for a sequence, convolution and
+    all, in 32 bits.
     """
 
     architecture: str | None = None
@@ -116,6 +118,9 @@ class Shape:
     shared_experts: int | None = None
     kv_lora_rank: int | None = None
     rope_head_size: int | None = None
+    attention_layers: int | None = None
+    state_layers: int | None = None
+    state_elements: int | None = None
     vocabulary: int | None = None
 
 
