@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from freehold.store.deeds.diff import Difference, differences
-from freehold.store.deeds.record import Deed, DeedFile, Labels, Origin, Statement, TextFile
+from freehold.store.deeds.record import Deed, DeedFile, Derivation, Labels, Origin, Statement, TextFile
 from freehold.weights.report import Finding
 from tests.unit.test_deeds import DEED, STATEMENT
 
@@ -100,6 +100,7 @@ def test_every_field_of_a_statement_is_compared_but_the_day_and_the_writer() -> 
         "license": "mit",
         "papers": {"openness": {"score": 1}},
         "texts": (),
+        "made_from": Derivation("sha256:" + "d" * 64, "m:f16", "repacked", "packer", "1.0"),
         "verification": replace(verification, verdict="finding", findings=(Finding("x.y", "refuse", "m", "Bad."),)),
     }
     unseen = {"kept_at", "freehold", "checks", "written_as", "digest"}  # digest follows from the files

@@ -23,18 +23,20 @@ ShownRef = Annotated[str, typer.Argument(metavar="REF", help="A model, or a held
 
 OfCatalog = Annotated[bool, typer.Option("--catalog", help="List what can be pulled by name instead.")]
 
+_SAID = {"nobody": "no", "made here": "made here"}
 LISTED = (
     Column("name", "BUILD"),
     Column("size_bytes", "SIZE", size, right=True),
     Column("quantization", "TYPE"),
     Column("license", "LICENSE"),
     Column("source", "SOURCE"),
-    Column("verified_by", "VERIFIED", lambda who: "no" if who == "nobody" else f"by {who}"),
+    Column("verified_by", "VERIFIED", lambda who: _SAID.get(who, f"by {who}")),
 )
 # The words of a deed to who named a hash, the one that weighs least first.
 _WHO = {
     "unverified: recorded": "nobody",
     "named by source": "source",
+    "made here": "made here",
     "named by you": "you",
     "named by catalog": "catalog",
 }

@@ -198,6 +198,7 @@ def _lines(found: Found) -> list[tuple[str, str | None]]:
         ("files", "\n".join(files)),
         ("texts", "\n".join(texts) or "none came with it"),
         ("had from", f"{stated.origin.pinned}, asked for as {stated.origin.asked}"),
+        ("made from", _made_from(found)),
         ("on", stated.origin.date[:19].replace("T", " ") + " UTC"),
         ("source said", "\n".join(f"{key}: {value}" for key, value in stated.origin.provenance.items()) or None),
         ("license", _lined(stated.license, _said(found, "license", "reading"))),
@@ -211,6 +212,17 @@ def _lines(found: Found) -> list[tuple[str, str | None]]:
         ("statement", f"sha256 {deed.statement_sha256}"),
         ("signed by", deed.signature.key if deed.signature else "nobody"),
     ]
+
+
+def _made_from(found: Found) -> str | None:
+    made_from = found.deed.statement.made_from
+    if made_from is None:
+        return None
+    settings = "".join(f"\n  {key}: {value}" for key, value in made_from.settings.items())
+    return (
+        f"{made_from.parent_name}, {made_from.parent}\n  {made_from.how}, by {made_from.tool} {made_from.tool_version}"
+        f"{settings}"
+    )
 
 
 def _verification(found: Found) -> str | None:

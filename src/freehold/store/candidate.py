@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from freehold.catalog import Catalog, CatalogModel
 from freehold.store.deeds.record import Deed, DeedFile
-from freehold.store.deeds.snapshot import BY_BASE_MODEL, identified
+from freehold.store.deeds.snapshot import BY_BASE_MODEL, MADE_FROM, identified
 from freehold.store.plan import Plan
 
 
@@ -29,10 +29,12 @@ class Candidate:
 
 
 def of_deed(deed: Deed, catalog: Catalog) -> Candidate:
-    """The candidate that the build of `deed` is, by what the catalog knows today."""
+    """The candidate that the build of `deed` is, by what the catalog knows today. A build that was made here is judged
+    as what it was made from."""
     provenance = deed.statement.origin.provenance
     verified = all(not file.verified.startswith("unverified") for file in deed.files)
-    return _candidate(deed.statement.origin.asked, catalog, deed.files, provenance, verified)
+    name = provenance.get(MADE_FROM, deed.statement.origin.asked)
+    return _candidate(name, catalog, deed.files, provenance, verified)
 
 
 def of_plan(plan: Plan, asked: str, catalog: Catalog) -> Candidate | None:

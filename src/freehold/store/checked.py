@@ -32,8 +32,15 @@ class Checked:
         return tuple(f"{finding.file}: {finding.message} ({finding.check})" for finding in found)
 
 
-def check(paths: Sequence[Path], catalog: Catalog, sha256: Mapping[Path, str] | None = None) -> Checked:
-    """Look at `paths`, the files of one build in order. `sha256` are the hashes that are known, by path.
+def check(
+    paths: Sequence[Path],
+    catalog: Catalog,
+    sha256: Mapping[Path, str] | None = None,
+    *,
+    facts: WeightFacts | None = None,
+) -> Checked:
+    """Look at `paths`, the files of one build in order. `sha256` are the hashes that are known, by path. `facts` are
+    what is known of files that do not say it themselves; they count only where there is no GGUF file.
 
     Raises WeightsError with the gravest finding; its data has all of them.
     """
@@ -45,7 +52,7 @@ def check(paths: Sequence[Path], catalog: Catalog, sha256: Mapping[Path, str] | 
         findings=tuple(map(_by_name, report.findings)),
         undecided=tuple(map(_by_name, report.undecided)),
     )
-    facts = _facts(paths, looked)
+    facts = facts if facts is not None and not looked.gguf else _facts(paths, looked)
     if report.refused:
         raise _refusal(report)
     return Checked(facts, report)

@@ -74,8 +74,8 @@ class Store:
     def find(self, ref: Reference) -> HeldBuild:
         """The held build that `ref` names, as an engine may open it: deed, signature and files were looked at.
 
-        A model without a tag is its build that came in first. A source reference finds the build that was had
-        from there. A file of this disk that has changed since is not found.
+        A model without a tag is its build that came in first, those last that were made here from another. A source
+        reference finds the build that was had from there. A file of this disk that has changed since is not found.
         Raises NotFoundError with the nearest names, DeedError, DeedSignatureError, BuildChangedError.
         """
         deed = self._lookup(ref)
@@ -184,7 +184,7 @@ class Store:
         found = scan(self.layout)
         matches = [deed for deed in found.deeds if matcher(ref)(deed)]
         if matches:
-            return min(matches, key=lambda deed: deed.statement.kept_at)
+            return min(matches, key=lambda deed: (deed.statement.made_from is not None, deed.statement.kept_at))
         digests = _known_digests(ref) if found.unread else frozenset()
         for unread in found.unread:
             if unread.is_meant(ref, digests):

@@ -57,6 +57,7 @@ def differences(before: Deed, after: Deed) -> tuple[Difference, ...]:
         found += _compare(name, _leaves(_part(old_papers, name)), _leaves(_part(new_papers, name)))
     found += _compare("files", _hashes(old.files) | _named(old.files), _hashes(new.files) | _named(new.files))
     found += _compare("origin", _origin(before), _origin(after))
+    found += _compare("made from", _made_from(before), _made_from(after))
     found += _compare("facts", asdict(old.facts), asdict(new.facts))
     found += _compare("verification", _verification(before), _verification(after))
     return tuple(found)
@@ -88,6 +89,11 @@ def _named(files: Iterable[DeedFile]) -> dict[str, str]:
 def _origin(deed: Deed) -> dict[str, Any]:
     origin = deed.statement.origin
     return {"source": origin.pinned, **origin.provenance}
+
+
+def _made_from(deed: Deed) -> dict[str, Any]:
+    made_from = deed.statement.made_from
+    return _leaves(asdict(made_from)) if made_from is not None else {}
 
 
 def _verification(deed: Deed) -> dict[str, Any]:

@@ -122,10 +122,13 @@ def _hash(file: IO[bytes], advance: Callable[[int], None] | None = None) -> str:
 
 
 def _changed(path: Path, deed: Deed, what: str) -> BuildChangedError:
-    name = deed.names[0]
+    name, made_from = deed.names[0], deed.statement.made_from
+    again = f"`freehold pull {shlex.quote(deed.statement.origin.asked)}`"
+    if made_from is not None:
+        again = f"make it anew from {made_from.parent_name} ({made_from.how})"
     return BuildChangedError(
         f"{path}, which {name} is made of, {what}.",
-        hint=f"`freehold rm {name}`, then `freehold pull {shlex.quote(deed.statement.origin.asked)}`.",
+        hint=f"`freehold rm {name}`, then {again}.",
         file=str(path),
         build=name,
     )

@@ -21,12 +21,13 @@ from freehold.weights.report import Finding, Report, Verdict
 
 DEED_VERSION = 2
 
-Verified = Literal["named by catalog", "named by source", "named by you", "unverified: recorded"]
+Verified = Literal["named by catalog", "named by source", "named by you", "made here", "unverified: recorded"]
 
 
 @dataclass(frozen=True, slots=True)
 class DeedFile:
-    """One weight file, `verified` against the hash that somebody named, or not."""
+    """One weight file, `verified` against the hash that somebody named, or not. "made here": by this house, from files
+    that were."""
 
     name: str
     size_bytes: int
@@ -47,12 +48,25 @@ class TextFile:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where the build was had: the reference as asked for, the same pinned, what the source said, when (UTC)."""
+    """Where the build was had: the reference as asked for, the same pinned, what the source said, when (UTC). Of one
+    made here: name and digest of the build it was made from."""
 
     asked: str
     pinned: str
     date: str
     provenance: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """How this house made a build from another one: `how` in words, by which tool, with which settings of it."""
+
+    parent: str
+    parent_name: str
+    how: str
+    tool: str
+    tool_version: str
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +97,7 @@ class Statement:
     `papers` is what the catalog said on the day of the pull (model, license with its clauses and the hash of its text,
     openness, lineage), None where it did not know the model. `verification` None: the files were looked at by an
     earlier Freehold, which kept no record; `checks` says what it did. `written_as` is the version of the deed that was
-    written when the build came in. `kept_at` is in UTC.
+    written when the build came in. `kept_at` is in UTC. `made_from` None: its files are as they were had.
     """
 
     digest: str
@@ -98,6 +112,7 @@ class Statement:
     texts: tuple[TextFile, ...] = ()
     verification: Verification | None = None
     written_as: int = DEED_VERSION
+    made_from: Derivation | None = None
 
     def paper(self, part: str) -> Mapping[str, Any]:
         """One part of the papers: `model`, `license`, `openness`, `lineage`. Empty where they have none. What is in it

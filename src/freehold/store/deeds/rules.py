@@ -22,6 +22,7 @@ LONGEST_NAME = 512
 PARTS_OF_PAPERS = ("model", "license", "openness", "lineage")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*:[a-z0-9][a-z0-9._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _KEY = re.compile(r"ed25519:[0-9a-f]{32}")
 # Control characters, halves of characters, line and paragraph ends; and the marks that turn the reading direction.
 _UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -59,6 +60,9 @@ def _of_files(deed: Deed) -> Iterator[str]:
     for what, names in (("files", [file.name for file in deed.files]), ("texts", [text.name for text in texts])):
         if len(set(names)) != len(names):
             yield f"two of its {what} have one name"
+    made_from = deed.statement.made_from
+    if made_from is not None and not _DIGEST.fullmatch(made_from.parent):
+        yield f"deed.statement.made_from.parent is {made_from.parent!r}"
     of_files = digest_of([file.sha256 for file in deed.files])
     if deed.digest != of_files:
         yield f"deed.digest is {deed.digest!r}, and its files make {of_files}"

@@ -116,6 +116,10 @@ def _of_deed(deed: Deed) -> Said:
     yield "origin:date", stated.origin.date
     if not stated.origin.pinned.startswith("file:"):
         yield "origin:pinned", stated.origin.pinned
+    if stated.made_from is not None:
+        yield "made_from:digest", stated.made_from.parent
+        yield "made_from:how", stated.made_from.how
+        yield "made_from:tool", f"{stated.made_from.tool} {stated.made_from.tool_version}"
     yield "format", facts.format
     yield "quantization", facts.quantization
     yield "parameters", facts.parameters
