@@ -13,14 +13,16 @@ Attention = Literal["full", "window", "latent", "none"]
 carries a state instead of a cache, or nothing."""
 
 Role = Literal["embedding", "output", "dense", "expert"]
-"""`embedding` is read a row a token, `expert` only for the experts a token is sent to, the rest whole."""
+"""`embedding` is read a row a token, `expert` only for the experts a token is sent to, the rest whole. The embedding
+of a build that has no matrix for its output is an `output`: it is read whole as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One block. Sizes in elements: `key_size` and `value_size` of one head, `state_elements` of one sequence (F32).
+    """One block. Sizes in elements: `key_size` and `value_size` of one head, `state_elements` of one sequence (F32),
+    `indexer_size` of the second key that sparse attention chooses by, of one token.
 
-    `cached` False: it reads another layer's cache and has none of its own.
+    `cached` False: it reads another layer's cache and has none of its own. A layer may attend and carry a state.
     """
 
     attention: Attention
@@ -30,6 +32,8 @@ class Layer:
     window_tokens: int = 0
     state_elements: int = 0
     cached: bool = True
+    heads: int = 0
+    indexer_size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class Blueprint:
 
     `tensors` None: only the shape is known (a row of the catalog), and `weights_bytes` is then no more than the file's
     size where that is known. `quantization` is the build's name for its mix of types.
+
+    `layers` is empty where nobody can tell what they are, and `cannot_say` is then the reason.
     """
 
     name: str
@@ -67,6 +73,7 @@ class Blueprint:
     quantization: str | None = None
     file_bytes: int | None = None
     tensors: tuple[BuildTensor, ...] | None = None
+    cannot_say: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,29 @@
 """GGUF files: `check_gguf` finds what is wrong with one, `check_splits` with several that belong together.
 
-`read_facts` and `read_split` refuse what is wrong and say what the weights are. All of them parse a file once.
+`read_facts`, `read_split` and `read_outline` refuse what is wrong and say what the weights are. All of them parse a
+file once.
 """
 
-from freehold.weights.gguf.look import GgufLook, SplitLook, check_gguf, check_splits, read_facts, read_split
+from freehold.weights.gguf.look import (
+    GgufLook,
+    SplitLook,
+    check_gguf,
+    check_splits,
+    read_facts,
+    read_outline,
+    read_split,
+)
+from freehold.weights.gguf.outline import Outline
 from freehold.weights.gguf.splits import Piece
 
 __all__ = [
     "GgufLook",
+    "Outline",
     "Piece",
     "SplitLook",
     "check_gguf",
     "check_splits",
     "read_facts",
+    "read_outline",
     "read_split",
 ]

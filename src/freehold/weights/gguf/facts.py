@@ -27,7 +27,7 @@ def facts_of(header: Header, tensors: Sequence[Tensor]) -> WeightFacts | None:
     return WeightFacts(
         format="gguf",
         architecture=architecture,
-        quantization=_quantization(header, tensors),
+        quantization=quantization(header, tensors),
         parameters=sum(tensor.weights for tensor in tensors),
         context_length=model.integer("context_length"),
         embedding_length=model.integer("embedding_length"),
@@ -47,7 +47,7 @@ def text(header: Header, key: str) -> str | None:
     return entry.value if entry is not None and isinstance(entry.value, str) else None
 
 
-def _quantization(header: Header, tensors: Sequence[Tensor]) -> str | None:
+def quantization(header: Header, tensors: Sequence[Tensor]) -> str | None:
     """The name of general.file_type; where that is absent or unknown, the type that takes the most bytes."""
     entry = header.keys.get("general.file_type")
     stated = entry.value if entry is not None and isinstance(entry.value, int) else None

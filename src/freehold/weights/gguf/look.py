@@ -24,6 +24,7 @@ from freehold.weights.gguf.facts import TEMPLATE, facts_of, text
 from freehold.weights.gguf.header import Header, read_header
 from freehold.weights.gguf.key_types import check_types
 from freehold.weights.gguf.layout import check_layout, check_rest
+from freehold.weights.gguf.outline import Outline, outline_of
 from freehold.weights.gguf.splits import Piece, check_pieces, piece_of
 from freehold.weights.gguf.tokenizer import check_tokenizer
 from freehold.weights.gguf.values import Array
@@ -93,6 +94,24 @@ def read_facts(path: Path) -> WeightFacts:
 
 def read_split(paths: Sequence[Path]) -> WeightFacts:
     """The facts of a build whose tensors are spread over `paths`, in order; the first file carries the keys."""
+    headers = _checked(paths)
+    facts = facts_of(headers[0], [tensor for header in headers for tensor in header.tensors])
+    if facts is None:
+        raise _says_nothing(paths[0])
+    return facts
+
+
+def read_outline(paths: Sequence[Path]) -> Outline:
+    """The numbers and the tensors of a build of one file or several, in order. Raises WeightsError as `read_split`."""
+    headers = _checked(paths)
+    outline = outline_of(headers[0], [tensor for header in headers for tensor in header.tensors])
+    if outline is None:
+        raise _says_nothing(paths[0])
+    return outline
+
+
+def _checked(paths: Sequence[Path]) -> list[Header]:
+    """The headers of `paths`, with nothing in them or between them that is refused."""
     headers: list[Header] = []
     pieces: list[tuple[str, Piece]] = []
     for number, path in enumerate(paths):
@@ -108,10 +127,7 @@ def read_split(paths: Sequence[Path]) -> WeightFacts:
         pieces += [(path.name, piece)] if piece is not None else []
     for notes in check_pieces(pieces):
         _refuse(paths[0], notes)
-    facts = facts_of(headers[0], [tensor for header in headers for tensor in header.tensors])
-    if facts is None:
-        raise _error(paths[0], "holds no weights or does not say its architecture", "")
-    return facts
+    return headers
 
 
 def _looked(path: Path, notes: Findings) -> tuple[Header | None, Piece | None]:
@@ -171,6 +187,10 @@ def _check_place(path: Path, piece: Piece | None, number: int, count: int) -> No
         raise _error(path, message, "Pull all files of the build.")
     if said_number != number:
         raise _error(path, f"says it is file {said_number} of its build, counted from 0, and stands as {number}", "")
+
+
+def _says_nothing(path: Path) -> WeightsError:
+    return _error(path, "holds no weights or does not say its architecture", "")
 
 
 def _refuse(path: Path, notes: Findings) -> None:

@@ -1,0 +1,73 @@
+"""What the engine does with the layers of each architecture it knows, as far as it changes what is kept in memory.
+
+Data only. An architecture is here when a test has asked the engine about a model of it and both agreed; one that is
+not here gets no figure but that of its tensors. What a header states wins over what stands here.
+
+Source: llama.cpp b11549, `llama_model_*::load_arch_hparams` and `llama_hparams`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["", "ssm", "rwkv", "shortconv", "kda"]
+"""How large the state of a recurrent layer is: see `fit.state`."""
+
+Recurrent = Literal["none", "all", "no heads", "interval", "bare"]
+"""Which layers carry a state: `no heads`: those without key heads; `interval`: all but each nth; `bare`: those without
+key heads and without a feed-forward network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """`full_every` is the pattern of windows: each nth layer sees everything, 0 none does, None has no windows.
+
+    `full_first`: the first of each n, not the last. `window_tokens` is taken where the header states none: None means
+    that such a model has no windows. `both`: recurrent layers attend too. `shared_from`: layers from there on read the
+    cache of earlier ones; "stated" where the header says how many of the last do.
+    """
+
+    full_every: int | None = None
+    full_first: bool = False
+    window_tokens: int | None = None
+    state: State = ""
+    recurrent: Recurrent = "none"
+    full_interval: int = 4
+    both: bool = False
+    shared_from: int | Literal["stated"] | None = None
+
+
+_PLAIN = (
+    *("llama", "mistral3", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "gemma", "phi2", "phi3", "phimoe", "granite"),
+    *("granitemoe", "command-r", "olmo", "olmoe", "smollm3", "gptneox", "starcoder2", "deepseek2", "glm4", "apertus"),
+    *("falcon", "internlm2", "exaone", "stablelm", "seed_oss", "minimax-m2", "glm4moe", "hunyuan-dense", "bailingmoe"),
+)
+ARCHITECTURES: Mapping[str, Rules] = {
+    **dict.fromkeys(_PLAIN, Rules()),
+    "gemma2": Rules(full_every=2, window_tokens=4096),
+    "gemma3": Rules(full_every=6),
+    "gemma3n": Rules(full_every=5, shared_from=20),
+    "gemma4": Rules(full_every=6, shared_from="stated"),
+    "cohere2": Rules(full_every=4, window_tokens=4096),
+    "llama4": Rules(full_every=4, window_tokens=8192),
+    "gpt-oss": Rules(full_every=2),
+    "olmo2": Rules(full_every=4),
+    "exaone4": Rules(full_every=4),
+    "mamba": Rules(state="ssm", recurrent="all"),
+    "mamba2": Rules(state="ssm", recurrent="all"),
+    "rwkv6": Rules(state="rwkv", recurrent="all"),
+    "rwkv7": Rules(state="rwkv", recurrent="all"),
+    "falcon-h1": Rules(state="ssm", recurrent="all", both=True),
+    "jamba": Rules(state="ssm", recurrent="no heads"),
+    "granitehybrid": Rules(state="ssm", recurrent="no heads"),
+    "nemotron_h": Rules(state="ssm", recurrent="bare"),
+    "nemotron_h_moe": Rules(state="ssm", recurrent="bare"),
+    "lfm2": Rules(state="shortconv", recurrent="no heads"),
+    "lfm2moe": Rules(state="shortconv", recurrent="no heads"),
+    "qwen3next": Rules(state="ssm", recurrent="interval"),
+    "qwen35": Rules(state="ssm", recurrent="interval"),
+    "qwen35moe": Rules(state="ssm", recurrent="interval"),
+    "kimi-linear": Rules(state="kda", recurrent="no heads"),
+}

@@ -1,0 +1,99 @@
+"""A build cut into what can be put in different places: its layers, its experts, its output, its embedding.
+
+Each cut once at the low and once at the high end of what is known, so that a range is never taken for a point.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from freehold.core.quantity import Quantity, at_least, at_most
+from freehold.fit.blueprint import Blueprint, RunShape
+from freehold.fit.cache import STATE_BYTES, layer_cache_bytes
+from freehold.fit.memory import MemoryNeed
+
+
+@dataclass(frozen=True, slots=True)
+class LayerLoad:
+    """Bytes of one layer: `experts` can be left on the host while the rest is on an accelerator."""
+
+    dense: int
+    experts: int
+    cache: int
+
+    @property
+    def whole(self) -> int:
+        return self.dense + self.experts + self.cache
+
+
+@dataclass(frozen=True, slots=True)
+class Loads:
+    """Bytes of each part. `embedding` stays with the host; `each` is what every place takes that computes (its compute
+    buffer), `host` what the host takes besides (output buffer, process)."""
+
+    layers: tuple[LayerLoad, ...]
+    output: int
+    embedding: int
+    each: int
+    host: int
+
+
+def loads(blueprint: Blueprint, run: RunShape, needed: MemoryNeed, *, high: bool) -> Loads | None:
+    """The parts of `blueprint`, at the high end of what is known or the low; None where something is not known."""
+    weights = _end(needed.weights_bytes, high=high)
+    compute, process = _end(needed.compute_bytes, high=high), _end(needed.process_bytes, high=high)
+    output = _end(needed.output_bytes, high=high)
+    if weights is None or compute is None or process is None or output is None or not blueprint.layers:
+        return None
+    caches = [
+        layer_cache_bytes(blueprint, layer, run) + layer.state_elements * STATE_BYTES * run.slots
+        for layer in blueprint.layers
+    ]
+    cut = _from_tensors(blueprint, caches) if blueprint.tensors is not None else _even(blueprint, caches, weights)
+    layers, output_weights, embedding = cut
+    besides = run.adapters_bytes + run.projector_bytes
+    return Loads(layers, output_weights, embedding, compute, output + process + besides)
+
+
+_Cut = tuple[tuple[LayerLoad, ...], int, int]
+
+
+def _from_tensors(blueprint: Blueprint, caches: list[int]) -> _Cut:
+    dense: defaultdict[int, int] = defaultdict(int)
+    experts: defaultdict[int, int] = defaultdict(int)
+    output = embedding = 0
+    for tensor in blueprint.tensors or ():
+        if tensor.layer is not None and tensor.layer < len(caches):
+            (experts if tensor.role == "expert" else dense)[tensor.layer] += tensor.size_bytes
+        elif tensor.role == "embedding":
+            embedding += tensor.size_bytes
+        else:
+            output += tensor.size_bytes
+    layers = tuple(LayerLoad(dense[index], experts[index], cache) for index, cache in enumerate(caches))
+    return layers, output, embedding
+
+
+def _even(blueprint: Blueprint, caches: list[int], weights: int) -> _Cut:
+    """Where no tensor is known: the layers alike, embedding and output by their share of the parameters."""
+    table = blueprint.vocabulary * blueprint.hidden
+    share = min(0.5, table / blueprint.parameters) if blueprint.parameters else 0.0
+    ends = int(weights * share)
+    each = (weights - 2 * ends) // len(caches)
+    routed = _routed_share(blueprint)
+    layers = tuple(LayerLoad(int(each * (1 - routed)), int(each * routed), cache) for cache in caches)
+    return layers, ends, ends
+
+
+def _routed_share(blueprint: Blueprint) -> float:
+    """How much of a layer its experts are: from the parameters that work on a token and those that do not."""
+    if not blueprint.experts or not blueprint.parameters or not blueprint.active_parameters:
+        return 0.0
+    idle = blueprint.parameters - blueprint.active_parameters
+    used = blueprint.experts_used / blueprint.experts
+    return min(0.99, idle / (1 - used) / blueprint.parameters) if used < 1 else 0.0
+
+
+def _end(quantity: Quantity, *, high: bool) -> int | None:
+    found = at_most(quantity) if high else at_least(quantity)
+    return None if found is None else int(found)

@@ -1,0 +1,66 @@
+"""How much memory a build needs to be run so and so, part by part, each with what it rests on.
+
+Weights and caches are exact: they follow from the file and the settings. Compute buffers are fitted to the engine's
+own figures and said to be estimates. An architecture that is not known gives no figure but that of its weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from freehold.core.quantity import Estimated, Exact, Quantity, Unknown, total
+from freehold.fit.blueprint import Blueprint, RunShape
+from freehold.fit.cache import cache_bytes, state_bytes
+from freehold.fit.compute import compute_bytes, output_bytes
+from freehold.fit.overhead import process_bytes
+from freehold.fit.weights import weights_bytes
+
+COMPUTE_SLACK_BYTES = 8 << 20
+"""How far the fitted compute buffer may be from the engine's, where it is not within a hundredth."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryNeed:
+    """Bytes of each part. `state_bytes` are of recurrent layers, `process_bytes` what the worker takes beside the
+    build: its program, its libraries, its tables, what it keeps of earlier prompts."""
+
+    weights_bytes: Quantity
+    kv_cache_bytes: Quantity
+    state_bytes: Quantity
+    compute_bytes: Quantity
+    output_bytes: Quantity
+    adapters_bytes: Quantity
+    projector_bytes: Quantity
+    process_bytes: Quantity
+
+    @property
+    def parts(self) -> tuple[Quantity, ...]:
+        return (
+            *(self.weights_bytes, self.kv_cache_bytes, self.state_bytes, self.compute_bytes),
+            *(self.output_bytes, self.adapters_bytes, self.projector_bytes, self.process_bytes),
+        )
+
+    @property
+    def total_bytes(self) -> Quantity:
+        return total(self.parts)
+
+
+def need(blueprint: Blueprint, run: RunShape) -> MemoryNeed:
+    """What `blueprint` needs to be run as `run` says."""
+    unknown = Unknown(blueprint.cannot_say) if blueprint.cannot_say else None
+    return MemoryNeed(
+        weights_bytes=weights_bytes(blueprint),
+        kv_cache_bytes=unknown or Exact(cache_bytes(blueprint, run)),
+        state_bytes=unknown or Exact(state_bytes(blueprint, run)),
+        compute_bytes=unknown or _compute(blueprint, run),
+        output_bytes=unknown or Exact(output_bytes(blueprint, run)),
+        adapters_bytes=Exact(run.adapters_bytes),
+        projector_bytes=Exact(run.projector_bytes),
+        process_bytes=process_bytes(blueprint),
+    )
+
+
+def _compute(blueprint: Blueprint, run: RunShape) -> Quantity:
+    value = compute_bytes(blueprint, run)
+    slack = max(COMPUTE_SLACK_BYTES, value / 100)
+    return Estimated(max(0.0, value - slack), value + slack, "fitted to the engine's own buffers", value)

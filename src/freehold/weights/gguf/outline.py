@@ -1,0 +1,62 @@
+"""What memory and speed follow from: the numbers that a header states of its architecture, and every tensor.
+
+Only headers that were checked come here. Nothing is interpreted: which numbers an architecture reads, and what it
+takes where one is absent, is for those who know engines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from freehold.weights.checks import Findings
+from freehold.weights.gguf.architecture import Model, architecture_of
+from freehold.weights.gguf.facts import quantization, text
+from freehold.weights.gguf.header import Header
+from freehold.weights.gguf.tensors import Tensor
+from freehold.weights.gguf.tokenizer import token_count
+from freehold.weights.gguf.values import BOOL, Array
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """`numbers` are the whole numbers and truth values of the architecture by key, without its name: one, or one a
+    layer. `tokens` is the size of the token table, None where there is none; `name` what the file calls the model."""
+
+    architecture: str
+    name: str | None
+    quantization: str | None
+    tokens: int | None
+    numbers: Mapping[str, tuple[int, ...]]
+    tensors: tuple[Tensor, ...]
+
+    def number(self, key: str) -> int | None:
+        """The number of `key`, of one a layer the largest; None where it is absent."""
+        return max(self.numbers.get(key, ()), default=None)
+
+
+def outline_of(header: Header, tensors: Sequence[Tensor]) -> Outline | None:
+    """The outline of a build with all `tensors`; None where its header does not say its architecture."""
+    architecture = architecture_of(header)
+    if architecture is None or not tensors:
+        return None
+    model = Model(header, architecture, Findings(""))
+    own = [key.removeprefix(f"{architecture}.") for key in header.keys if key.startswith(f"{architecture}.")]
+    return Outline(
+        architecture=architecture,
+        name=text(header, "general.name"),
+        quantization=quantization(header, tensors),
+        tokens=token_count(header),
+        numbers={key: numbers for key in own if (numbers := model.integers(key) or _flags(header, architecture, key))},
+        tensors=tuple(tensors),
+    )
+
+
+def _flags(header: Header, architecture: str, key: str) -> tuple[int, ...]:
+    """The truth values of `key` as 0 and 1; none where it has another type."""
+    value = header.keys[f"{architecture}.{key}"].value
+    if isinstance(value, bool):
+        return (int(value),)
+    if isinstance(value, Array) and value.kind == BOOL:
+        return tuple(int(flag) for flag in value.numbers or ())
+    return ()
