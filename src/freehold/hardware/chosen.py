@@ -99,7 +99,7 @@ def _fitting(candidates: tuple[Device, ...], memory_bytes: int) -> list[tuple[De
         (device, offer)
         for device in candidates
         for offer in device.offers
-        if abs(offer.memory_gib.value * GIB - memory_bytes) <= _SAME_SIZE * memory_bytes
+        if abs(offer.memory_gib.value * device.dies * GIB - memory_bytes) <= _SAME_SIZE * memory_bytes
     ]
 
 
@@ -115,12 +115,17 @@ def _of_size(part: Part, candidates: tuple[Device, ...]) -> Chosen:
             raise _not_sold(part, candidates)
         others = [device.key for device, _ in fitting[1:] if device is not fitting[0][0]]
     device, offer = fitting[0]
-    notes = (f"{part.name!r} is read as {device.key}; there are also {', '.join(others)}.",) if others else ()
-    return Chosen(part, device, offer, notes)
+    notes: list[str] = []
+    if others:
+        notes.append(f"{part.name!r} is read as {device.key}; there are also {', '.join(others)}.")
+    if device.dies > 1:
+        notes.append(f"One {device.key} is {device.dies} devices of {offer.memory_gib.value:g} GiB to its driver.")
+    return Chosen(part, device, offer, tuple(notes))
 
 
 def _sizes(devices: tuple[Device, ...]) -> list[str]:
-    return [f"{gib:g}GB" for gib in sorted({offer.memory_gib.value for device in devices for offer in device.offers})]
+    sizes = {offer.memory_gib.value * device.dies for device in devices for offer in device.offers}
+    return [f"{gib:g}GB" for gib in sorted(sizes)]
 
 
 def _ask(part: Part, candidates: tuple[Device, ...]) -> DescriptionError:

@@ -89,7 +89,7 @@ def _accelerators(which: Chosen) -> list[Place]:
         link=which.link,
         device=which.device.key if which.device else None,
     )
-    return [place] * which.count
+    return [place] * which.count * (which.device.dies if which.device else 1)
 
 
 def _computer(which: Chosen, host: Part) -> Place:

@@ -29,14 +29,16 @@ _MOST = 1024
 _SIZES = {"mb": 2**20, "mib": 2**20, "g": 2**30, "gb": 2**30, "gib": 2**30, "t": 2**40, "tb": 2**40, "tib": 2**40}
 _RATES = {"mb/s": 10**6, "gb/s": 10**9, "tb/s": 10**12}
 _NUMBER = r"([0-9]{1,6}(?:\.[0-9]{1,6})?)"
-_COUNT = re.compile(r"^([0-9]+) ?[x×*] ?(?=\S)")
-_SIZE = re.compile(_NUMBER + r"(gib|gb|g|tib|tb|t|mib|mb)")
-_BANDWIDTH = re.compile(_NUMBER + r"(gb/s|tb/s|mb/s)")
-_TERA = re.compile(_NUMBER + r"(tflops|tops)")
-_CORES = re.compile(_NUMBER + r"-?(?:cores?)")
-_MODULES = re.compile(r"((?:lp)?ddr[1-6]x?)-([0-9]{3,5})(?:x([0-9]{1,2}))?")
-_JOINED = re.compile(r"(?<![a-z0-9.-])([0-9]+(?:\.[0-9]+)?) (?=(?:gib|gb|tib|tb|mib|mb|cores?|tflops|tops)(?:/s)?\b)")
-_CHANNELS = re.compile(r"(ddr[1-6]x?-[0-9]+) ?[x×] ?([0-9]+)(?: channels?)?\b")
+_COUNT = re.compile(r"^([0-9]+) ?[xX*] ?(?=\S)")
+_SIZE = re.compile(_NUMBER + r"(gib|gb|g|tib|tb|t|mib|mb)", re.IGNORECASE)
+_BANDWIDTH = re.compile(_NUMBER + r"(gb/s|tb/s|mb/s)", re.IGNORECASE)
+_TERA = re.compile(_NUMBER + r"(tflops|tops)", re.IGNORECASE)
+_CORES = re.compile(_NUMBER + r"-?(?:cores?)", re.IGNORECASE)
+_MODULES = re.compile(r"((?:lp)?ddr[1-6]x?)-([0-9]{3,5})(?:x([0-9]{1,2}))?", re.IGNORECASE)
+_JOINED = re.compile(
+    r"(?<![a-z0-9.-])([0-9]+(?:\.[0-9]+)?) (?=(?:gib|gb|tib|tb|mib|mb|cores?|tflops|tops)(?:/s)?\b)", re.IGNORECASE
+)
+_CHANNELS = re.compile(r"(ddr[1-6]x?-[0-9]+) ?x ?([0-9]+)(?: channels?)?\b", re.IGNORECASE)
 _SILENT = frozenset({"ram", "memory", "host", "and", "with"})
 
 
@@ -70,8 +72,8 @@ def parts(text: str) -> tuple[Part, ...]:
     """The parts of a description. Raises DescriptionError naming the word that cannot be understood."""
     if len(text) > LONGEST:
         raise wrong(f"A description of a machine has {LONGEST} characters at most; this one has {len(text)}", text[:40])
-    lower = " ".join(text.lower().replace("×", "x").split())
-    found = tuple(_part(piece, bracket) for piece, bracket in _pieces(lower))
+    plain = " ".join(text.replace("×", "x").split())
+    found = tuple(_part(piece, bracket) for piece, bracket in _pieces(plain))
     if not found:
         raise wrong("The description of the machine is empty", text)
     return found
@@ -120,19 +122,19 @@ def _words(text: str) -> list[str]:
 
 def _take(word: str, part: Part) -> bool:
     """Whether the word is one of the forms that are no name; what it says is then in `part`."""
-    if word in _SILENT:
+    if word.lower() in _SILENT:
         return True
-    if word == "nvlink":
+    if word.lower() == "nvlink":
         part.nvlink = True
     elif found := _SIZE.fullmatch(word):
         _once(part.memory_bytes, word, part)
-        part.memory_bytes = int(_between(float(found[1]) * _SIZES[found[2]], 2**20, 2**50, word))
+        part.memory_bytes = int(_between(float(found[1]) * _SIZES[found[2].lower()], 2**20, 2**50, word))
         part.size_word = word
     elif found := _BANDWIDTH.fullmatch(word):
         _once(part.bandwidth_bytes_s, word, part)
-        part.bandwidth_bytes_s = _between(float(found[1]) * _RATES[found[2]], 10**6, 10**15, word)
+        part.bandwidth_bytes_s = _between(float(found[1]) * _RATES[found[2].lower()], 10**6, 10**15, word)
     elif found := _TERA.fullmatch(word):
-        precision = "fp16" if found[2] == "tflops" else "int8"
+        precision = "fp16" if found[2].lower() == "tflops" else "int8"
         _once(part.tera.get(precision), word, part)
         part.tera[precision] = _between(float(found[1]), 1e-3, 1e6, word)
     elif found := _CORES.fullmatch(word):
@@ -141,7 +143,7 @@ def _take(word: str, part: Part) -> bool:
     elif found := _MODULES.fullmatch(word):
         _once(part.modules, word, part)
         channels = _between(int(found[3]), 1, 48, word) if found[3] else None
-        part.modules = Modules(found[1], _between(int(found[2]), 100, 20000, word), channels)
+        part.modules = Modules(found[1].lower(), _between(int(found[2]), 100, 20000, word), channels)
     else:
         return False
     return True

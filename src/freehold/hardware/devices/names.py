@@ -6,7 +6,7 @@ import re
 
 # What makers, drivers and shops put around a name that says the same without it.
 _WORDS = (
-    *("nvidia", "geforce", "quadro", "tesla", "amd", "radeon", "instinct", "intel", "google", "cloud", "apple"),
+    *("nvidia", "geforce", "tesla", "amd", "radeon", "instinct", "intel", "google", "cloud", "apple"),
     *("generation", "graphics", "(r)", "(tm)"),
 )
 _COMPUTERS = re.compile(r"^(?:macbook (?:pro|air)|macbook|mac (?:studio|mini|pro)|imac)\b(?=\s*\S)")

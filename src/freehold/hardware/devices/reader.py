@@ -26,7 +26,7 @@ _PCI = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}(:[0-9a-f]{2})?")
 _WHEN = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
 _PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 _TEXTS = ("name", "kind", "source", "aliases", "family", "pci", "pcie", "bridged")
-_FIGURES = ("released", "memory_gib", "visible_mib", "bandwidth_gbs", "tera", "power_w", "peer_gbs", "cores")
+_FIGURES = ("released", "memory_gib", "visible_mib", "bandwidth_gbs", "tera", "power_w", "peer_gbs", "cores", "dies")
 _LARGEST = 1e7
 
 
@@ -107,6 +107,7 @@ class _Row:
             power_w=self._one("power_w"),
             link=self._link(),
             cores=self._one("cores"),
+            dies=table.integer("dies", 1, 1, 16),
             aliases=table.texts("aliases"),
             family=table.text("family", "") or None,
             pci=pci,

@@ -67,6 +67,7 @@ class Link:
 class Device:
     """`kind` "unified" and "host" are whole computers. None is unknown.
 
+    A card of several `dies` is as many devices to its driver, and memory, bandwidth and rates are those of one of them.
     Devices of one `family` share a name that people use ("h100"); `aliases` are other spellings of this one. `pci`
     holds the ids it has on the bus, as vendor:device or vendor:device:revision, in lower-case hexadecimal.
     """
@@ -81,6 +82,7 @@ class Device:
     power_w: Fact | None
     link: Link | None
     cores: Fact | None
+    dies: int = 1
     aliases: tuple[str, ...] = ()
     family: str | None = None
     pci: tuple[str, ...] = ()

@@ -35,9 +35,12 @@ class Devices:
         """The device of this name, however it is spelled, or None."""
         return self._by_name.get(plain(name))
 
-    def reported(self, name: str) -> Device | None:
-        """The device that a driver means by `name`, which may hold the size of its memory."""
-        return self.get(name) or self.get(without_size(name))
+    def reported(self, name: str, memory_bytes: int) -> Device | None:
+        """The device that a driver means by `name`, which may hold the size of its memory; of several that share the
+        name, the first with about as much."""
+        bare = without_size(name)
+        alike = (device for device in self.family(bare) if _has(device, memory_bytes))
+        return self.get(name) or self.get(bare) or next(alike, None)
 
     def on_bus(self, pci: str, revision: str = "") -> Device | None:
         """The device with this vendor:device; some share one, and only their revision tells them apart."""
@@ -57,6 +60,11 @@ class Devices:
         """The devices of whose names every word of `text` is a part; all of them for no text."""
         words = text.lower().split()
         return tuple(device for device in self.devices if all(word in _said(device) for word in words))
+
+
+def _has(device: Device, memory_bytes: int) -> bool:
+    """A driver reports up to a tenth less than is soldered on: ECC and firmware take theirs."""
+    return any(0.9 <= memory_bytes / (offer.memory_gib.value * 2**30) <= 1.01 for offer in device.offers)
 
 
 def _said(device: Device) -> str:
