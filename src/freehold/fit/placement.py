@@ -9,21 +9,15 @@ not planned. Source: llama.cpp b11549, `llama_model_base::load_tensors` and `com
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from freehold.fit.blueprint import Blueprint, RunShape
-from freehold.fit.cache import CELLS
 from freehold.fit.loads import Loads, loads
 from freehold.fit.memory import MemoryNeed, need
 from freehold.hardware.rig import Place, Rig
 
 MARGIN_BYTES = 1 << 30
 """Left free on every accelerator: its driver's context and pools, which no arithmetic shows (llama.cpp's default)."""
-
-MOST_SLOTS = 256
-"""LLAMA_MAX_SEQ."""
-
-UNSTATED_CONTEXT_TOKENS = 131_072
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +35,7 @@ class Placement:
     """`fits` None: it cannot be told. `why_not` says why it does not fit, or cannot be told.
 
     `shares` is empty unless it fits. `offloaded_layers` are on accelerators, of which `host_experts` (the first of
-    them) have their experts with the host. `largest_context_tokens` is for each slot, with as many layers on
-    accelerators; None where nobody can tell, 0 where none fits.
+    them) have their experts with the host.
     """
 
     fits: bool | None
@@ -51,12 +44,10 @@ class Placement:
     offloaded_layers: int = 0
     host_experts: int = 0
     why_not: str | None = None
-    largest_context_tokens: int | None = None
-    largest_slots: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Layout:
+class Layout:
     """`offloaded` layers, the last ones, on accelerators; the first `host_experts` of those without their experts."""
 
     shares: tuple[Share, ...]
@@ -72,48 +63,62 @@ def place(blueprint: Blueprint, run: RunShape, rig: Rig) -> Placement:
     if high is None or low is None:
         reason = getattr(needed.total_bytes, "reason", None) or "its layers are not known"
         return Placement(None, needed, why_not=reason)
-    found = _layout(high, rig)
+    found = layout(high, rig)
     if found is None:
-        reason = _why_not(high, rig)
-        perhaps = _layout(low, rig) is not None
-        largest = _largest_context(blueprint, run, rig, 0)
-        return Placement(None if perhaps else False, needed, why_not=reason, largest_context_tokens=largest)
-    return Placement(
-        True,
-        needed,
-        found.shares,
-        found.offloaded,
-        found.host_experts,
-        largest_context_tokens=_largest_context(blueprint, run, rig, found.offloaded),
-        largest_slots=_largest_slots(blueprint, run, rig, found.offloaded),
-    )
+        perhaps = layout(low, rig) is not None
+        return Placement(None if perhaps else False, needed, why_not=_why_not(low, high, rig))
+    return Placement(True, needed, found.shares, found.offloaded, found.host_experts)
 
 
-def _layout(parts: Loads, rig: Rig) -> _Layout | None:
-    """The layout that uses the accelerators most; None where nothing fits."""
+def layout(parts: Loads, rig: Rig) -> Layout | None:
+    """The layout that uses the accelerators most; None where nothing fits.
+
+    The more layers, or experts, are left to the host, the less the accelerators hold and the more the host does: so the
+    first layout that the accelerators hold is the only one to ask the host about.
+    """
     count = len(parts.layers)
     if not rig.accelerators:
         share = Share(rig.host, 0, count, _host_bytes(parts, count, 0, alone=True))
-        return _Layout((share,), 0, 0) if share.bytes <= rig.host.usable_bytes else None
+        return Layout((share,), 0, 0) if share.bytes <= rig.host.usable_bytes else None
     moe = any(layer.experts for layer in parts.layers)
-    options = [(count, 0), *(((count, experts) for experts in range(1, count + 1)) if moe else ())]
-    options += [(offloaded, offloaded if moe else 0) for offloaded in range(count - 1, -1, -1)]
-    for offloaded, experts in options:
-        shares = _packed(parts, rig, offloaded, experts)
-        if shares is not None:
-            return _Layout(shares, offloaded, experts)
-    return None
-
-
-def _packed(parts: Loads, rig: Rig, offloaded: int, experts: int) -> tuple[Share, ...] | None:
-    """The accelerators filled from the last layer back, and the host with the rest; None where it does not fit."""
-    count = len(parts.layers)
-    first = count - offloaded
-    host = Share(rig.host, 0, first, _host_bytes(parts, first, experts, alone=False))
-    if host.bytes > rig.host.usable_bytes:
+    left = _first(count if moe else 0, lambda experts: _on_devices(parts, rig, count, experts) is not None)
+    offloaded, experts = count, left or 0
+    if left is None:
+        first = _first(
+            count, lambda first: _on_devices(parts, rig, count - first, count - first if moe else 0) is not None
+        )
+        offloaded = count - (count if first is None else first)
+        experts = offloaded if moe else 0
+    shares = _on_devices(parts, rig, offloaded, experts)
+    host = Share(rig.host, 0, count - offloaded, _host_bytes(parts, count - offloaded, experts, alone=False))
+    if shares is None or not _host_holds(rig, host, experts):
         return None
+    return Layout((*shares, host), offloaded, experts)
+
+
+def _first(limit: int, holds: Callable[[int], bool]) -> int | None:
+    """The smallest number up to `limit` that holds, where all larger ones do; None where none does."""
+    if not holds(limit):
+        return None
+    low, high = 0, limit
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle + 1, high)
+    return low
+
+
+def _host_holds(rig: Rig, host: Share, experts: int) -> bool:
+    """A host whose memory nobody named is taken to hold the process, and no layer."""
+    if not rig.host_is_known:
+        return not host.layers and not experts
+    return host.bytes <= rig.host.usable_bytes
+
+
+def _on_devices(parts: Loads, rig: Rig, offloaded: int, experts: int) -> tuple[Share, ...] | None:
+    """The accelerators filled from the last layer back; None where they do not hold that."""
+    index, first = len(parts.layers) - 1, len(parts.layers) - offloaded
     shares: list[Share] = []
-    index, output = count - 1, parts.output if offloaded else 0
+    output = parts.output if offloaded else 0
     for device in reversed(rig.accelerators):
         room = device.usable_bytes - MARGIN_BYTES - parts.each - output
         last, used = index, 0
@@ -123,9 +128,7 @@ def _packed(parts: Loads, rig: Rig, offloaded: int, experts: int) -> tuple[Share
         if index < last:
             shares.append(Share(device, index + 1, last - index, used + output + parts.each))
             output = 0
-    if index >= first:
-        return None
-    return (*reversed(shares), host)
+    return None if index >= first else tuple(reversed(shares))
 
 
 def _on_device(parts: Loads, index: int, with_experts_from: int) -> int:
@@ -142,37 +145,10 @@ def _host_bytes(parts: Loads, first: int, experts: int, *, alone: bool) -> int:
     return whole + left + output + parts.embedding + parts.host + computes
 
 
-def _why_not(parts: Loads, rig: Rig) -> str:
+def _why_not(low: Loads, high: Loads, rig: Rig) -> str:
     """What is needed and what there is, in numbers."""
-    count = len(parts.layers)
-    wanted = _host_bytes(parts, count, 0, alone=True)
-    there = sum(max(0, each.usable_bytes - MARGIN_BYTES - parts.each) for each in rig.accelerators)
-    there += rig.host.usable_bytes
-    return f"it needs up to {wanted / 1e9:.1f} GB and {rig.name} has {there / 1e9:.1f} GB for it"
-
-
-def _largest_context(blueprint: Blueprint, run: RunShape, rig: Rig, offloaded: int) -> int:
-    """The longest context of each slot, up to what it was trained with, that leaves as many layers on accelerators."""
-    longest = (blueprint.trained_tokens or UNSTATED_CONTEXT_TOKENS) // CELLS
-    return CELLS * _most(
-        longest, lambda cells: _holds(blueprint, replace(run, context_tokens=cells * CELLS), rig, offloaded)
-    )
-
-
-def _largest_slots(blueprint: Blueprint, run: RunShape, rig: Rig, offloaded: int) -> int:
-    return _most(MOST_SLOTS, lambda slots: _holds(blueprint, replace(run, slots=slots), rig, offloaded))
-
-
-def _holds(blueprint: Blueprint, run: RunShape, rig: Rig, offloaded: int) -> bool:
-    parts = loads(blueprint, run, need(blueprint, run), high=True)
-    found = _layout(parts, rig) if parts is not None else None
-    return found is not None and found.offloaded >= offloaded
-
-
-def _most(limit: int, holds: Callable[[int], bool]) -> int:
-    """The largest number up to `limit` that holds, where all smaller ones do; 0 where none does."""
-    low, high = 0, limit
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if holds(middle) else (low, middle - 1)
-    return low
+    count = len(high.layers)
+    least, most = (_host_bytes(parts, count, 0, alone=True) / 1e9 for parts in (low, high))
+    there = sum(max(0, each.usable_bytes - MARGIN_BYTES - high.each) for each in rig.accelerators)
+    there += rig.host.usable_bytes if rig.host_is_known or not rig.accelerators else 0
+    return f"it needs {least:.1f} to {most:.1f} GB and {rig.name} has {there / 1e9:.1f} GB for it"

@@ -55,7 +55,7 @@ def _layers(shape: Shape) -> tuple[Layer, ...] | str:
     if rules is None:
         return f"how the layers of the architecture {shape.architecture!r} keep what they have read is not known here"
     if rules.recurrent != "none":
-        return _STATES
+        return _with_states(shape)
     if shape.layers is None or shape.kv_heads is None or shape.head_size is None or shape.vocabulary is None:
         return "the catalog does not say how many layers, key heads or tokens it has"
     if shape.kv_lora_rank is not None and shape.rope_head_size is not None:
@@ -69,3 +69,15 @@ def _layers(shape: Shape) -> tuple[Layer, ...] | str:
         return "the catalog does not say how many of its layers see a window only"
     windowed = Layer("window", shape.kv_heads, shape.head_size, value, shape.window_tokens, heads=shape.heads or 0)
     return (windowed,) * shape.window_layers + (full,) * (shape.layers - shape.window_layers)
+
+
+def _with_states(shape: Shape) -> tuple[Layer, ...] | str:
+    """The layers of a model with states; those that neither attend nor keep one only have a feed-forward network."""
+    stated = (shape.layers, shape.attention_layers, shape.state_layers, shape.state_elements)
+    if None in stated or (shape.attention_layers and (shape.kv_heads is None or shape.head_size is None)):
+        return _STATES
+    layers, attending, keeping, elements = (number or 0 for number in stated)
+    heads, size = shape.kv_heads or 0, shape.head_size or 0
+    full = Layer("full", heads, size, shape.value_head_size or size, heads=shape.heads or 0)
+    neither = max(0, layers - attending - keeping)
+    return (Layer("none", state_elements=elements),) * keeping + (Layer("none"),) * neither + (full,) * attending

@@ -1,0 +1,101 @@
+"""Where layers go: the layout found by bisection is the one that trying every layout finds."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from freehold.catalog import Catalog
+from freehold.core.quantity import Exact, Unknown
+from freehold.fit import placement
+from freehold.fit.blueprint import RunShape
+from freehold.fit.largest import largest_context
+from freehold.fit.loads import LayerLoad, Loads
+from freehold.fit.memory import need
+from freehold.fit.placement import Layout, Share, layout, place
+from freehold.fit.read_catalog import blueprint_of_model
+from freehold.hardware.describe import described
+from freehold.hardware.rig import Place, Rig
+
+GIB = 1 << 30
+CATALOG = Catalog.load()
+
+
+def _every_layout(parts: Loads, rig: Rig) -> Layout | None:
+    """The first that holds of all layouts, from the one that uses the accelerators most down."""
+    count, moe = len(parts.layers), any(layer.experts for layer in parts.layers)
+    options = [(count, experts) for experts in range(count + 1 if moe else 1)]
+    options += [(offloaded, offloaded if moe else 0) for offloaded in range(count - 1, -1, -1)]
+    for offloaded, experts in options:
+        shares = placement._on_devices(parts, rig, offloaded, experts)
+        left = placement._host_bytes(parts, count - offloaded, experts, alone=False)
+        if shares is not None and left <= rig.host.usable_bytes:
+            return Layout((*shares, Share(rig.host, 0, count - offloaded, left)), offloaded, experts)
+    return None
+
+
+def test_bisection_finds_the_layout_that_trying_all_of_them_finds() -> None:
+    chance = random.Random(7)
+    found = 0
+    for _ in range(400):
+        experts = chance.choice((0, 8))
+        layers = tuple(
+            LayerLoad(
+                chance.randint(1, 3) * GIB // 4, chance.randint(0, experts) * GIB // 4, chance.randint(0, 2) * GIB // 8
+            )
+            for _ in range(chance.randint(1, 24))
+        )
+        parts = Loads(layers, GIB // 2, GIB // 2, GIB // 8, GIB // 8)
+        cards = tuple(_place(f"card {number}", chance.randint(2, 24)) for number in range(chance.randint(1, 4)))
+        rig = Rig("any", (*cards, _place("host", chance.randint(1, 40))), None, here=False)
+        expected = _every_layout(parts, rig)
+        assert layout(parts, rig) == expected
+        found += expected is not None
+    assert 100 < found < 400
+
+
+def _place(name: str, gigabytes: int) -> Place:
+    kind = "host" if name == "host" else "gpu"
+    return Place(name, kind, gigabytes * GIB, gigabytes * GIB, Unknown("nobody said"))  # type: ignore[arg-type]  # one of both
+
+
+def test_a_described_card_without_a_host_holds_what_fits_on_it_whole_and_nothing_else() -> None:
+    run = RunShape(8192)
+    gemma = CATALOG.model("gemma-3-27b-it")
+    whole = place(blueprint_of_model(gemma, "Q8_0"), run, described("1x l40s"))
+    assert (whole.fits, whole.offloaded_layers, whole.shares[-1].layers) == (True, 62, 0)
+    split = place(blueprint_of_model(gemma, "BF16"), run, described("1x l40s"))
+    assert split.fits is False
+    assert split.why_not == "it needs 56.0 to 56.5 GB and 1x l40s has 46.1 GB for it"
+    assert place(blueprint_of_model(gemma, "BF16"), run, described("1x l40s, 64GB")).fits is True
+
+
+def test_a_longer_context_that_still_fits_leaves_no_layer_behind() -> None:
+    blueprint, rig = blueprint_of_model(CATALOG.model("qwen3-32b"), "Q4_K_M"), described("1x rtx-4090, 64GB")
+    run = RunShape(4096)
+    placed = place(blueprint, run, rig)
+    longest = largest_context(blueprint, run, rig, offloaded=placed.offloaded_layers)
+    possible = largest_context(blueprint, run, rig, offloaded=placed.offloaded_layers, sure=False)
+    assert longest is not None and possible is not None and 4096 <= longest <= possible
+    assert place(blueprint, RunShape(longest), rig).offloaded_layers == placed.offloaded_layers
+    assert place(blueprint, RunShape(longest + 256), rig).offloaded_layers < placed.offloaded_layers
+
+
+@pytest.mark.parametrize(
+    ("name", "cache_bytes", "state_bytes"),
+    [
+        # 6 layers of 2 heads of 128, keys and values, 2 bytes, 8192 tokens; 23 states of 542,720 elements of 4 bytes
+        ("nemotron-3-nano-30b-a3b", 6 * 2 * 128 * 2 * 2 * 8192, 23 * 542_720 * 4),
+        ("falcon-mamba-7b", 0, 64 * (3 * 8192 + 16 * 8192) * 4),
+    ],
+)
+def test_a_hybrid_and_a_recurrent_model_keep_what_their_rows_say(name: str, cache_bytes: int, state_bytes: int) -> None:
+    found = need(blueprint_of_model(CATALOG.model(name), "Q4_K_M"), RunShape(8192))
+    assert found.kv_cache_bytes == Exact(cache_bytes)
+    assert found.state_bytes == Exact(state_bytes)
+
+
+def test_recurrent_rows_without_their_sizes_cannot_say() -> None:
+    found = blueprint_of_model(CATALOG.model("granite-4.0-h-small"), "Q4_K_M")
+    assert found.cannot_say is not None and "recurrent" in found.cannot_say
