@@ -59,7 +59,7 @@ def test_the_word_that_is_not_understood_is_named(text: str, word: str) -> None:
         ("macbook pro m4 max, 36GB", "m4-max", 36, 410e9),
         ("strix halo 128 GB", "ryzen-ai-max-395", 128, 256e9),
         ("raspberry pi 5 8GB", "raspberry-pi-5", 8, 17.1e9),
-        ("dgx spark", "dgx-spark", 128, 273e9),
+        ("jetson thor", "jetson-agx-thor", 128, 273e9),
     ],
 )
 def test_a_computer_that_shares_its_memory_is_one_place_which_is_its_host_too(

@@ -60,11 +60,17 @@ def link(device: Device, *, bridged: bool = False) -> Quantity | None:
         return promised(known.peer_gbs.value * 1e9 / 2, LINK_SHARE, f"half of both ways; {said(known.peer_gbs)}")
     if known.pcie_generation is None or known.pcie_lanes is None:
         return None
-    basis = f"PCIe {known.pcie_generation}.0 x{known.pcie_lanes}; {known.source.text}, {known.source.date}"
-    return promised(pcie_bytes_per_s(known.pcie_generation, known.pcie_lanes), LINK_SHARE, basis)
+    return pcie_link(known.pcie_generation, known.pcie_lanes, f"{known.source.text}, {known.source.date}")
 
 
-def pcie_bytes_per_s(generation: int, lanes: int) -> float:
+def pcie_link(generation: int, lanes: int, said_by: str) -> Quantity | None:
+    """Bytes/s one way over PCIe; None for a generation that nobody has defined."""
+    if generation not in _LINE_RATE_GTS or lanes < 1:
+        return None
+    return promised(_pcie_bytes_per_s(generation, lanes), LINK_SHARE, f"PCIe {generation}.0 x{lanes}; {said_by}")
+
+
+def _pcie_bytes_per_s(generation: int, lanes: int) -> float:
     """One way, less the line code: 8b/10b to generation 2, 128b/130b to 5, 242 of 256 bytes of a flit from 6 on
     (PCI Express Base Specification)."""
     code = 0.8 if generation <= 2 else 128 / 130 if generation <= 5 else 242 / 256

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from freehold.hardware import bus, cgroups
+from freehold.hardware import apple, bus, cgroups
 from freehold.hardware.machine import Machine
 from freehold.hardware.reading import text
 
@@ -29,8 +29,8 @@ def machine() -> Machine:
         architecture=platform.machine(),
         system=platform.system(),
         kernel=platform.release(),
-        cpu_model=model or platform.processor() or None,
-        cpu_flags=flags,
+        cpu_model=model or apple.chip() or platform.processor() or None,
+        cpu_flags=flags or apple.cpu_flags(),
         governor=text(_GOVERNOR) or None,
         accelerator_ids=bus.accelerator_ids(),
     )
