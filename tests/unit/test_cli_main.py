@@ -72,7 +72,7 @@ def test_help_names_parameters_plainly(capsys: pytest.CaptureFixture[str]) -> No
     assert main(["up", "--help"]) == 0
     assert capsys.readouterr().out.startswith("Usage: freehold up [OPTIONS] [REF]...\n")
     assert main(["verify", "--help"]) == 0
-    assert capsys.readouterr().out.startswith("Usage: freehold verify [OPTIONS] PATH...\n")
+    assert capsys.readouterr().out.startswith("Usage: freehold verify [OPTIONS] PATH|NAME...\n")
 
 
 def test_the_lines_of_a_group_are_whole(capsys: pytest.CaptureFixture[str]) -> None:

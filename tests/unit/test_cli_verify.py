@@ -71,7 +71,7 @@ def test_nothing_clean_is_called_safe(clean: Path, capsys: Captured) -> None:
 def test_programs_get_the_whole_report(clean: Path, wrong: Path, capsys: Captured) -> None:
     assert main(["verify", str(clean), str(wrong), "--json", "--hash"]) == 1
     report = json.loads(capsys.readouterr().out)
-    assert set(report) == {"verdict", "files", "checks", "findings", "undecided", "cannot_show"}
+    assert set(report) == {"verdict", "files", "checks", "findings", "undecided", "cannot_show", "licenses"}
     assert report["files"][0]["sha256"] == hashlib.sha256(clean.read_bytes()).hexdigest()
     (finding,) = report["findings"]
     assert set(finding) == {"check", "severity", "file", "message", "hint", "offset", "cves"}

@@ -1,4 +1,4 @@
-"""`freehold verify`: whether files may be opened at all, before anything opens them."""
+"""`freehold verify`: whether files may be opened at all, before anything opens them, and under which license."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from freehold.cli.arguments import Json, Quiet, examples
+from freehold.cli.arguments import Json, Quiet, examples, held_names
 from freehold.cli.output import Column, Output, size
 from freehold.cli.progress import display_for
 from freehold.core.errors import CallError
 
 if TYPE_CHECKING:
-    from freehold.python.verifying import Finding, Report
+    from freehold.python.license_found import LicenseFound
+    from freehold.python.verifying import Finding, Report, Verified
 
-Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Weight files, or folders of a model.")]
+Paths = Annotated[
+    list[str],
+    typer.Argument(metavar="PATH|NAME...", help="Files, folders of a model, held builds.", autocompletion=held_names),
+]
 Sarif = Annotated[bool, typer.Option("--sarif", help="Print SARIF 2.1.0, for code scanning.")]
 Hash = Annotated[bool, typer.Option("--hash", help="Also take the sha256 of every file.")]
 
@@ -33,6 +37,7 @@ MOST_CLEAN_ROWS = 20
 
 @examples(
     "freehold verify ./model.gguf",
+    "freehold verify gemma-3-270m",
     "freehold verify ~/models/SmolLM3-3B --hash",
     "freehold verify *.safetensors --sarif > verify.sarif",
 )
@@ -41,29 +46,33 @@ def verify_command(
 ) -> int:
     """Find what is wrong with weight files, before anything opens them.
 
-    Nothing is loaded, imported, unpickled or rendered, and no network is used. The exit code is 0 where nothing was
-    found, 1 where something was, 4 where it cannot be decided. With --quiet only the verdict is printed.
+    Nothing is loaded, imported, unpickled or rendered, and no network is used. A name means the files of a held build,
+    which are hashed and held to its deed; a path of that name comes first. Where the catalog knows a file, its license
+    is said. The exit code is 0 where nothing was found, 1 where something was, 2 where there is nothing of that name, 4
+    where it cannot be decided. With --quiet only the verdict is printed.
     """
     if as_json and sarif:
         raise CallError("--json and --sarif are two forms of one answer.", hint="Leave one of them out.")
     from freehold.python.verifying import report_json, report_sarif
 
     output = Output(as_json=as_json or sarif, quiet=quiet)
-    report = _report(paths, output, hashed=hash)
+    found = _verified(paths, output, hashed=hash)
+    report = found.report
     if sarif:
         output.document(report_sarif(report))
     elif as_json or quiet:
-        output.sentence(report_json(report), report.verdict, bare=report.verdict)
+        output.sentence(report_json(found), report.verdict, bare=report.verdict)
     else:
-        _show(report, output)
+        _show(report, found.licenses, output)
     return EXIT_CODES[report.verdict]
 
 
-def _report(paths: Sequence[Path], output: Output, *, hashed: bool) -> Report:
-    from freehold.python.verifying import sha256_of, verify_paths
+def _verified(texts: Sequence[str], output: Output, *, hashed: bool) -> Verified:
+    from freehold.python.verifying import named, sha256_of, verify_paths
 
-    if not hashed:
-        return verify_paths(paths)
+    what = named(texts)
+    if not hashed and not what.kept:
+        return verify_paths(what)
     with display_for(output) as display:
 
         def sha256(path: Path) -> str:
@@ -73,10 +82,10 @@ def _report(paths: Sequence[Path], output: Output, *, hashed: bool) -> Report:
             display.finish(task)
             return digest
 
-        return verify_paths(paths, hash=sha256)
+        return verify_paths(what, hash=sha256)
 
 
-def _show(report: Report, output: Output) -> None:
+def _show(report: Report, licenses: Sequence[LicenseFound], output: Output) -> None:
     found: dict[str, list[tuple[str, Finding]]] = defaultdict(list)
     for finding in report.findings:
         found[finding.file].append((finding.severity, finding))
@@ -91,6 +100,8 @@ def _show(report: Report, output: Output) -> None:
         output.line(_one_line(file))
         for severity, finding in findings:
             _show_finding(severity, finding, output)
+    for known in licenses:
+        _show_license(known, output)
     output.line("")
     output.line(f"{_counted(len(report.files), 'file')}, {len(report.checks)} checks: {_SAID[report.verdict]}")
     output.line("No look at bytes can show:")
@@ -136,10 +147,21 @@ def _show_finding(severity: str, finding: Finding, output: Output) -> None:
         output.line(f"            Such damage has been exploited: {', '.join(finding.cves)}.")
 
 
+def _show_license(known: LicenseFound, output: Output) -> None:
+    how = "is, by its sha256," if known.known_by == "sha256" else "calls itself, as any file can,"
+    stated = f"the file says {_one_line(known.stated)}" if known.stated else "the file states none"
+    whom = known.organization or "nobody in particular"
+    output.line("")
+    output.line(f"{_one_line(known.file)} {how} {known.model}")
+    output.line(f"  license   {known.license_name} ({known.license}); {stated}")
+    output.line(f"  decision  {known.decision}, for {whom}; {_counted(known.duties, 'duty', 'duties')}")
+    output.line(f"            Read them: freehold license check {known.model}")
+
+
 def _one_line(text: str) -> str:
     """Names and texts of files, which must not make up lines of their own."""
     return text.replace("\r", "\\r").replace("\n", "\\n")
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
+def _counted(number: int, what: str, many: str = "") -> str:
+    return f"{number:,} {what if number == 1 else many or f'{what}s'}"
