@@ -7,6 +7,7 @@ the attempts to make, None makes all.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -17,6 +18,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,6 +65,14 @@ def open_socket(family: int, kind: int) -> None:
     socket.socket(family, kind).close()
 
 
+def without_end() -> None:
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError):
+            open_socket(socket.AF_INET, socket.SOCK_STREAM)
+    open_socket(socket.AF_INET, socket.SOCK_STREAM)
+
+
 def lease(path: Path) -> None:
     with path.open("rb") as file:
         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
@@ -84,6 +94,7 @@ def attempts(config: dict[str, Any]) -> dict[str, Callable[[], object]]:
         "ipv4 stream": lambda: open_socket(socket.AF_INET, socket.SOCK_STREAM),
         "ipv6 stream": lambda: open_socket(socket.AF_INET6, socket.SOCK_STREAM),
         "ipv4 datagram": lambda: open_socket(socket.AF_INET, socket.SOCK_DGRAM),
+        **({"ipv4 stream without end": without_end} if config["only"] else {}),
         "raw": lambda: open_socket(socket.AF_INET, socket.SOCK_RAW),
         "netlink": lambda: open_socket(socket.AF_NETLINK, socket.SOCK_RAW),
         "packet": lambda: open_socket(socket.AF_PACKET, socket.SOCK_RAW),

@@ -37,7 +37,8 @@ async def live(asked: dict[str, Any]) -> None:
     worker = SupervisedWorker(program, describe, runtime_dir=Path(asked["runtime_dir"]), log_dir=Path(asked["log_dir"]))
     await worker.start()
     await worker.ready()
-    sys.stdout.write(json.dumps(dataclasses.asdict(found[-1])) + "\n")
+    said = {**dataclasses.asdict(found[-1]), "attempts": dataclasses.asdict(worker.report())["attempts"]}
+    sys.stdout.write(json.dumps(said) + "\n")
     sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.read)
     await worker.stop()

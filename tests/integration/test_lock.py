@@ -104,6 +104,28 @@ def test_a_worker_that_is_taken_over_finds_every_way_out_refused(grounds: Path) 
     assert len(started["facts"]["descriptors"]) == 5
 
 
+def test_what_a_worker_tries_is_seen_as_well_as_refused(grounds: Path) -> None:
+    started = taken_over(grounds)
+    seen = {attempt["what"]: attempt["count"] for attempt in started["attempts"]}
+    tried = {
+        *("socket: IPv4 stream", "socket: IPv6 stream", "socket: IPv4 datagram", "socket: IPv4 raw"),
+        *("socket: netlink raw", "socket: packet raw", "socket: Unix datagram", "connect: a Unix socket"),
+        *("ptrace", "process_vm_readv", "io_uring_setup", "execve", "clone", "bpf", "unshare", "pidfd_open", "kill"),
+    }
+    assert tried <= seen.keys()
+    assert seen["connect: a Unix socket"] == 2, "one by name, one abstract"
+    log = next((grounds / "l").glob("*.log")).read_text()
+    assert "(freehold: refused by the lock: socket: IPv4 datagram)" in log
+
+
+def test_a_worker_that_tries_without_end_waits_and_the_house_does_not(grounds: Path) -> None:
+    started = taken_over(grounds, only=("ipv4 stream without end",))
+    (attempt,) = started["attempts"]
+    assert attempt["what"] == "socket: IPv4 stream"
+    # A second of attempts: 64 at once and 20 a second after that, however fast it asks.
+    assert 64 <= attempt["count"] <= 64 + 20 * 10
+
+
 def test_the_lock_needs_no_privilege(grounds: Path) -> None:
     setpriv = shutil.which("setpriv")
     if setpriv is None or os.getuid() != 0:

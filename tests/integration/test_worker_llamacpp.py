@@ -70,6 +70,7 @@ async def test_the_locked_engine_chats_completes_embeds_and_tokenizes(worker: Wo
     status, text = await post(worker, "/v1/completions", prompt="The capital of France is", max_tokens=3, temperature=0)
     assert (status, text["choices"][0]["text"][:6]) == (200, " Paris")
     status, tokens = await post(worker, "/tokenize", content="hello world")
+    assert worker.report().attempts == (), "an honest engine asks for nothing that its lock refuses"
     assert (status, await post(worker, "/detokenize", tokens=tokens["tokens"])) == (
         200,
         (200, {"content": "hello world"}),

@@ -127,10 +127,16 @@ def _details(worker: Mapping[str, Any], output: Output, *, choices: bool) -> Non
         if worker["build"] not in said:
             said = f"{worker['build']}: {said}"
         output.line(f"\n{said}\nIts log: {worker['log_path'] or UNKNOWN}")
+    for attempt in worker["attempts"] or ():
+        output.line(f"\n{worker['build']}: its lock refused {attempt['what']}{_times(attempt['count'])}")
     if choices:
         rows = [{"name": name, **choice} for name, choice in worker["choices"].items()]
         output.line(f"\n{worker['build']}")
         output.table(CHOICES, rows, empty=f"{worker['engine']} is run by somebody else: nothing was chosen here.")
+
+
+def _times(count: int) -> str:
+    return f", {count:,} times" if count > 1 else ""
 
 
 def _only(report: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -66,8 +66,21 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """One kind of thing that a locked worker asked the kernel for and was refused: how often, and when (Unix time)."""
+
+    what: str
+    count: int
+    first_at: float
+    last_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerReport:
-    """What `freehold ps` shows of one worker. None is unknown, never zero."""
+    """What `freehold ps` shows of one worker. None is unknown, never zero.
+
+    `attempts` are what its lock refused since it started; None where nobody can see them.
+    """
 
     build: str
     engine: str
@@ -80,6 +93,7 @@ class WorkerReport:
     choices: Mapping[str, Choice]
     last_error: str | None
     log_path: str | None
+    attempts: tuple[Attempt, ...] | None = None
 
 
 class Worker(Protocol):

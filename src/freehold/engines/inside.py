@@ -1,6 +1,7 @@
 """The worker's side of the supervisor: the first and the last thing a worker process does.
 
-A worker program calls `run(serve)` under `if __name__ == "__main__"`. `run` reads the orders from stdin, ties its
+It is run with one or two descriptors as its arguments: where it says its word, and where it hands over what its lock
+refuses. A worker program calls `run(serve)` under `if __name__ == "__main__"`. `run` reads the orders from stdin, ties its
 life to the parent's, applies the lock, and only then calls `serve`, which imports its engine, opens the weights, and
 says `ready`. Before that nothing but Freehold's own code and the standard library has run, on one thread.
 
@@ -11,16 +12,18 @@ elsewhere a thread waits for the same thing.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import resource
 import select
 import signal
+import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -56,10 +59,10 @@ class Orders:
 
 def run(serve: Callable[[Orders], None]) -> NoReturn:
     """Become the worker. Ends the process: 0 when `serve` returns, 1 when it cannot serve or has a bug."""
-    status_descriptor = int(sys.argv[1])
+    status_descriptor, *watchers = map(int, sys.argv[1:])
     os.set_inheritable(status_descriptor, False)
     try:
-        serve(_enter(status_descriptor))
+        serve(_enter(status_descriptor, watchers))
     except CannotServeError as error:
         _say(status_descriptor, {"ready": False, "reason": error.reason, "hint": error.hint})
         # Out by the front door: llama.cpp writes its log on a thread of its own, which must finish its sentence.
@@ -75,7 +78,7 @@ def run(serve: Callable[[Orders], None]) -> NoReturn:
     os._exit(0)
 
 
-def _enter(status_descriptor: int) -> Orders:
+def _enter(status_descriptor: int, watchers: Sequence[int]) -> Orders:
     orders = _read_orders()
     _tie_to_parent(orders["parent_pid"], death_signal=orders["death_signal"])
     os.umask(0o077)
@@ -84,7 +87,9 @@ def _enter(status_descriptor: int) -> Orders:
     resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_BYTES, _FILE_BYTES))
     socket_path, scratch = Path(orders["socket_path"]), Path(orders["scratch"])
     grants = lock.Grants(read=tuple(Path(path) for path in orders["read"]), sockets=socket_path.parent, scratch=scratch)
-    report = lock.apply(grants, policy=orders["lock"])
+    with contextlib.ExitStack() as ends:
+        through = [ends.enter_context(socket.socket(fileno=descriptor)) for descriptor in watchers]
+        report = lock.apply(grants, policy=orders["lock"], through=next(iter(through), None))
     if report.missing and orders["lock"] == "require":
         raise CannotServeError(
             f"its lock is required and this system lacks a part of it: {'; '.join(report.missing)}.",

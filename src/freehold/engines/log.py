@@ -80,6 +80,10 @@ class WorkerLog:
             self._keep(b"(serving: from here on, only lines that cannot hold words of a request are kept)")
             self._only = re.compile(only.encode())
 
+    def note(self, text: str) -> None:
+        """A line of the house's own, beside what the worker writes."""
+        self._put(f"(freehold: {text})".encode())
+
     def tail(self) -> str:
         """The last lines of the present start, at most 40."""
         return "\n".join(self._tail)
@@ -97,8 +101,10 @@ class WorkerLog:
             self._descriptor = None
 
     def _keep(self, line: bytes) -> None:
-        if self._only is not None and not self._only.match(line):
-            return
+        if self._only is None or self._only.match(line):
+            self._put(line)
+
+    def _put(self, line: bytes) -> None:
         text = line.decode(errors="replace").strip()
         if text and not (self._beside and self._beside.search(text)):
             self._tail.append(text)

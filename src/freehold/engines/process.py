@@ -1,7 +1,7 @@
 """One operating-system process of a worker: spawned, heard, watched, ended.
 
 The child gets no descriptor but its stdin (orders, then a lifeline: it is killed when the pipe closes), a pipe for
-its log and one for its word of readiness; an environment made from constants, so that no secret of ours can be in it;
+its log and one for its word of readiness, and a socket through which it hands over what its lock refuses; an environment made from constants, so that no secret of ours can be in it;
 and a session of its own, so that Ctrl-C on our terminal does not end it before its requests are drained.
 """
 
@@ -19,6 +19,7 @@ import time
 from typing import Any
 
 from freehold.core.errors import WorkerStartError
+from freehold.engines.attempts import Attempts
 from freehold.engines.folder import WorkerFolder
 from freehold.engines.log import WorkerLog
 from freehold.engines.program import Started, WorkerProgram
@@ -34,33 +35,42 @@ class WorkerProcess:
     started: Started
 
     def __init__(
-        self, program: WorkerProgram, process: asyncio.subprocess.Process, lifeline: int, log: WorkerLog
+        self,
+        program: WorkerProgram,
+        process: asyncio.subprocess.Process,
+        lifeline: int,
+        log: WorkerLog,
+        attempts: Attempts,
     ) -> None:
         self._program = program
         self._process = process
         self._lifeline: int | None = lifeline
         self._log = log
+        self.attempts = attempts
         self._drain = asyncio.create_task(self._drain_log(), name=f"log of worker {process.pid}")
 
     @classmethod
     async def spawn(cls, program: WorkerProgram, folder: WorkerFolder, log: WorkerLog) -> WorkerProcess:
         """Start the process and wait until it is ready. Raises WorkerStartError; then no process is left."""
         socket_path = folder.fresh_socket()
+        attempts = Attempts(lambda attempt: log.note(f"refused by the lock: {attempt.what}"))
         orders, lifeline = os.pipe()
         reading, writing = os.pipe()
         word = _LineFrom(reading)
         try:
             await word.open()
             _write_orders(lifeline, program, folder, socket_path)
-            process = await _spawn(program, folder, orders=orders, status=writing)
+            process = await _spawn(program, folder, orders=orders, ends=(writing, attempts.theirs))
         except BaseException:
+            attempts.close()
             word.close()
             os.close(lifeline)
             raise
         finally:
             os.close(orders)
             os.close(writing)
-        self = cls(program, process, lifeline, log)
+            attempts.handed_over()
+        self = cls(program, process, lifeline, log, attempts)
         try:
             self.started = await self._first_word(word, socket_path)
             log.serving(program.log_while_serving)
@@ -79,6 +89,7 @@ class WorkerProcess:
         """Wait until it has ended and everything it wrote is in the log; says how it ended."""
         code = await self._process.wait()
         await asyncio.wait([self._drain])
+        self.attempts.close()
         if self._lifeline is not None:
             os.close(self._lifeline)
             self._lifeline = None
@@ -191,16 +202,16 @@ def _write_orders(lifeline: int, program: WorkerProgram, folder: WorkerFolder, s
 
 
 async def _spawn(
-    program: WorkerProgram, folder: WorkerFolder, *, orders: int, status: int
+    program: WorkerProgram, folder: WorkerFolder, *, orders: int, ends: tuple[int, int]
 ) -> asyncio.subprocess.Process:
     try:
         return await asyncio.create_subprocess_exec(
             # -I: no user site, no PYTHON* variable, no working folder on the path; -B: it may not write there anyway.
-            *(sys.executable, "-I", "-B", *program.entry, str(status)),
+            *(sys.executable, "-I", "-B", *program.entry, *map(str, ends)),
             stdin=orders,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            pass_fds=(status,),
+            pass_fds=ends,
             env=_environment(folder),
             cwd=folder.scratch,
             start_new_session=True,

@@ -25,6 +25,8 @@ from freehold.engines.sandbox.syscalls import NEWEST, X86_64_AND_AARCH64
 _KILL_PROCESS = 0x80000000
 _ALLOW = 0x7FFF0000
 _ERRNO = 0x00050000
+_NOTIFY = 0x7FC00000
+_NEW_LISTENER = 8
 
 # BPF: load a word of `struct seccomp_data`, compare with a constant, answer.
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _ANSWER = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
@@ -89,14 +91,28 @@ def build(architecture: Architecture, *, own_pid: int) -> tuple[Instruction, ...
     )
 
 
+def observed(filter_: Sequence[Instruction]) -> tuple[Instruction, ...]:
+    """The same filter, where what it would refuse waits for whoever holds its listener (`notify`)."""
+    refusal = _refuse(errno.EPERM)
+    return tuple((_ANSWER, 0, 0, _NOTIFY) if line == refusal else line for line in filter_)
+
+
 def install(architecture: Architecture) -> None:
     """Put the filter on this thread and all it will start. PR_SET_NO_NEW_PRIVS must be set. Raises OSError."""
-    instructions = build(architecture, own_pid=os.getpid())
+    _install(architecture, build(architecture, own_pid=os.getpid()), 0)
+
+
+def install_observed(architecture: Architecture) -> int:
+    """The same, and give the listener to which every refused call is told. Raises OSError: Linux before 5.0 has none."""
+    return _install(architecture, observed(build(architecture, own_pid=os.getpid())), _NEW_LISTENER)
+
+
+def _install(architecture: Architecture, instructions: Sequence[Instruction], flags: int) -> int:
     packed = b"".join(struct.pack("HBBI", *line) for line in instructions)
     code = ctypes.create_string_buffer(packed, len(packed))
     # struct sock_fprog: a length and a pointer, aligned as C does it.
     program = ctypes.create_string_buffer(struct.pack("HP", len(instructions), ctypes.addressof(code)))
-    kernel.call(architecture.seccomp, 1, 0, ctypes.byref(program))
+    return kernel.call(architecture.seccomp, 1, flags, ctypes.byref(program))
 
 
 def _refuse(number: int) -> Instruction:

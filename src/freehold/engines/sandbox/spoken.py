@@ -1,0 +1,34 @@
+"""Refused system calls in words, from their numbers and what stood in the registers. Pure.
+
+Only registers are read: what they point at (the address of a `connect`, the program of an `execve`) lies in the memory
+of the process that asks, which changes it as it likes and shows it to nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from freehold.engines.sandbox.seccomp import this_architecture
+from freehold.engines.sandbox.syscalls import X86_64_AND_AARCH64
+
+_FAMILIES = {1: "Unix", 2: "IPv4", 10: "IPv6", 16: "netlink", 17: "packet", 38: "kernel crypto", 40: "vsock"}
+_KINDS = {1: "stream", 2: "datagram", 3: "raw", 5: "sequenced"}
+_KIND_MASK = 0xF
+
+
+def spoken(number: int, arguments: Sequence[int]) -> str:
+    """Such as "socket: IPv4 datagram", "connect: a Unix socket", "ptrace"."""
+    name = _names().get(number, f"system call {number}")
+    if name in {"socket", "socketpair"}:
+        family, kind = arguments[0] & 0xFFFFFFFF, arguments[1] & _KIND_MASK
+        return f"{name}: {_FAMILIES.get(family, f'family {family}')} {_KINDS.get(kind, f'of type {kind}')}"
+    if name == "connect":
+        return "connect: a Unix socket"  # there is no other kind of socket that it could have made
+    return name
+
+
+def _names() -> dict[int, str]:
+    architecture = this_architecture()
+    assert architecture is not None, "a filter was installed, so its numbers are known"
+    columns = ((name, numbers[architecture.column]) for name, numbers in X86_64_AND_AARCH64.items())
+    return {number: name for name, number in columns if number is not None}
