@@ -1,9 +1,9 @@
 """The worker's side of the supervisor: the first and the last thing a worker process does.
 
 It is run with one or two descriptors as its arguments: where it says its word, and where it hands over what its lock
-refuses. A worker program calls `run(serve)` under `if __name__ == "__main__"`. `run` reads the orders from stdin, ties its
-life to the parent's, applies the lock, and only then calls `serve`, which imports its engine, opens the weights, and
-says `ready`. Before that nothing but Freehold's own code and the standard library has run, on one thread.
+refuses. A worker program calls `run(serve)` under `if __name__ == "__main__"`. `run` reads the orders from stdin, ties
+its life to the parent's, applies the lock, and only then calls `serve`, which imports its engine, opens the weights,
+and says `ready`. Before that nothing but Freehold's own code and the standard library has run, on one thread.
 
 Two ties to the parent, because each has a gap: PR_SET_PDEATHSIG follows the thread that spawned us (so it is armed only
 where that was the main one), and the lifeline (stdin: the kernel sends SIGKILL when its other end closes) needs Linux;

@@ -1,8 +1,9 @@
 """One operating-system process of a worker: spawned, heard, watched, ended.
 
 The child gets no descriptor but its stdin (orders, then a lifeline: it is killed when the pipe closes), a pipe for
-its log and one for its word of readiness, and a socket through which it hands over what its lock refuses; an environment made from constants, so that no secret of ours can be in it;
-and a session of its own, so that Ctrl-C on our terminal does not end it before its requests are drained.
+its log, one for its word of readiness, and a socket through which it hands over what its lock refuses; an environment
+made from constants, so that no secret of ours can be in it; and a session of its own, so that Ctrl-C on our terminal
+does not end it before its requests are drained.
 """
 
 from __future__ import annotations

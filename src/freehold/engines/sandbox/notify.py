@@ -1,8 +1,8 @@
-"""The two ends of a seccomp listener: what a locked process asked the kernel for is told to whoever holds it, and waits.
+"""The two ends of a seccomp listener: what a locked process asks the kernel for is told to whoever holds it, and waits.
 
-The locked process makes the listener with its filter, sends it away through a Unix socket and closes its own copy before
-anything that is not ours runs: whoever kept one could answer for itself. Where the holder has gone, the kernel refuses
-by itself (ENOSYS). Sources: `seccomp_unotify(2)`, `include/uapi/linux/seccomp.h`.
+The locked process makes the listener with its filter, sends it away through a Unix socket and closes its own copy
+before anything that is not ours runs: whoever kept one could answer for itself. Where the holder has gone, the kernel
+refuses by itself (ENOSYS). Sources: `seccomp_unotify(2)`, `include/uapi/linux/seccomp.h`.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ def install(architecture: Architecture) -> None:
 
 
 def install_observed(architecture: Architecture) -> int:
-    """The same, and give the listener to which every refused call is told. Raises OSError: Linux before 5.0 has none."""
+    """The same, and give the listener that is told every refused call. Raises OSError: Linux before 5.0 has none."""
     return _install(architecture, observed(build(architecture, own_pid=os.getpid())), _NEW_LISTENER)
 
 
