@@ -26,6 +26,7 @@ from freehold.core import paths
 from freehold.core.errors import FreeholdError
 from freehold.core.refs import ModelRef, PypiRef, parse
 from freehold.core.settings import DEFAULT_MODEL, Settings
+from freehold.hardware.accelerators import look
 from freehold.hardware.machine import Machine
 from freehold.hardware.probe import machine
 
@@ -54,6 +55,7 @@ def examine(settings: Settings, *, network: bool) -> Iterator[Finding]:
     yield _python()
     yield _processor(found)
     yield _memory(found)
+    yield _accelerators()
     yield _disk(settings.home)
     yield _engine()
     yield _lock(settings)
@@ -93,6 +95,14 @@ def _memory(found: Machine) -> Finding:
     if found.memory_available_bytes >= LOW_MEMORY_BYTES:
         return Finding("memory", "ok", seen)
     return Finding("memory", "warn", seen, "end other programs, or take a smaller build")
+
+
+def _accelerators() -> Finding:
+    found = look()
+    names = ", ".join(each.name for each in found.accelerators)
+    if found.lines:
+        return Finding("accelerators", "warn", names or "none can be used", " ".join(found.lines))
+    return Finding("accelerators", "ok", names or "none; models run on the processor")
 
 
 def _disk(home: Path) -> Finding:

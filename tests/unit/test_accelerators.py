@@ -11,7 +11,6 @@ from freehold.core.quantity import Unknown, at_most
 from freehold.hardware import apple, here
 from freehold.hardware.accelerators import Found, look
 from freehold.hardware.bus import accelerator_ids
-from freehold.hardware.figures import CONTEXT_BYTES
 from freehold.hardware.fingerprint import fingerprint
 from freehold.hardware.machine import Machine
 from freehold.hardware.rig import Rig
@@ -36,7 +35,7 @@ def test_nvidias_cards_are_what_their_driver_reports(tmp_path: Path) -> None:
     first, second = rig(found).accelerators
     assert (first.device, second.device) == ("rtx-4090", "l40s")
     assert second.memory_bytes == 46068 * MIB
-    assert second.usable_bytes == 45000 * MIB - CONTEXT_BYTES
+    assert second.usable_bytes == 45000 * MIB
     assert at_most(second.bandwidth) == 864e9
     assert first.link
     assert at_most(first.link) == pytest.approx(31.5e9, rel=0.001)
@@ -103,7 +102,7 @@ def test_amds_card_is_read_from_sysfs_and_small_graphics_beside_it_are_no_place(
     (place,) = rig(found).accelerators
     assert (place.name, place.device) == ("AMD Radeon RX 7900 XTX 1", "rx-7900-xtx")
     assert place.memory_bytes == 25753026560
-    assert place.usable_bytes == 25753026560 - 1208135680 - CONTEXT_BYTES
+    assert place.usable_bytes == 25753026560 - 1208135680
     assert at_most(place.bandwidth) == 960e9
     (line,) = found.lines
     assert "512 MiB of its own" in line

@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "stop": ("house", "Stop the running house."),
     "run": ("run", "Answer one prompt; works in pipes."),
     "chat": ("chat", "Talk to a model in this terminal."),
+    "machine": ("machine", "Say what this machine can hold and how fast it is."),
     "doctor": ("doctor", "Say what this machine has and what is missing."),
 }
 

@@ -44,7 +44,7 @@ def described(text: str, devices: Devices | None = None) -> Rig:
     if computer is None:
         computer = _host(host)
         notes += [_NO_HOST] if not computer.memory_bytes else []
-    notes += _assumed(accelerators, computer)
+    notes += _assumed(computer)
     return Rig(text.strip(), (*_numbered(accelerators), computer), host.cores, here=False, notes=tuple(notes))
 
 
@@ -83,7 +83,7 @@ def _accelerators(which: Chosen) -> list[Place]:
         name=which.name,
         kind="gpu",
         memory_bytes=memory,
-        usable_bytes=max(0, memory - figures.CONTEXT_BYTES),
+        usable_bytes=memory,
         bandwidth=which.bandwidth,
         compute=which.compute,
         link=which.link,
@@ -144,15 +144,7 @@ def _numbered(places: list[Place]) -> list[Place]:
     ]
 
 
-def _assumed(accelerators: list[Place], host: Place) -> list[str]:
-    notes = []
-    if accelerators:
-        notes.append(
-            f"{figures.CONTEXT_BYTES // 2**20} MiB of each accelerator are left to its driver's context (assumed)."
-        )
-    if host.memory_bytes:
-        left = (host.memory_bytes - host.usable_bytes) / GIB
-        notes.append(
-            f"{left:.1f} GiB of the {host.memory_bytes / GIB:g} GiB of {host.name} are left to the system (assumed)."
-        )
-    return notes
+def _assumed(host: Place) -> list[str]:
+    left_gib = (host.memory_bytes - host.usable_bytes) / GIB
+    of = f"the {host.memory_bytes / GIB:g} GiB of {host.name}"
+    return [f"{left_gib:.1f} GiB of {of} are left to the system (assumed)."] if left_gib else []

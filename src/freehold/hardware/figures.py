@@ -17,9 +17,6 @@ COMPUTE_SHARE = 0.25
 """Of a peak of matrix operations: assumed, not published."""
 LINK_SHARE = 0.7
 """Of a link's signaling rate less its line code: assumed; packets carry headers."""
-CONTEXT_BYTES = 512 * 2**20
-"""What a process's context on a graphics processor takes before any weight: Ollama counted 457 to 512 MiB
-(llm/memory.go of 2024); llama.cpp leaves 1024 MiB free for everything it does not count (common/fit.cpp)."""
 SYSTEM_BYTES = 2 * GIB
 """Left to the system and other programs of a machine that is only described: assumed, at most a quarter of it."""
 _LINE_RATE_GTS = {1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0, 6: 64.0, 7: 128.0}

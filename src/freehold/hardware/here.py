@@ -1,7 +1,6 @@
 """This machine as a rig: its accelerators as their drivers report them, and its host.
 
-How fast it is stays the data sheet's word, or unknown, until it is measured. What an accelerator has free is what its
-driver says now, less the context that a new process takes.
+How fast it is stays the data sheet's word, or unknown, until it is measured.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from freehold.hardware.fingerprint import fingerprint
 from freehold.hardware.machine import Machine
 from freehold.hardware.rig import Place, Rig
 
-NOT_MEASURED = "not measured on this machine: `freehold machine --measure` does"
+NOT_MEASURED = "not measured on this machine"
 
 
 def rig(machine: Machine, found: Found | None = None) -> Rig:
@@ -36,12 +35,11 @@ def rig(machine: Machine, found: Found | None = None) -> Rig:
 
 def _place(each: Accelerator, number: int) -> Place:
     total_bytes = each.memory_bytes or 0
-    free_bytes = total_bytes if each.free_bytes is None else each.free_bytes
     return Place(
         name=f"{each.name} {number}",
         kind="gpu",
         memory_bytes=total_bytes,
-        usable_bytes=max(0, free_bytes - figures.CONTEXT_BYTES),
+        usable_bytes=total_bytes if each.free_bytes is None else each.free_bytes,
         bandwidth=_bandwidth(each.device, total_bytes),
         compute=figures.compute(each.device) if each.device else {},
         link=each.link,
@@ -71,10 +69,5 @@ def _host(machine: Machine, shared: Accelerator | None) -> Place:
 
 
 def _notes(own: list[Accelerator]) -> list[str]:
-    silent = [
-        f"{each.name}: its driver does not tell what is free; all of it is taken to be."
-        for each in own
-        if each.free_bytes is None
-    ]
-    left = f"{figures.CONTEXT_BYTES // 2**20} MiB of each accelerator are left to its driver's context (assumed)."
-    return [*silent, left] if own else []
+    silent = (each.name for each in own if each.free_bytes is None)
+    return [f"{name}: its driver does not tell what is free; all of it is taken to be." for name in silent]

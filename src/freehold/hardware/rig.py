@@ -19,10 +19,11 @@ PlaceKind = Literal["host", "gpu", "unified"]
 class Place:
     """One place that layers can live in. `device` is its key in the table of devices, None where it is in no table.
 
-    `memory_bytes` is all it has, `usable_bytes` what a model may take of it now (less what the driver, the system and
-    other programs hold). Bandwidth is bytes/s that weights are read at; `compute` is operations/s by precision
-    (`fp16`, `int8` …); `link` is bytes/s one way, to the neighbor it is fastest with; unknown where nobody has said.
-    Of a described place each is Estimated, and its `high` is the data sheet's own figure, which nothing exceeds.
+    `memory_bytes` is all it has, `usable_bytes` what is free of it now, less what the system keeps. What an engine
+    itself takes of an accelerator is not left out here: `fit` leaves a margin for it. Bandwidth is bytes/s that
+    weights are read at; `compute` is operations/s by precision (`fp16`, `int8` …); `link` is bytes/s one way, to the
+    neighbor it is fastest with; unknown where nobody has said. Of a described place each is Estimated, and its `high`
+    is the data sheet's own figure, which nothing exceeds.
     """
 
     name: str

@@ -1,0 +1,153 @@
+"""`freehold machine`: what this machine is, or what a description of one was understood as."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Annotated, Any
+
+import typer
+
+from freehold.cli.arguments import Json, Quiet, examples
+from freehold.cli.figures import figure, memory, operations, rate
+from freehold.cli.output import Column, Output, Section
+from freehold.core.errors import CallError
+
+Words = Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="With --devices: words of their names.")]
+On = Annotated[str | None, typer.Option("--on", metavar="TEXT", help='A machine in words: "2x rtx-4090, 64GB".')]
+ListDevices = Annotated[bool, typer.Option("--devices", help="List the devices that descriptions may name.")]
+
+DEVICES = (
+    Column("device", "DEVICE"),
+    Column("memory", "MEMORY GIB", right=True),
+    Column("bandwidth", "GB/S", right=True),
+    Column("fp16", "FP16 TFLOPS", right=True),
+    Column("power", "WATT", right=True),
+    Column("released", "SINCE", right=True),
+    Column("name", "NAME"),
+)
+
+
+@examples(
+    "freehold machine",
+    'freehold machine --on "2x rtx-4090, 64GB"',
+    'freehold machine --on "16 cores, 32GB, ddr5-5600 x2" --json',
+    "freehold machine --devices rtx 40",
+)
+def machine_command(
+    text: Words = None, on: On = None, devices: ListDevices = False, as_json: Json = False, quiet: Quiet = False
+) -> int:
+    """Say what this machine can hold and how fast it is.
+
+    Processors, memory, accelerators and the disk of the store, with the fingerprint that measurements are kept under;
+    --on says what a description of another machine is understood as. Every figure says whether it was counted,
+    measured or estimated. Quiet prints the fingerprint, or the places' names.
+    """
+    output = Output(as_json=as_json, quiet=quiet)
+    if devices:
+        return _devices(output, " ".join(text or ()))
+    if text:
+        raise CallError(
+            f"{' '.join(text)!r} is said to be neither a description nor a device.",
+            hint=f'Try `freehold machine --on "{" ".join(text)}"` or `freehold machine --devices {" ".join(text)}`.',
+        )
+    from freehold.python.machines import described_machine, this_machine
+
+    found = described_machine(on) if on is not None else this_machine()
+    names = "\n".join(place["name"] for place in found["places"])
+    output.pages(found, [*_here(found), *_places(found["places"]), *_notes(found)], bare=found["fingerprint"] or names)
+    return 0
+
+
+def _devices(output: Output, text: str) -> int:
+    from freehold.python.machines import known_devices
+
+    rows = known_devices(text)
+    shown = rows if output.as_json else [_row(row) for row in rows]
+    output.table(DEVICES, shown, empty=f"No device has {text!r} in its names. Describe it: mycard(24GB, 900GB/s).")
+    return 0 if rows else 1
+
+
+def _row(row: Mapping[str, Any]) -> dict[str, Any]:
+    offers = row["offers"]
+    dies = f"{row['dies']}x " if row["dies"] > 1 else ""
+    return {
+        "device": row["device"],
+        "memory": dies + "/".join(f"{offer['memory_gib']['value']:g}" for offer in offers),
+        "bandwidth": "/".join(dict.fromkeys(_value(offer["bandwidth_gb_per_s"]) or "?" for offer in offers)),
+        "fp16": _value(row["tera_per_s"].get("fp16")),
+        "power": _value(row["power_w"]),
+        "released": _value(row["released"]),
+        "name": row["name"],
+    }
+
+
+def _value(fact: Mapping[str, Any] | None) -> str | None:
+    return f"{fact['value']:g}" if fact else None
+
+
+def _here(found: Mapping[str, Any]) -> list[Section]:
+    """What only a machine that was looked at has: processor, memory, disk and fingerprint."""
+    if not found["here"]:
+        return []
+    cpu, ram, disk = found["processor"], found["memory"], found["disk"]
+    sets = cpu["instruction_sets"]
+    cores = f"{cpu['usable_cores']:g} of {cpu['logical_cores']} may be used"
+    physical = f"; {cpu['physical_cores']} physical" if cpu["physical_cores"] else ""
+    processor = [
+        ("model", cpu["model"]),
+        ("cores", cores + physical),
+        ("instruction sets", (", ".join(sets) or "none the engine has kernels for") if sets is not None else None),
+        ("clock governor", cpu["governor"]),
+        ("NUMA nodes", ", ".join(f"{node['node']} (cores {node['cores']})" for node in found["numa"]) or None),
+    ]
+    limit = ram["cgroup_limit_bytes"]
+    held = [
+        ("total", figure(ram["total_bytes"], memory)),
+        ("free", figure(ram["available_bytes"], memory)),
+        ("control group", "no limit" if limit is None else f"at most {memory(limit)}"),
+        ("modules", _modules(ram["modules"])),
+    ]
+    speed = [("folder", disk["folder"]), ("reads", figure(disk["read_bytes_per_s"], rate))]
+    named = [("fingerprint", found["fingerprint"])]
+    note = "Measurements are kept under it; those of another machine, or of this one before it changed, are not used."
+    return [
+        Section("Processor", processor),
+        Section("Memory", held),
+        Section("Disk of the store", speed),
+        Section("Measurements", named, note),
+    ]
+
+
+def _modules(modules: list[Mapping[str, Any]] | None) -> str | None:
+    if modules is None:
+        return None
+    return "\n".join(
+        f"{memory(each['size_bytes'])} {each['kind'] or ''} {each['transfers_m'] or '?'} million transfers/s"
+        for each in modules
+    )
+
+
+def _places(places: Sequence[Mapping[str, Any]]) -> Iterator[Section]:
+    """A section for each kind of place: eight cards of one kind are told of once."""
+    for _, group in groupby(places, key=lambda place: {**place, "name": None}):
+        alike = list(group)
+        title = alike[0]["name"] if len(alike) == 1 else f"{alike[0]['name']} to {len(alike)}, each"
+        yield Section(title, _place(alike[0]))
+
+
+def _place(place: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    if not place["memory_bytes"]["value"]:
+        return [("memory", "not named")]
+    compute, link = place["compute_per_s"], place["link_bytes_per_s"]
+    lines = [
+        ("memory", figure(place["memory_bytes"], memory)),
+        ("free", figure(place["usable_bytes"], memory)),
+        ("bandwidth", figure(place["bandwidth_bytes_per_s"], rate)),
+        *((precision, figure(quantity, operations, basis=False)) for precision, quantity in compute.items()),
+    ]
+    return [*lines, ("link", figure(link, rate))] if link is not None else lines
+
+
+def _notes(found: Mapping[str, Any]) -> list[Section]:
+    return [Section("Assumed and seen", [("", note) for note in found["notes"]])] if found["notes"] else []
