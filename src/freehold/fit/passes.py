@@ -1,0 +1,101 @@
+"""How long one pass of the engine over a batch takes, from a build's work and the machine's calibration.
+
+    t = t_pass + t_node * nodes + tokens * t_width * (inputs + outputs of all matrices)
+      + sum over matrices of weights * t_weight[type](tokens at once)
+      + sum over layers of heads * tokens seen * t_attention[cache, head size](tokens at once)
+      + sequences * (t_sequence + t_sampling * vocabulary)
+
+A weight's time holds both what reading it costs and what computing with it costs, whichever bounds it; so it is
+measured for each type, and by how many tokens share the reading. Of a mixture of experts, those are read that at least
+one of the tokens is sent to, taken to be spread evenly: E * (1 - (1 - k/E)^tokens) of E.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from freehold.core.quantity import Measured
+from freehold.fit.blueprint import Layer, RunShape
+from freehold.fit.work import Matrix, Work
+from freehold.hardware.calibration import ByTokens, Calibration
+
+Pick = Callable[[Measured], float]
+"""Which end of a measurement is reckoned with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One pass: `tokens` new ones of each of `sequences`, which hold `held` tokens before; `asked` of the sequences
+    want the token that comes next."""
+
+    sequences: int
+    tokens: int
+    held: int
+    asked: int
+
+
+def not_measured(work: Work, run: RunShape, calibration: Calibration) -> str | None:
+    """What of `work` this machine was not measured for; None where nothing is missing."""
+    types = {matrix.type for matrix in (*work.matrices, work.output)} - calibration.weights.keys()
+    if types:
+        return f"weights of {', '.join(sorted(types))} were not measured on this machine"
+    if run.cache_type_k != run.cache_type_v or run.cache_type_k not in calibration.attention:
+        return f"a cache of {run.cache_type_k} and {run.cache_type_v} was not measured on this machine"
+    if not run.flash_attention:
+        return "attention without flash attention was not measured on this machine"
+    return None
+
+
+def pass_s(work: Work, run: RunShape, calibration: Calibration, batch: Batch, pick: Pick) -> float:
+    """Seconds of one pass, of work that `not_measured` finds nothing missing for."""
+    tokens = batch.sequences * batch.tokens
+    products = sum(_product_s(matrix, tokens, calibration, pick) for matrix in work.matrices)
+    if batch.asked:
+        products += _product_s(work.output, batch.asked, calibration, pick)
+    sizes = calibration.attention[run.cache_type_k]
+    looks = sum(_looks(layer, batch) * _at_size(sizes, layer, batch.tokens, pick) for layer in work.layers)
+    sampling = pick(calibration.sequence_s) + pick(calibration.sampling_s) * work.vocabulary
+    return pick(calibration.pass_s) + work.nodes * pick(calibration.node_s) + products + looks + batch.asked * sampling
+
+
+def _product_s(matrix: Matrix, tokens: int, calibration: Calibration, pick: Pick) -> float:
+    width = tokens * matrix.used * (matrix.inputs + matrix.outputs) * pick(calibration.width_s)
+    share = matrix.used / matrix.experts
+    touched = matrix.experts * (1 - (1 - share) ** tokens)
+    each = at_tokens(calibration.weights[matrix.type], tokens * matrix.used / touched, pick)
+    return width + touched * matrix.weights * each
+
+
+def _looks(layer: Layer, batch: Batch) -> float:
+    """How often a head looks at a held token in one layer."""
+    seen = 0.0
+    if layer.window_tokens:
+        ramp = max(0, min(batch.tokens, layer.window_tokens - batch.held))
+        seen += ramp * (batch.held + (ramp + 1) / 2) + (batch.tokens - ramp) * layer.window_tokens
+    else:
+        seen += batch.tokens * (batch.held + (batch.tokens + 1) / 2)
+    return batch.sequences * layer.heads * seen
+
+
+def _at_size(sizes: Mapping[int, ByTokens], layer: Layer, tokens: int, pick: Pick) -> float:
+    """For heads of another size than was measured: on the line through the two nearest, or in proportion beyond."""
+    by_size = {size: at_tokens(times, tokens, pick) for size, times in sizes.items()}
+    return _between(by_size, layer.key_size + layer.value_size)
+
+
+def at_tokens(times: ByTokens, tokens: float, pick: Pick) -> float:
+    """Of the measured counts the two around `tokens`, and in proportion to the tokens beyond the largest."""
+    return _between({count: pick(measured) for count, measured in times.items()}, tokens)
+
+
+def _between(points: Mapping[int, float], at: float) -> float:
+    counts = sorted(points)
+    if at >= counts[-1]:
+        return points[counts[-1]] * at / counts[-1]
+    if at <= counts[0]:
+        return points[counts[0]]
+    index = bisect.bisect_right(counts, at)
+    low, high = counts[index - 1], counts[index]
+    return points[low] + (points[high] - points[low]) * (at - low) / (high - low)

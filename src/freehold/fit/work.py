@@ -1,0 +1,117 @@
+"""What a build computes for each token: its matrices, and how many operations its graph has. From tensors where they
+are known, else from the shape of the layers, as nearly all decoders are built.
+
+Counts follow llama.cpp's graphs (b11549, `build_attn`, `build_ffn`, `build_moe_ffn`): a norm is two operations; a layer
+that attends turns keys and queries, stores keys and values, attends, adds twice and activates.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from freehold.fit.blueprint import Blueprint, BuildTensor, Layer
+
+_BESIDE_MATRICES = 8
+_ROUTING = 8
+_NORM = 2
+_K_MIX = re.compile(r"Q[2-6]_K_(?:S|M|L|XL)")
+_MIXES = {"IQ3_M": "IQ3_S", "IQ2_M": "IQ2_S"}
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """One product: `inputs` numbers to `outputs`, with weights of `type`. `experts` of such matrices stand beside each
+    other and a token takes `used` of them; both are 1 in a dense layer."""
+
+    type: str
+    inputs: int
+    outputs: int
+    experts: int = 1
+    used: int = 1
+
+    @property
+    def weights(self) -> int:
+        """Of one expert."""
+        return self.inputs * self.outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """`matrices` of the layers, for every token; `output` for those whose next token is asked for."""
+
+    matrices: tuple[Matrix, ...]
+    output: Matrix
+    nodes: int
+    layers: tuple[Layer, ...]
+    vocabulary: int
+
+
+def work_of(blueprint: Blueprint) -> Work | str:
+    """The work of `blueprint`, or why it cannot be told."""
+    if blueprint.cannot_say:
+        return blueprint.cannot_say
+    if any(layer.attention == "none" or layer.state_elements for layer in blueprint.layers):
+        return f"how long {blueprint.architecture} takes for its recurrent layers is not modeled"
+    return _from_tensors(blueprint) if blueprint.tensors is not None else _from_shape(blueprint)
+
+
+def _from_tensors(blueprint: Blueprint) -> Work | str:
+    output: Matrix | None = None
+    matrices: list[Matrix] = []
+    nodes = 0
+    for tensor in blueprint.tensors or ():
+        if tensor.role == "output" and len(tensor.shape) == 2:
+            output = _matrix(tensor, blueprint)
+        elif tensor.layer is not None and len(tensor.shape) > 1 and tensor.role != "embedding":
+            matrices.append(_matrix(tensor, blueprint))
+            nodes += 1
+        elif tensor.role != "embedding":
+            nodes += _NORM if tensor.name.endswith("norm.weight") else 1
+    if output is None:
+        return "its header names no matrix for the output"
+    nodes += len(blueprint.layers) * (_BESIDE_MATRICES + (_ROUTING if blueprint.experts else 0))
+    return Work(tuple(matrices), output, nodes, blueprint.layers, blueprint.vocabulary)
+
+
+def _matrix(tensor: BuildTensor, blueprint: Blueprint) -> Matrix:
+    experts = math.prod(tensor.shape[2:])
+    used = min(experts, blueprint.experts_used or 1) if tensor.role == "expert" else experts
+    return Matrix(tensor.type, tensor.shape[0], tensor.shape[1], experts, used)
+
+
+def _from_shape(blueprint: Blueprint) -> Work | str:
+    if not blueprint.hidden or not blueprint.vocabulary or not blueprint.parameters or not blueprint.quantization:
+        return "the catalog does not say how wide its layers are or how its weights are stored"
+    kind, hidden = base_type(blueprint.quantization), blueprint.hidden
+    matrices = [matrix for layer in blueprint.layers for matrix in _attention(kind, hidden, layer)]
+    table = blueprint.vocabulary * hidden
+    rest = blueprint.parameters - table - sum(matrix.weights for matrix in matrices)
+    if rest <= 0 or any(layer.attention == "latent" for layer in blueprint.layers):
+        return "what its layers compute does not follow from its row of the catalog; its header says it"
+    active = (blueprint.active_parameters or blueprint.parameters) - blueprint.parameters + rest
+    experts, used = blueprint.experts or 1, (blueprint.experts_used or 1) if blueprint.experts else 1
+    if experts > 1 and active <= 0:
+        return "the catalog does not say how many of its parameters work on a token"
+    each = rest / len(blueprint.layers) / experts
+    width = max(1, round(each / 3 / hidden))
+    feed = [Matrix(kind, hidden, width, experts, used)] * 2 + [Matrix(kind, width, hidden, experts, used)]
+    matrices += feed * len(blueprint.layers)
+    nodes = len(matrices) + len(blueprint.layers) * (_BESIDE_MATRICES + 2 * _NORM + (_ROUTING if experts > 1 else 0))
+    return Work(
+        tuple(matrices), Matrix(kind, hidden, blueprint.vocabulary), nodes, blueprint.layers, blueprint.vocabulary
+    )
+
+
+def _attention(kind: str, hidden: int, layer: Layer) -> list[Matrix]:
+    queries = layer.heads * layer.key_size
+    keys, values = layer.kv_heads * layer.key_size, layer.kv_heads * layer.value_size
+    widths = [queries, keys, values] if layer.cached else [queries]
+    return [*(Matrix(kind, hidden, width) for width in widths), Matrix(kind, layer.heads * layer.value_size, hidden)]
+
+
+def base_type(quantization: str) -> str:
+    """The type of most weights of a mix: Q4_K of "q4_k_m". The types beside it are why a mix's speed is a range."""
+    name = quantization.upper()
+    return name.rpartition("_")[0] if _K_MIX.fullmatch(name) else _MIXES.get(name, name)
