@@ -72,6 +72,12 @@ def test_a_computer_that_shares_its_memory_is_one_place_which_is_its_host_too(
     assert rig.host.usable_bytes < rig.host.memory_bytes
 
 
+def test_cores_are_those_that_were_said_else_those_of_the_table() -> None:
+    assert described("raspberry pi 5 8GB").cores == 4
+    assert described("raspberry pi 5 8GB, 2 cores").cores == 2
+    assert described("rtx-4090, 64GB").cores is None
+
+
 def test_a_name_that_several_share_means_the_first_that_has_the_memory_and_a_note_says_so() -> None:
     rig = described("8x h100")
     assert {place.device for place in rig.accelerators} == {"h100-sxm"}

@@ -39,6 +39,7 @@ def described(text: str, devices: Devices | None = None) -> Rig:
             raise wrong(f"{part.text!r} makes it more than one computer, and a rig is one", part.text)
         else:
             computer = _computer(which, host)
+            host.cores = host.cores or _cores(which.device)
     if len(accelerators) > _MOST_DEVICES:
         raise wrong(f"{len(accelerators)} devices are more than one machine has ({_MOST_DEVICES} at most)", text)
     if computer is None:
@@ -104,6 +105,10 @@ def _computer(which: Chosen, host: Part) -> Place:
         compute=which.compute,
         device=device.key,
     )
+
+
+def _cores(device: Device | None) -> float | None:
+    return device.cores.value if device and device.cores else None
 
 
 def _usable(device: Device, memory_bytes: int) -> int:

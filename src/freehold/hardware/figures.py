@@ -1,7 +1,7 @@
 """From what makers promise to what may be planned with: data sheets into ranges, memory into what a model may take.
 
-Nothing here is measured. A range's high end is the data sheet's own figure; its low end is a share of it that published
-runs stay above. Few cores may read less than the low end of a wide memory.
+Nothing here is measured. A range's high end is the data sheet's own figure, its low end a share of it. Few cores may
+read less than the low end of a wide memory, and so may types of weights whose unpacking is slower than their reading.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from freehold.core.quantity import Estimated, Quantity, Unknown
 from freehold.hardware.devices import Device, Fact, Offer
 
 GIB = 2**30
-READ_SHARE = 0.6
+READ_SHARE = 0.5
 """Of a memory's bandwidth. Token generation of llama.cpp read 0.78 of an RTX 3090's 936 GB/s (PR 15802, 8B Q4_0) and
-0.66 (ninfer-3090 issue 36, 27B); 0.58 of an M1 Max's 400 (llama.cpp issue 27525, 27B IQ4_NL), other types less."""
+0.66 (ninfer-3090 issue 36, 27B); of an M1 Max's 400 GB/s 0.58 with IQ4_NL, and 0.44 with Q3_K_M, slow to unpack
+(llama.cpp issue 27525, 27B)."""
 COMPUTE_SHARE = 0.25
 """Of a peak of matrix operations: assumed, not published."""
 LINK_SHARE = 0.7
