@@ -26,6 +26,8 @@ def test_the_bandwidth_of_modules_is_transfers_times_eight_bytes_times_channels_
     assert at_most(rig.host.bandwidth) == 5600e6 * 8 * 2
     assert 0 < (at_least(rig.host.bandwidth) or 0) < 5600e6 * 8 * 2
     assert (rig.cores, rig.accelerators) == (16, ())
+    for text in ("2x 16 GB DDR5 5600 x 2", "32GB, ddr5-5600x2", "ddr5-5600 x2 channels, 32GiB ram"):
+        assert described(text).host == rig.host
 
 
 def test_memory_that_nobody_named_is_not_invented() -> None:

@@ -38,6 +38,7 @@ _MODULES = re.compile(r"((?:lp)?ddr[1-6]x?)-([0-9]{3,5})(?:x([0-9]{1,2}))?", re.
 _JOINED = re.compile(
     r"(?<![a-z0-9.-])([0-9]+(?:\.[0-9]+)?) (?=(?:gib|gb|tib|tb|mib|mb|cores?|tflops|tops)(?:/s)?\b)", re.IGNORECASE
 )
+_SPEED = re.compile(r"\b((?:lp)?ddr[1-6]x?) (?=[0-9]{3,5}\b)", re.IGNORECASE)
 _CHANNELS = re.compile(r"(ddr[1-6]x?-[0-9]+) ?x ?([0-9]+)(?: channels?)?\b", re.IGNORECASE)
 _SILENT = frozenset({"ram", "memory", "host", "and", "with"})
 
@@ -117,7 +118,7 @@ _BY_HAND = 'Figures by hand are a size, GB/s, TFLOPS and TOPS: "mycard(24GB, 900
 
 
 def _words(text: str) -> list[str]:
-    return _JOINED.sub(r"\1", _CHANNELS.sub(r"\1x\2", text)).split()
+    return _JOINED.sub(r"\1", _CHANNELS.sub(r"\1x\2", _SPEED.sub(r"\1-", text))).split()
 
 
 def _take(word: str, part: Part) -> bool:
