@@ -42,21 +42,16 @@ class Looked:
     gguf: Mapping[Path, GgufLook] = field(default_factory=dict)
 
 
-def verify(
-    paths: Sequence[Path], *, hash: Hash | None = None, known_templates: Mapping[str, str] | None = None
-) -> Report:
-    """Look at the files and folders `paths`. `hash` gives the sha256 of a file that the report should carry;
-    `known_templates` are names by fingerprint (None: those that ship with Freehold). Raises CallError for a path that
-    is not there, and for nothing that a file holds."""
-    return look_over(paths, hash=hash, known_templates=known_templates).report
+def verify(paths: Sequence[Path], *, hash: Hash | None = None) -> Report:
+    """Look at the files and folders `paths`. `hash` gives the sha256 of a file that the report should carry. Raises
+    CallError for a path that is not there, and for nothing that a file holds."""
+    return look_over(paths, hash=hash).report
 
 
-def look_over(
-    paths: Sequence[Path], *, hash: Hash | None = None, known_templates: Mapping[str, str] | None = None
-) -> Looked:
+def look_over(paths: Sequence[Path], *, hash: Hash | None = None) -> Looked:
     """As `verify`, with what the GGUF files say of themselves."""
     walked = files_of(paths)
-    look = _Look(hash, known_templates)
+    look = _Look(hash)
     for found in walked.files:
         look.at(found)
     look.together()
@@ -82,9 +77,8 @@ def _printable(finding: Finding) -> Finding:
 class _Look:
     """One verification: what was looked at and found so far."""
 
-    def __init__(self, hash: Hash | None, known: Mapping[str, str] | None) -> None:
+    def __init__(self, hash: Hash | None) -> None:
         self._hash = hash
-        self._known = known_templates() if known is None else known
         self.files: list[LookedAt] = []
         self.findings: list[Finding] = []
         self.undecided: list[Finding] = []
@@ -167,7 +161,7 @@ class _Look:
         self.undecided += look.undecided
         if look.templates:
             self.groups.add("template")
-            check_templates(look.templates.items(), findings, self._known)
+            check_templates(look.templates.items(), findings, known_templates())
 
     def _safetensors(self, path: Path) -> None:
         look = check_safetensors(path)
@@ -177,7 +171,7 @@ class _Look:
         self.undecided += look.undecided
 
     def _sidecar(self, path: Path, findings: Findings) -> bool:
-        if not check_sidecar(path, findings, self._known):
+        if not check_sidecar(path, findings, known_templates()):
             return False
         self.groups |= {"sidecar", "manifest", "template"}
         return True

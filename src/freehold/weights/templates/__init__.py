@@ -39,7 +39,7 @@ def check_templates(templates: Iterable[tuple[str, str]], findings: Findings, kn
 @cache
 def known_templates() -> Mapping[str, str]:
     """Names of well-known chat templates by fingerprint, from `known.toml`."""
-    import tomllib
+    import tomli
 
     data = resources.files("freehold.weights.templates").joinpath("known.toml").read_text(encoding="utf-8")
-    return {fingerprint: name for name, fingerprint in tomllib.loads(data)["fingerprints"].items()}
+    return {fingerprint: name for name, fingerprint in tomli.loads(data)["fingerprints"].items()}
