@@ -181,3 +181,24 @@ def test_what_is_not_utf_8_is_a_wrong_call(data: bytes, arguments: list[str | by
     assert (done.returncode, done.stdout) == (2, b"")
     assert told in done.stderr.decode() and "iconv -f windows-1252 -t utf-8" in done.stderr.decode()
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "llama-3.3-70b-instruct"),
+        ("find", "llama"),
+        ("license", "check", "olmo-2-1124-7b"),
+        ("list",),
+        ("verify", "."),
+    ],
+)
+def test_commands_that_only_read_load_nothing_of_the_network(words: tuple[str, ...]) -> None:
+    """Half of what `show` took was the import of a client that it never used."""
+    program = (
+        "import sys; from freehold.cli.main import main; main(sys.argv[1:]); "
+        "print(sorted({'aiohttp', 'starlette', 'uvicorn', 'huggingface_hub'} & set(sys.modules)), file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", program, *words, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "[]"

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from freehold.catalog.licenses import Licenses, recognize
+from freehold.catalog.licenses import Licenses
 from freehold.catalog.licenses.normalize import normalize, sha256_of
-from freehold.catalog.licenses.recognize import LONGEST
+from freehold.catalog.licenses.recognize import LONGEST, recognize
 
 LICENSES = Licenses.load()
 SHIPPED = ("apache-2.0", "bsd-3-clause", "mit")

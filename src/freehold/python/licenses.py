@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from freehold.app import House
 from freehold.catalog import Catalog
 from freehold.core.errors import CallError, NotFoundError, PolicyError
 from freehold.core.names import nearest
@@ -21,6 +20,7 @@ from freehold.store.overrides import Overrides, now
 from freehold.store.store import Store
 
 if TYPE_CHECKING:
+    from freehold.app import House
     from freehold.catalog.licenses.recognize import Recognition
     from freehold.catalog.policy import Verdict
 
@@ -196,7 +196,8 @@ def paper_of(name: str) -> dict[str, Any]:
 
 def recognized(path: Path) -> Recognition:
     """Which license the text at `path` is. Raises CallError where it cannot be read as text."""
-    from freehold.catalog.licenses import Licenses, recognize
+    from freehold.catalog.licenses import Licenses
+    from freehold.catalog.licenses.recognize import recognize
 
     try:
         with path.open("rb") as file:

@@ -9,10 +9,13 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING
 
-from freehold.catalog.licenses.normalize import Normalized, normalize
 from freehold.catalog.licenses.reader import read_license
 from freehold.catalog.licenses.record import License
+
+if TYPE_CHECKING:
+    from freehold.catalog.licenses.normalize import Normalized
 
 _PACKAGE = "freehold.catalog.licenses"
 
@@ -74,6 +77,8 @@ class Licenses:
         """The shipped text of `record` in its normal form; None where the text is not shipped."""
         if record.template is None:
             return None
+        from freehold.catalog.licenses.normalize import normalize  # 20 ms of patterns, for those who recognize a text
+
         if record.id not in self._templates:
             file = resources.files(_PACKAGE).joinpath("texts", record.template.file)
             self._templates[record.id] = normalize(file.read_text(encoding="utf-8"))
