@@ -104,8 +104,19 @@ def test_amds_card_is_read_from_sysfs_and_small_graphics_beside_it_are_no_place(
     assert place.memory_bytes == 25753026560
     assert place.usable_bytes == 25753026560 - 1208135680
     assert at_most(place.bandwidth) == 960e9
-    (line,) = found.lines
-    assert "512 MiB of its own" in line
+    assert found.lines == ()
+
+
+def test_graphics_inside_a_processor_are_nothing_to_be_warned_of(tmp_path: Path) -> None:
+    assert look(pci=laid_out("uhd", tmp_path), load=absent) == Found()
+
+
+def test_a_card_whose_driver_is_silent_has_the_memory_that_the_bus_shows_whole(tmp_path: Path) -> None:
+    tree = laid_out("no-driver", tmp_path)
+    window = "0x000000{0}00000000 0x000000{1}ffffffff 0x000000000014220c\n"
+    (tree / "0000:81:00.0" / "resource").write_text(window.format("50", "50") * 2 + window.format("60", "63"))
+    (place,) = rig(look(pci=tree, load=absent)).accelerators
+    assert (place.device, place.memory_bytes) == ("arc-a770", 16 * GIB)
 
 
 def test_a_computer_whose_graphics_take_the_hosts_memory_is_told_by_the_table(tmp_path: Path) -> None:

@@ -60,6 +60,18 @@ def test_no_control_group_is_no_limit(tmp_path: Path) -> None:
     assert cgroups.limits(membership=tmp_path / "none", root=tmp_path) == cgroups.Limits()
 
 
+def test_a_processor_is_named_by_its_model_or_on_arm_by_its_board_and_core(tmp_path: Path) -> None:
+    x86 = "processor\t: 0\nmodel name\t: AMD EPYC 7763\nflags\t\t: fma avx2\n\nprocessor\t: 1\nmodel name\t: other\n"
+    arm = "processor\t: 0\nFeatures\t: asimd asimddp\nCPU implementer\t: 0x41\nCPU part\t: 0xd0b\n"
+    files = written(tmp_path, {"x86": x86, "arm": arm, "board": "Raspberry Pi 5 Model B Rev 1.0\0"})
+    none = tmp_path / "none"
+    assert probe.processor(files / "x86", none) == ("AMD EPYC 7763", frozenset({"fma", "avx2"}))
+    board = "Raspberry Pi 5 Model B Rev 1.0 Arm 0x41/0xd0b"
+    assert probe.processor(files / "arm", files / "board") == (board, frozenset({"asimd", "asimddp"}))
+    assert probe.processor(files / "arm", none)[0] == "Arm 0x41/0xd0b"
+    assert probe.processor(none, none) == (None, frozenset())
+
+
 def test_this_machine_has_cores_and_memory() -> None:
     found = probe.machine()
     assert 0 < found.usable_cores <= found.logical_cores

@@ -19,7 +19,7 @@ def machine() -> Machine:
     """This machine as this process may use it, now: available memory changes from call to call."""
     allowed = cgroups.limits()
     memory = psutil.virtual_memory()
-    model, flags = _processor(Path("/proc/cpuinfo"))
+    model, flags = processor()
     return Machine(
         usable_cores=min(float(_scheduled_cores()), allowed.cores or float("inf")),
         logical_cores=os.cpu_count() or 1,
@@ -47,11 +47,14 @@ def _smaller(measured_bytes: int, limit_bytes: int | None) -> int:
     return measured_bytes if limit_bytes is None else min(measured_bytes, limit_bytes)
 
 
-def _processor(cpuinfo: Path) -> tuple[str | None, frozenset[str]]:
-    """Model name and feature flags of the first core; the kernel's file has one block per core."""
-    try:
-        first = cpuinfo.read_text(encoding="utf-8", errors="replace").split("\n\n", 1)[0]
-    except OSError:
-        return None, frozenset()
+def processor(
+    cpuinfo: Path = Path("/proc/cpuinfo"), board: Path = Path("/proc/device-tree/model")
+) -> tuple[str | None, frozenset[str]]:
+    """Model name and feature flags of the first core; the kernel's file has one block per core. Arm processors have no
+    name there: theirs is the board's with the core's implementer and part (Arm Architecture Reference Manual, MIDR)."""
+    first = text(cpuinfo).split("\n\n", 1)[0]
     rows = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first.splitlines())}
-    return rows.get("model name"), frozenset((rows.get("flags") or rows.get("Features") or "").split())
+    flags = frozenset((rows.get("flags") or rows.get("Features") or "").split())
+    core = [rows[key] for key in ("CPU implementer", "CPU part") if key in rows]
+    arm = " ".join([*text(board).split("\0", 1)[:1], f"Arm {'/'.join(core)}"]).strip() if core else None
+    return rows.get("model name") or arm, flags
