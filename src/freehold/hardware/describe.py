@@ -24,29 +24,29 @@ _NO_MODULES = 'which modules and how many channels was not said; write for examp
 
 def described(text: str, devices: Devices | None = None) -> Rig:
     """The machine that `text` describes. Raises DescriptionError, and nothing else."""
+    table = devices or Devices.load()
     found = parts(text)
     host = _merged([part for part in found if not part.name])
-    table = devices or Devices.load()
-    notes: list[str] = []
-    computer: Place | None = None
-    accelerators: list[Place] = []
-    for part in (part for part in found if part.name):
-        which = chosen(_with_memory(part, host, table), table)
-        notes += which.notes
-        if which.kind == "gpu":
-            accelerators += _accelerators(which)
-        elif computer is not None or part.count > 1:
-            raise wrong(f"{part.text!r} makes it more than one computer, and a rig is one", part.text)
-        else:
-            computer = _computer(which, host)
-            host.cores = host.cores or _cores(which.device)
+    named = [chosen(_with_memory(part, host, table), table) for part in found if part.name]
+    accelerators = [place for which in named if which.kind == "gpu" for place in _accelerators(which)]
     if len(accelerators) > _MOST_DEVICES:
         raise wrong(f"{len(accelerators)} devices are more than one machine has ({_MOST_DEVICES} at most)", text)
-    if computer is None:
-        computer = _host(host)
-        notes += [_NO_HOST] if not computer.memory_bytes else []
-    notes += _assumed(computer)
-    return Rig(text.strip(), (*_numbered(accelerators), computer), host.cores, here=False, notes=tuple(notes))
+    computer = _one_computer([which for which in named if which.kind != "gpu"])
+    place = _computer(computer, host) if computer else _host(host)
+    return Rig(
+        name=text.strip(),
+        places=(*_numbered(accelerators), place),
+        cores=host.cores or (_cores(computer.device) if computer else None),
+        here=False,
+        notes=(*(note for which in named for note in which.notes), *_assumed(place)),
+    )
+
+
+def _one_computer(computers: list[Chosen]) -> Chosen | None:
+    for which in computers:
+        if which.count > 1 or which is not computers[0]:
+            raise wrong(f"{which.part.text!r} makes it more than one computer, and a rig is one", which.part.text)
+    return computers[0] if computers else None
 
 
 def _merged(hosts: list[Part]) -> Part:
@@ -150,6 +150,9 @@ def _numbered(places: list[Place]) -> list[Place]:
 
 
 def _assumed(host: Place) -> list[str]:
+    if not host.memory_bytes:
+        return [_NO_HOST]
     left_gib = (host.memory_bytes - host.usable_bytes) / GIB
-    of = f"the {host.memory_bytes / GIB:g} GiB of {host.name}"
-    return [f"{left_gib:.1f} GiB of {of} are left to the system (assumed)."] if left_gib else []
+    return [
+        f"{left_gib:.1f} GiB of the {host.memory_bytes / GIB:g} GiB of {host.name} are left to the system (assumed)."
+    ]

@@ -13,8 +13,8 @@ from typing import Literal
 from freehold.hardware.rig import PlaceKind
 
 Precision = Literal["fp32", "fp16", "int8", "fp8", "fp4"]
-"""`fp32` is the plain vector rate; the others are matrix rates, dense, never with sparsity. `fp16` is also bf16, with
-sums kept in FP32 where the maker tells that rate apart."""
+"""`fp32` is the plain vector rate; the others are matrix rates, dense, never with sparsity, or vector rates where there
+are no matrix units. `fp16` is also bf16, with sums kept in FP32 where the maker tells that rate apart."""
 
 
 @dataclass(frozen=True, slots=True)
