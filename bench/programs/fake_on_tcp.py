@@ -9,8 +9,8 @@ import uvloop
 
 from freehold.core.refs import FakeRef, parse
 from freehold.engines.fake import options
-from freehold.engines.fake.connection import Connection
 from freehold.engines.fake.server import FakeServer
+from freehold.engines.http.connection import Connection
 
 
 async def main() -> None:
@@ -18,7 +18,7 @@ async def main() -> None:
     assert isinstance(ref, FakeRef), f"{ref} is not a fake"
     engine = FakeServer(str(ref), options.read(ref))
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(engine), "127.0.0.1", int(sys.argv[1]), backlog=1024)
+    server = await loop.create_server(lambda: Connection(engine.paths), "127.0.0.1", int(sys.argv[1]), backlog=1024)
     await server.serve_forever()
 
 

@@ -9,23 +9,22 @@ from __future__ import annotations
 import base64
 import struct
 import time
-from collections.abc import Callable
 from typing import Any
 
-from pydantic_core import from_json, to_json
-
 from freehold.engines.fake import asked, words
-from freehold.engines.fake.asked import Asked, RefusedError
-from freehold.engines.fake.connection import Connection
+from freehold.engines.fake.asked import Asked
 from freehold.engines.fake.delivery import FAULT_TEXT, Delivery
 from freehold.engines.fake.options import FakeOptions
 from freehold.engines.fake.template import render
+from freehold.engines.http.body import RefusedError, messages
+from freehold.engines.http.connection import Connection
+from freehold.engines.http.paths import Paths, metrics_text, model_list, slot_list
 
 SLOTS_SHOWN = 4
 
 
 class FakeServer:
-    """One fake engine, called `model`. `handle` answers one request on its connection."""
+    """One fake engine, called `model`; `paths` answer its requests."""
 
     def __init__(self, model: str, options: FakeOptions) -> None:
         self._model = model
@@ -35,38 +34,24 @@ class FakeServer:
         self._requests = 0
         self._prompt_tokens = 0
         self._made_tokens = 0
-        self._get: dict[str, Callable[[], Any]] = {
-            "/health": lambda: {"status": "ok"},
-            "/v1/models": self._models,
-            "/slots": self._slots_now,
-            "/props": self._props,
-        }
-        self._post: dict[str, Callable[[Any], Any]] = {
-            "/v1/embeddings": self._embeddings,
-            "/tokenize": _tokenize,
-            "/detokenize": _detokenize,
-            "/apply-template": lambda body: {"prompt": render(asked.messages(body), asked.tools(body))},
-        }
+        self.paths = Paths(
+            get={
+                "/health": lambda: {"status": "ok"},
+                "/v1/models": self._models,
+                "/slots": lambda: slot_list(self._slots, options.context_tokens),
+                "/props": self._props,
+            },
+            post={
+                "/v1/embeddings": self._embeddings,
+                "/tokenize": _tokenize,
+                "/detokenize": lambda body: {"content": asked.text_of_tokens(body.get("tokens", []))},
+                "/apply-template": lambda body: {"prompt": render(messages(body), asked.tools(body))},
+            },
+            metrics=self._metrics,
+            generate=self._generate,
+        )
 
-    def handle(self, method: str, path: str, raw: bytes, connection: Connection) -> None:
-        try:
-            self._handle(method, path, raw, connection)
-        except RefusedError as refused:
-            connection.answer(refused.status, to_json({"error": refused.error}))
-
-    def _handle(self, method: str, path: str, raw: bytes, connection: Connection) -> None:
-        if method == "POST" and path in {"/v1/chat/completions", "/v1/completions"}:
-            self._generate(_parsed(raw), connection, chat=path == "/v1/chat/completions")
-        elif method == "POST" and path in self._post:
-            connection.answer(200, to_json(self._post[path](_object(raw))))
-        elif method == "GET" and path == "/metrics":
-            connection.answer(200, self._metrics(), "text/plain; version=0.0.4")
-        elif method == "GET" and path in self._get:
-            connection.answer(200, to_json(self._get[path]()))
-        else:
-            raise RefusedError(404, "File Not Found", "not_found_error")
-
-    def _generate(self, body: Any, connection: Connection, *, chat: bool) -> None:
+    def _generate(self, body: dict[str, Any], chat: bool, connection: Connection) -> Delivery:
         if self._options.http_500:
             raise RefusedError(500, FAULT_TEXT, "server_error")
         if self._options.busy_503:
@@ -74,7 +59,7 @@ class FakeServer:
         wanted = asked.read(body, chat=chat, options=self._options, model=self._model)
         self._count(wanted)
         taken = self._take_slots(len(wanted.scripts))
-        connection.deliver(Delivery(wanted, self._options, connection, lambda: self._give_back(taken)))
+        return Delivery(wanted, self._options, connection, lambda: self._give_back(taken))
 
     def _count(self, wanted: Asked) -> None:
         self._requests += 1
@@ -93,17 +78,9 @@ class FakeServer:
         for index in taken:
             self._slots[index] = False
 
-    def _slots_now(self) -> list[dict[str, Any]]:
-        context = self._options.context_tokens
-        return [
-            {"id": index, "n_ctx": context, "speculative": False, "is_processing": busy}
-            for index, busy in enumerate(self._slots)
-        ]
-
     def _models(self) -> dict[str, Any]:
         meta = {"n_ctx": self._options.context_tokens, "n_embd": words.EMBEDDING_LENGTH}
-        row = {"id": self._model, "object": "model", "created": self._started, "owned_by": "freehold", "meta": meta}
-        return {"object": "list", "data": [row]}
+        return model_list(self._model, self._started, meta)
 
     def _props(self) -> dict[str, Any]:
         return {
@@ -114,7 +91,7 @@ class FakeServer:
         }
 
     def _embeddings(self, body: dict[str, Any]) -> dict[str, Any]:
-        texts = asked.several(body.get("input"), "input")
+        texts = asked.prompts(body.get("input"), "input")
         form = body.get("encoding_format", "float")
         if form not in {"float", "base64"}:
             raise RefusedError(400, "encoding_format must be 'float' or 'base64'")
@@ -127,31 +104,12 @@ class FakeServer:
         return {"model": body.get("model") or self._model, "object": "list", "usage": usage, "data": data}
 
     def _metrics(self) -> bytes:
-        rows = (
-            ("prompt_tokens_total", "counter", "Prompt tokens of all requests", self._prompt_tokens),
-            ("tokens_predicted_total", "counter", "Tokens of all answers, also those cut short", self._made_tokens),
-            ("requests_total", "counter", "Requests for an answer that were accepted", self._requests),
-            ("requests_processing", "gauge", "Answers under way", sum(self._slots)),
+        return metrics_text(
+            prompt_tokens=self._prompt_tokens,
+            made_tokens=self._made_tokens,
+            requests=self._requests,
+            processing=sum(self._slots),
         )
-        lines = [
-            f"# HELP llamacpp:{name} {text}\n# TYPE llamacpp:{name} {kind}\nllamacpp:{name} {value}\n"
-            for name, kind, text, value in rows
-        ]
-        return "".join(lines).encode()
-
-
-def _parsed(raw: bytes) -> Any:
-    try:
-        return from_json(raw)
-    except ValueError as error:
-        raise RefusedError(400, f"the body is not JSON: {error}") from error
-
-
-def _object(raw: bytes) -> dict[str, Any]:
-    body = _parsed(raw)
-    if not isinstance(body, dict):
-        raise RefusedError(400, "the body must be a JSON object")
-    return body
 
 
 def _tokenize(body: dict[str, Any]) -> dict[str, Any]:
@@ -168,8 +126,3 @@ def _encoded(vector: list[float], form: str) -> list[float] | str:
     if form == "float":
         return vector
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
-
-
-def _detokenize(body: dict[str, Any]) -> dict[str, Any]:
-    tokens = body.get("tokens", [])
-    return {"content": asked.text_of_prompt(tokens) if tokens != [] else ""}

@@ -13,6 +13,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from freehold.engines.http.body import text_of
+
 
 def render(messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> str:
     """The prompt of a conversation, ending where the assistant begins."""
@@ -21,11 +23,3 @@ def render(messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, A
         calls = json.dumps(message["tool_calls"]) if message.get("tool_calls") else ""
         lines.append(f"<|{message['role']}|>{text_of(message)}{calls}<|end|>\n")
     return "".join([*lines, "<|assistant|>"])
-
-
-def text_of(message: Mapping[str, Any]) -> str:
-    """What a message says, its text parts joined."""
-    content = message.get("content")
-    if isinstance(content, list):
-        return "".join(str(part.get("text", "")) for part in content)
-    return content or ""

@@ -26,15 +26,15 @@ def serve(orders: Orders) -> None:
 
 
 async def _listen(orders: Orders, config: Mapping[str, Any]) -> None:
-    from freehold.engines.fake.connection import Connection
     from freehold.engines.fake.options import FakeOptions
     from freehold.engines.fake.server import FakeServer
+    from freehold.engines.http.connection import Connection
 
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, ended.set)
     engine = FakeServer(config["model"], FakeOptions(**config["options"]))
-    await loop.create_unix_server(lambda: Connection(engine), orders.socket_path, backlog=1024)
+    await loop.create_unix_server(lambda: Connection(engine.paths), orders.socket_path, backlog=1024)
     orders.ready({})
     await ended.wait()
 

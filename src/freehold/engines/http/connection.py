@@ -1,4 +1,5 @@
-"""HTTP/1.1 on one connection to the fake engine: just enough of it, and cheap, because the gateway is measured on it.
+"""HTTP/1.1 on one connection to a worker that is written here: just enough of it, and cheap, because the gateway is
+measured on it.
 
 One request at a time, kept alive; a client that sends the next before it has its answer is cut off. Bodies are bounded.
 A client that leaves (end of file, or reset) stops its answer at once.
@@ -8,26 +9,44 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 import httptools
-
-from freehold.engines.fake.delivery import Delivery
-
-if TYPE_CHECKING:
-    from freehold.engines.fake.server import FakeServer
 
 BODY_LIMIT_BYTES = 64 * 1024 * 1024
 WRITE_HIGH_WATER_BYTES = 64 * 1024
 _STREAM_HEAD = (
-    b"HTTP/1.1 200 OK\r\nServer: freehold-fake\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"HTTP/1.1 200 OK\r\nServer: freehold\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 )
 
 
-class Connection(asyncio.Protocol):
-    """One client. `server` knows the paths; this knows the bytes."""
+class Delivery(Protocol):
+    """An answer that takes time: it writes to the connection until it has ended it, or is stopped."""
 
-    def __init__(self, server: FakeServer) -> None:
+    def start(self) -> None: ...
+
+    def pause(self) -> None:
+        """The client does not read: write nothing until `resume`."""
+
+    def resume(self) -> None: ...
+
+    def stop(self) -> None:
+        """The client has gone. Also called once an answer is out; a second call does nothing."""
+
+
+class Server(Protocol):
+    """Who answers: one call of `handle` for every request that has arrived whole."""
+
+    def handle(self, method: str, path: str, raw: bytes, connection: Connection) -> None: ...
+
+
+class Connection(asyncio.Protocol):
+    """One client. `server` knows the paths; this knows the bytes.
+
+    What a delivery writes leaves with `flush`; `end_stream` and `answer` end it.
+    """
+
+    def __init__(self, server: Server) -> None:
         self._server = server
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
@@ -120,7 +139,7 @@ class Connection(asyncio.Protocol):
 
     def answer(self, status: int, body: bytes, content_type: str = "application/json") -> None:
         head = (
-            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nServer: freehold-fake\r\n"
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nServer: freehold\r\n"
             f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         self._send(head.encode() + body)
