@@ -87,15 +87,16 @@ async def fake(reference: str) -> AsyncIterator[Running]:
 
 @contextlib.asynccontextmanager
 async def house(
-    endpoint: str, *, engine: str = "", home: Path | None = None, loaded: bool = True
+    endpoint: str, *, engine: str = "", ledger: str = "", home: Path | None = None, loaded: bool = True
 ) -> AsyncIterator[Running]:
-    """A house with one endpoint, `bench`, that points at `endpoint`; `engine` are lines of its [engine] table.
+    """A house with one endpoint, `bench`, that points at `endpoint`; `engine` and `ledger` are lines of its tables of
+    that name.
 
     `home` is a store to use instead of an empty one. Without `loaded` it is yielded as soon as it listens.
     """
     with folder_of_its_own() as folder:
         settings = folder / "freehold.toml"
-        settings.write_text(f"[engine]\n{engine}\n[endpoints]\nbench = {json.dumps(endpoint)}\n")
+        settings.write_text(f"[engine]\n{engine}\n[ledger]\n{ledger}\n[endpoints]\nbench = {json.dumps(endpoint)}\n")
         environment = {**house_environment(folder), **({"FREEHOLD_HOME": str(home)} if home is not None else {})}
         command = [str(freehold_command()), "up", "--config", str(settings), "--port", "0", "--json"]
         async with process_of(command, environment, stdout=subprocess.PIPE) as process:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from freehold import __version__
 from freehold.catalog import Catalog
 from freehold.catalog.overview import Overview
 from freehold.core.builds import HeldBuild
@@ -16,6 +17,8 @@ from freehold.engines.llamacpp.engine import LlamaCpp
 from freehold.engines.remote.engine import Remote
 from freehold.gateway.endpoints import Target
 from freehold.gateway.gateway import Gateway
+from freehold.ledger.energy import Meter, packages
+from freehold.ledger.ledger import Ledger, opened
 from freehold.permits import Permits
 from freehold.store.holdings import Holding, holding
 from freehold.store.plan import Source
@@ -53,8 +56,9 @@ class House:
         return holding(build, self.store, self.catalog)
 
 
-def build_house(settings: Settings) -> House:
-    """Put a house together. Nothing is started, made or downloaded until something is asked of it."""
+def build_house(settings: Settings, *, recorded: bool = False) -> House:
+    """Put a house together. Nothing is started, made or downloaded until something is asked of it. `recorded` is for
+    the house that serves: its gateway writes the ledger, which one process alone may."""
     logs = settings.home / "logs"
     store = Store.of(settings)
     catalog = Catalog.load()
@@ -81,10 +85,16 @@ def build_house(settings: Settings) -> House:
             find=store.find,
             permit=permits.require_build,
             make_worker=lambda target: _worker(engines, settings, target),
+            open_ledger=(lambda: _ledger(settings)) if recorded and settings.ledger.mode != "off" else None,
         ),
         permits=permits,
         overview=Overview(catalog, settings.organization, settings.policy),
     )
+
+
+async def _ledger(settings: Settings) -> Ledger:
+    meter = Meter(packages())
+    return await opened(settings.ledger_folder, settings.ledger.mode, version=__version__, meter=meter)
 
 
 def _worker(engines: Engines, settings: Settings, target: Target) -> Worker:

@@ -105,6 +105,17 @@ def test_a_named_settings_file_must_be_there(tmp_path: Path) -> None:
         load(environment={"FREEHOLD_CONFIG": str(tmp_path / "none.toml")}, folder=tmp_path)
 
 
+def test_the_ledger_is_relaxed_and_in_the_home_unless_said_otherwise(tmp_path: Path) -> None:
+    settings = load(environment={"FREEHOLD_HOME": str(tmp_path)}, folder=tmp_path)
+    assert (settings.ledger.mode, settings.ledger_folder) == ("relaxed", tmp_path / "ledger")
+    (tmp_path / "freehold.toml").write_text(f'[ledger]\nmode = "strict"\nfolder = "{tmp_path}/audit"\n')
+    settings = load(environment={}, folder=tmp_path)
+    assert (settings.ledger.mode, settings.ledger_folder) == ("strict", tmp_path / "audit")
+    (tmp_path / "freehold.toml").write_text('[ledger]\nmode = "loose"\n')
+    with pytest.raises(SettingsError, match=r"line 2: ledger\.mode must be one of strict, relaxed, off, not 'loose'"):
+        load(environment={}, folder=tmp_path)
+
+
 def test_what_becomes_of_unsigned_deeds_is_accept_refuse_or_left_to_the_key(tmp_path: Path) -> None:
     assert load(environment={}, folder=tmp_path).deeds.unsigned is None
     (tmp_path / "freehold.toml").write_text('[deeds]\nunsigned = "accept"\n')

@@ -36,6 +36,7 @@
     │   ├── WorkerLostError          a worker ended while it was answering    retryable
     │   └── UpstreamError            an engine answered with an error         its own status
     ├── LoadingError                 the build is not ready yet               retryable, HTTP 503
+    ├── LedgerError                  the ledger cannot be written or read     retryable, HTTP 503
     └── AddressInUseError            the port is taken                        exit 3
 
 Every error carries a message (what happened, to which thing), a hint (what to do next, often a command),
@@ -326,6 +327,12 @@ class UpstreamError(EngineError):
 
 class LoadingError(FreeholdError):
     code = "loading"
+    status = 503
+    can_retry = True
+
+
+class LedgerError(FreeholdError):
+    code = "ledger_unavailable"
     status = 503
     can_retry = True
 

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from freehold.core import paths
 from freehold.core.errors import SettingsError
@@ -106,6 +106,18 @@ class DeedSettings:
     unsigned: Literal["accept", "refuse"] | None = None
 
 
+LedgerMode = Literal["strict", "relaxed", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSettings:
+    """`mode` says when a record counts: on the disk (strict), with the kernel (relaxed); off keeps no ledger. `folder`
+    is where it lies; None is `ledger/` of the home."""
+
+    mode: LedgerMode = "relaxed"
+    folder: Path | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that is configured. `file` is the freehold.toml that was read, None if there is none.
@@ -120,11 +132,16 @@ class Settings:
     engine: EngineOptions = EngineOptions()
     hub: HubSettings = HubSettings()
     deeds: DeedSettings = DeedSettings()
+    ledger: LedgerSettings = LedgerSettings()
     organization: Organization | None = None
     policy: Policy = field(default_factory=Policy)
     endpoints: Mapping[str, EndpointSettings] | None = None
     file: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def ledger_folder(self) -> Path:
+        return self.ledger.folder or self.home / "ledger"
 
     def secret(self, name: str) -> Secret | None:
         """The secret in environment variable `name`, or in the file that `name`_FILE points at."""
@@ -195,6 +212,7 @@ def _from(top: TableReader, env: Mapping[str, str], file: Path | None) -> Settin
         engine=_engine(top.table("engine")),
         hub=_hub(top.table("hub"), env),
         deeds=_deeds(top.table("deeds")),
+        ledger=_ledger(top.table("ledger")),
         organization=read_organization(top.table("organization")) if top.has("organization") else None,
         policy=read_policy(top.table("policy")),
         endpoints=_endpoints(top) if top.has("endpoints") else None,
@@ -255,6 +273,13 @@ def _deeds(table: TableReader) -> DeedSettings:
     return DeedSettings(cast('Literal["accept", "refuse"] | None', chosen))
 
 
+def _ledger(table: TableReader) -> LedgerSettings:
+    mode = table.one_of("mode", LedgerSettings().mode, get_args(LedgerMode))
+    folder = table.text("folder", "")
+    table.refuse_unknown()
+    return LedgerSettings(cast("LedgerMode", mode), Path(folder).expanduser().absolute() if folder else None)
+
+
 def _endpoints(top: TableReader) -> dict[str, EndpointSettings]:
     table = top.table("endpoints")
     found: dict[str, EndpointSettings] = {}
@@ -292,6 +317,8 @@ __all__ = [
     "EndpointSettings",
     "EngineOptions",
     "HubSettings",
+    "LedgerMode",
+    "LedgerSettings",
     "Secret",
     "ServerSettings",
     "Settings",

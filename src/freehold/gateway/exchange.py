@@ -7,6 +7,7 @@ the way is in `shaping`. This is the hottest loop of the house, so it is one cla
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Self
@@ -15,8 +16,8 @@ import aiohttp
 from pydantic_core import from_json
 
 from freehold.core.errors import EngineError, FreeholdError
-from freehold.core.ports import Upstream
 from freehold.gateway import remote_shape
+from freehold.gateway.asking import Asking
 from freehold.gateway.refusals import event_refusal
 from freehold.gateway.shaping import ChunkFilter, Shaper, Wanted
 from freehold.gateway.sse import DONE, EventReader
@@ -36,7 +37,7 @@ class Exchange:
 
     def __init__(
         self,
-        upstream: Upstream,
+        asking: Asking,
         response: aiohttp.ClientResponse,
         wanted: Wanted,
         *,
@@ -44,9 +45,10 @@ class Exchange:
         on_close: Callable[[], None] = lambda: None,
     ) -> None:
         self.endpoint = wanted.endpoint
+        self._asking = asking
+        self._upstream = upstream = asking.upstream
         self.engine = upstream.engine
         self.digest = upstream.digest
-        self._upstream = upstream
         self._response = response
         self._shaper = Shaper(wanted, tools)
         self._hides_progress = not wanted.progress
@@ -85,12 +87,19 @@ class Exchange:
         return self._ready.popleft()
 
     async def aclose(self) -> None:
-        """Let go of the engine; a generation under way stops. Calling it twice is fine."""
-        if not self._closed:
-            self._closed = True
-            self._ended = True
-            self._response.close()
-            self._on_close()
+        """Let go of the engine; a generation under way stops. Returns once the outcome is recorded, so give out the
+        last of the answer after it. Raises LedgerError where that cannot be. Calling it twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        self._ended = True
+        self._response.close()
+        self._on_close()
+        self._asking.usage = self.usage
+        if self.finished and self._failure is None:
+            await self._asking.done()
+        else:
+            await self._asking.failed(self._failure)
 
     def _take(self, piece: bytes) -> None:
         """Make chunks of what has arrived; an empty piece is the end of the connection."""
@@ -103,6 +112,8 @@ class Exchange:
                 self._end()
                 return
             if not (self._hides_progress and _PROGRESS in data):
+                if self._asking.first_at is None:
+                    self._asking.first_at = time.perf_counter()
                 self._ready.extend(self._shaper.feed(self._parsed(data)))
 
     def _end(self) -> None:

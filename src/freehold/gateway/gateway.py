@@ -9,12 +9,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-
-import aiohttp
 
 from freehold.core.builds import HeldBuild
 from freehold.core.errors import (
@@ -29,16 +27,17 @@ from freehold.core.ports import Capabilities, Upstream, WorkerReport
 from freehold.core.refs import Reference
 from freehold.core.settings import DEFAULT_MODEL, EndpointSettings, Settings
 from freehold.gateway import endpoints, requests, tokens
+from freehold.gateway.asking import LOCAL, Asking, Caller
 from freehold.gateway.assemble import assemble
+from freehold.gateway.changes import changes, needs_restart
 from freehold.gateway.endpoints import EndpointInfo, EndpointTable, Target
 from freehold.gateway.exchange import Exchange
 from freehold.gateway.pool import MakeWorker, Post, WorkerPool
-from freehold.gateway.shaping import ChunkFilter, Verb
-from freehold.gateway.toolcalls import adapt
-from freehold.gateway.upstream import NotListeningError, UpstreamClient
+from freehold.gateway.sending import adapted, sent
+from freehold.gateway.shaping import Verb
+from freehold.ledger.ledger import Ledger
 
 REREAD_S = 1.0
-_PATHS: Mapping[Verb, str] = {"chat": "/chat/completions", "complete": "/completions"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,8 @@ class Answer:
 
 class Gateway:
     """`held` gives the builds of the store, `find` the one a reference names (NotFoundError); `permit` raises
-    PolicyError for a build that those settings do not let the house serve."""
+    PolicyError for a build that those settings do not let the house serve. `open_ledger` opens the ledger that every
+    request is recorded in; None records nothing."""
 
     def __init__(
         self,
@@ -63,12 +63,15 @@ class Gateway:
         find: Callable[[Reference], HeldBuild],
         permit: Callable[[HeldBuild, Settings], object],
         make_worker: MakeWorker,
+        open_ledger: Callable[[], Awaitable[Ledger]] | None = None,
     ) -> None:
         self._settings = settings
         self._held = held
         self._find = find
         self._permit = permit
         self._make_worker = make_worker
+        self._open_ledger = open_ledger
+        self._ledger: Ledger | None = None
         self._pool = WorkerPool(make_worker, drain_s=settings.server.drain_s)
         self._table = EndpointTable({})
         self._reloading = asyncio.Lock()
@@ -77,9 +80,11 @@ class Gateway:
         self._preloading: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Read the endpoints and begin to load the first. Raises SettingsError where one names nothing held or has
-        wrong options."""
+        """Read the endpoints, open the ledger and begin to load the first endpoint. Raises SettingsError where one
+        names nothing held or has wrong options, LedgerError."""
         self._table = self._read_table(self._settings)
+        if self._open_ledger is not None:
+            self._ledger = await self._open_ledger()
         if self._table.default is not None:
             post = self._pool.post(self._table.targets[self._table.default])
             self._preloading = asyncio.create_task(_preload(post), name="preload")
@@ -89,13 +94,16 @@ class Gateway:
         await self._pool.close(drain_s=self._settings.server.drain_s if drain_s is None else drain_s)
         if self._preloading is not None:
             await asyncio.wait([self._preloading])
+        if self._ledger is not None:
+            ledger, self._ledger = self._ledger, None
+            await ledger.close()
 
     async def reload(self, settings: Settings) -> tuple[str, ...]:
         """Put `settings` in force: new workers are ready before an endpoint is repointed, requests in flight end
         where they began. On any error nothing has changed. Gives one line per change."""
         async with self._reloading:
             table = self._read_table(settings)
-            changed = _changes(self._table, table)
+            changed = changes(self._table, table)
             try:
                 for target in {table.targets[name] for name in changed.repointed if self._is_running(name)}:
                     await self._pool.post(target).client()
@@ -103,7 +111,7 @@ class Gateway:
                 self._pool.keep_only(self._table.targets.values())
                 raise
             self._table = table
-            lines = (*changed.lines, *_needs_restart(self._settings, settings))
+            lines = (*changed.lines, *needs_restart(self._settings, settings))
             self._settings = settings
             self._pool.keep_only(table.targets.values())
             return lines
@@ -123,77 +131,86 @@ class Gateway:
 
     async def ready(self, name: str) -> EndpointInfo:
         """Wait until the worker of endpoint `name` answers. Raises NotFoundError, WorkerStartError."""
-        async with self._client({"model": name}) as (own, _):
+        async with self._asking({"model": name}, LOCAL) as (own, _):
             return self._info(own, self._table.targets[own])
 
     def workers(self) -> tuple[WorkerReport, ...]:
         return self._pool.reports()
 
-    async def open(self, verb: Verb, body: Mapping[str, Any]) -> Exchange:
+    async def open(self, verb: Verb, body: Mapping[str, Any], caller: Caller = LOCAL) -> Exchange:
         """Send `body` to the endpoint it names and give its stream, once the engine has taken the work.
 
         Raises NotFoundError, RequestError, ContextLengthError, UnsupportedError, UpstreamError, WorkerStartError,
-        WorkerLostError. The caller closes the Exchange, whatever happens.
+        WorkerLostError, LedgerError. The caller closes the Exchange, whatever happens.
         """
         name, target = self._endpoint(requests.endpoint_name(body))
         post = self._pool.post(target)
         post.borrow()
         try:
-            client = await post.client()
+            asking = Asking(await post.client(), name, caller, self._ledger)
             try:
-                response, tools = await _send(client, verb, body)
-            except NotListeningError:
-                client = await post.successor(client)
-                response, tools = await _send(client, verb, body)
+                response, tools = await sent(asking, post, verb, body)
+            except BaseException as error:
+                await asking.failed(error)
+                raise
         except BaseException:
             post.give_back()
             raise
         seen = requests.wanted(body, verb, name)
-        return Exchange(client.upstream, response, seen, tools=tools, on_close=post.give_back)
+        return Exchange(asking, response, seen, tools=tools, on_close=post.give_back)
 
-    async def answer(self, verb: Verb, body: Mapping[str, Any]) -> Answer:
+    async def answer(self, verb: Verb, body: Mapping[str, Any], caller: Caller = LOCAL) -> Answer:
         """The whole answer to `body`; cancelling the call stops the generation. Raises what `open` raises."""
-        exchange = await self.open(verb, {**body, "stream": False})
+        exchange = await self.open(verb, {**body, "stream": False}, caller)
         try:
             whole = await assemble(exchange, chat=verb == "chat")
         finally:
             await exchange.aclose()
         return Answer(whole, exchange.endpoint, exchange.engine, exchange.digest)
 
-    async def embed(self, body: Mapping[str, Any]) -> Answer:
+    async def embed(self, body: Mapping[str, Any], caller: Caller = LOCAL) -> Answer:
         """Embeddings of `input`, in its order, as the endpoint's engine normalizes them."""
-        async with self._client(body) as (name, client):
-            if not client.upstream.capabilities.embeddings:
+        async with self._asking(body, caller) as (name, asking):
+            upstream = asking.upstream
+            if not upstream.capabilities.embeddings:
                 raise UnsupportedError(f"{name} gives no embeddings.", param="model")
-            if body.get("dimensions") is not None and client.upstream.socket_path is not None:
+            if body.get("dimensions") is not None and upstream.socket_path is not None:
                 raise UnsupportedError("`dimensions` is not supported by this endpoint.", param="dimensions")
-            whole = await client.call("/embeddings", {**body, "model": client.upstream.model})
-            return _named(whole, name, client.upstream)
+            whole = await asking.call("/embeddings", {**body, "model": upstream.model})
+            asking.usage = whole["usage"] if isinstance(whole.get("usage"), dict) else None
+            return _named(whole, name, upstream)
 
-    async def tokenize(self, body: Mapping[str, Any]) -> Answer:
+    async def tokenize(self, body: Mapping[str, Any], caller: Caller = LOCAL) -> Answer:
         """Token ids of `prompt` or of `messages` under the chat template: `tokens`, `count`, `max_model_len`."""
-        async with self._client(body) as (name, client):
-            return _named(await tokens.tokenize(client, body), name, client.upstream)
+        async with self._asking(body, caller) as (name, asking):
+            return _named(await tokens.tokenize(asking, body), name, asking.upstream)
 
-    async def detokenize(self, body: Mapping[str, Any]) -> Answer:
+    async def detokenize(self, body: Mapping[str, Any], caller: Caller = LOCAL) -> Answer:
         """The text of `tokens`, as `prompt`."""
-        async with self._client(body) as (name, client):
-            return _named(await tokens.detokenize(client, body), name, client.upstream)
+        async with self._asking(body, caller) as (name, asking):
+            return _named(await tokens.detokenize(asking, body), name, asking.upstream)
 
-    async def count_tokens(self, body: Mapping[str, Any]) -> int:
+    async def count_tokens(self, body: Mapping[str, Any], caller: Caller = LOCAL) -> int:
         """How many tokens the chat request `body` has as its prompt, tools and template included: counted by the
         engine, never estimated. Raises UnsupportedError where the engine cannot count."""
-        async with self._client(body) as (_, client):
-            adapted, _ = _adapted(body, "chat", client.upstream)
-            return len(await tokens.of_messages(client, adapted))
+        async with self._asking(body, caller) as (_, asking):
+            whole, _ = adapted(body, "chat", asking.upstream)
+            return len(await tokens.of_messages(asking, whole))
 
     @asynccontextmanager
-    async def _client(self, body: Mapping[str, Any]) -> AsyncIterator[tuple[str, UpstreamClient]]:
+    async def _asking(self, body: Mapping[str, Any], caller: Caller) -> AsyncIterator[tuple[str, Asking]]:
+        """A way to the endpoint that `body` names, for whole answers. What reached the engine is recorded."""
         name, target = self._endpoint(requests.endpoint_name(body))
         post = self._pool.post(target)
         post.borrow()
         try:
-            yield name, await post.client()
+            asking = Asking(await post.client(), name, caller, self._ledger)
+            try:
+                yield name, asking
+            except BaseException as error:
+                await asking.failed(error)
+                raise
+            await asking.done()
         finally:
             post.give_back()
 
@@ -285,49 +302,12 @@ class Gateway:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Changes:
-    lines: tuple[str, ...]
-    repointed: tuple[str, ...]
-
-
-def _changes(old: EndpointTable, new: EndpointTable) -> _Changes:
-    repointed = tuple(
-        name for name, target in new.targets.items() if name in old.targets and old.targets[name] != target
-    )
-    lines = [f"{name}: {old.targets[name].reference} -> {new.targets[name].reference}" for name in repointed]
-    lines += [f"{name}: added, {new.targets[name].reference}" for name in new.targets if name not in old.targets]
-    lines += [f"{name}: removed" for name in old.targets if name not in new.targets]
-    return _Changes(tuple(lines), repointed)
-
-
-def _needs_restart(old: Settings, new: Settings) -> tuple[str, ...]:
-    if (old.server, old.home, old.deeds) == (new.server, new.home, new.deeds):
-        return ()
-    return ("[server], [deeds] and home are read at start: run `freehold stop`, then `freehold up`, for their changes",)
-
-
-async def _send(
-    client: UpstreamClient, verb: Verb, body: Mapping[str, Any]
-) -> tuple[aiohttp.ClientResponse, ChunkFilter | None]:
-    adapted, tools = _adapted(body, verb, client.upstream)
-    return await client.stream(_PATHS[verb], requests.outgoing(adapted, verb, client.upstream)), tools
-
-
 def _of_the_endpoint(engine: Capabilities) -> Capabilities:
     """What clients can do there: tools that the engine or its template lacks are added on the way."""
     return dataclasses.replace(
         engine,
         tools=engine.tools or engine.chat,
         forced_tools=engine.forced_tools or (engine.chat and engine.json_schema),
-    )
-
-
-def _adapted(body: Mapping[str, Any], verb: Verb, upstream: Upstream) -> tuple[dict[str, Any], ChunkFilter | None]:
-    return (
-        adapt(dict(body), upstream.capabilities)
-        if verb == "chat" and upstream.capabilities.chat
-        else (dict(body), None)
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from freehold.gateway.asking import Caller
 from freehold.gateway.gateway import Answer, Gateway
 from freehold.gateway.shaping import Verb
 from freehold.gateway.translate import messages, responses
@@ -80,20 +81,20 @@ class Answers:
             asked = dialect.to_chat(body)
             async with ClientWatch(call) as watch:
                 if body.get("stream"):
-                    exchange = await self._gateway.open(dialect.verb, asked)
+                    exchange = await self._gateway.open(dialect.verb, asked, call)
                     await stream(call, exchange, dialect.frames(body), watch)
                 else:
-                    answer = await self._gateway.answer(dialect.verb, asked)
+                    answer = await self._gateway.answer(dialect.verb, asked, call)
                     _note(call, answer)
                     await call.reply(200, dialect.from_chat(answer.body, body))
 
         return handle
 
-    def _asking(self, check: checks.Check, ask: Callable[[Body], Awaitable[Answer]]) -> Handler:
+    def _asking(self, check: checks.Check, ask: Callable[[Body, Caller], Awaitable[Answer]]) -> Handler:
         async def handle(call: Call) -> None:
             body = await self._read(call, check)
             async with ClientWatch(call):
-                answer = await ask(body)
+                answer = await ask(body, call)
                 _note(call, answer)
                 await call.reply(200, answer.body)
 
@@ -102,7 +103,7 @@ class Answers:
     async def _count_tokens(self, call: Call) -> None:
         body = await self._read(call, checks.MESSAGES)
         async with ClientWatch(call):
-            count = await self._gateway.count_tokens(messages.to_count(body))
+            count = await self._gateway.count_tokens(messages.to_count(body), call)
             self._name(call, body["model"])
             await call.reply(200, {"input_tokens": count})
 

@@ -30,8 +30,9 @@ _JSON: Header = (b"content-type", b"application/json")
 
 class Call:
     """`route` is the template that matched, for metrics; `endpoint` and `digest` are known once the gateway has
-    answered; `status` 0 means that no answer has begun, `complete` that its last byte was handed
-    over; `broken` is the code of the error that ended a stream. `extra` headers go on whatever answer comes."""
+    answered; `status` 0 means that no answer has begun, `complete` that its last byte was handed over, `gone` that the
+    client left before; `broken` is the code of the error that ended a stream. `extra` headers go on whatever answer
+    comes."""
 
     __slots__ = (
         "_send",
@@ -42,8 +43,10 @@ class Call:
         "endpoint",
         "extra",
         "first_token_at",
+        "gone",
         "headers",
         "id",
+        "key_id",
         "method",
         "path",
         "receive",
@@ -68,6 +71,8 @@ class Call:
         self.asked_model: object = None
         self.status = 0
         self.complete = False
+        self.gone = False
+        self.key_id: str | None = None
         self.broken: str | None = None
         self.extra: list[Header] = []
         self.started_at = time.perf_counter()

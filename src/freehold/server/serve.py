@@ -47,7 +47,7 @@ def serve(
     refuse_open_address(settings.server)
     access_log.setLevel(logging.INFO if log_access else logging.WARNING)
     with sockets.only_house(settings.runtime_dir, settings.home):
-        return run(build_house(settings), reread=reread, on_ready=on_ready)
+        return run(build_house(settings, recorded=True), reread=reread, on_ready=on_ready)
 
 
 def run(house: House, *, reread: Callable[[], Settings], on_ready: Callable[[str], None]) -> int:

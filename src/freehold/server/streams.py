@@ -84,8 +84,20 @@ async def stream(call: Call, exchange: Exchange, frames: Frames, watch: ClientWa
         last = await _relay(call, exchange, frames, watch)
     finally:
         call.usage = exchange.usage
-        await exchange.aclose()
+        failure = await _closed(exchange)
+    if failure is not None:
+        call.broken = failure.code
+        last = frames.fail(failure)
     await call.write(last, more=False)
+
+
+async def _closed(exchange: Exchange) -> FreeholdError | None:
+    """Close the exchange; the error where its outcome cannot be recorded, without which no answer is whole."""
+    try:
+        await exchange.aclose()
+    except FreeholdError as error:
+        return error
+    return None
 
 
 async def _relay(call: Call, exchange: Exchange, frames: Frames, watch: ClientWatch) -> bytes:

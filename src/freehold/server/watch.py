@@ -50,5 +50,5 @@ class ClientWatch:
             return
         # A whole answer is reported as a disconnect too: then there is nothing left to stop.
         if not self._call.complete:
-            self.gone = True
+            self.gone = self._call.gone = True
             self._work.cancel()

@@ -1,0 +1,156 @@
+"""`freehold ledger verify`, `checkpoint`, `export`: whether the record of what was asked is whole, what it is now, and
+what is in it. They read the files and need no running house; they change nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from freehold.cli.arguments import Json, Quiet, examples
+from freehold.cli.output import Column, Output
+
+if TYPE_CHECKING:
+    from freehold.python.ledger import Held, Looked
+
+Checkpoints = Annotated[
+    list[Path] | None,
+    typer.Option("--checkpoint", metavar="FILE", help="Hold it against this checkpoint; may be given several times."),
+]
+FINDINGS = (Column("kind", "WHAT"), Column("records", "RECORD"), Column("text", "HOW IT SHOWS"))
+UNSEEN = (
+    "Without a checkpoint it does not show whether records are missing at the end, or whether all of it was written "
+    "anew: freehold ledger checkpoint"
+)
+
+
+@examples("freehold ledger verify", "freehold ledger verify --checkpoint /mnt/audit/monday.txt")
+def verify_command(checkpoint: Checkpoints = None, as_json: Json = False, quiet: Quiet = False) -> int:
+    """Find records that were edited, deleted, added, moved or cut off.
+
+    The exit code is 1 where something is wrong. Give the checkpoints that were kept where whoever runs the house cannot
+    reach them: without one a cut end, or a chain that was written anew, does not show.
+    """
+    from freehold.python.ledger import look
+
+    looked = look(checkpoint or ())
+    output = Output(as_json=as_json, quiet=quiet)
+    rows = [_row(finding.kind, finding.first, finding.last, finding.text) for finding in looked.verdict.findings]
+    if as_json:
+        output.document(_document(looked, rows))
+        return 0 if looked.clean else 1
+    if rows:
+        output.table(FINDINGS, rows, empty="")
+    elif not quiet:
+        output.line(_whole(looked))
+    for line in _notes(looked):
+        output.say(line)
+    return 0 if looked.clean else 1
+
+
+@examples(
+    "freehold ledger checkpoint",
+    "freehold ledger checkpoint > /mnt/audit/monday.txt",
+    "freehold ledger checkpoint | lp",
+)
+def checkpoint_command(as_json: Json = False, quiet: Quiet = False) -> int:
+    """Print what the ledger is now, in six lines, to keep where the house cannot reach.
+
+    Signed where the house has a key. The ledger is verified first; of one that is not whole nothing is printed.
+    """
+    from freehold.python.ledger import make_checkpoint
+
+    made, _ = make_checkpoint()
+    output = Output(as_json=as_json, quiet=quiet)
+    words = {"chain": made.chain, "record": made.record, "head": made.head, "made": made.made}
+    text = made.text.removesuffix("\n")
+    output.sentence({**words, "key": made.key, "signature": made.signature}, text, bare=text)
+    if made.key is None:
+        output.say("Not signed: this house has no key. Keep it where you know that it is yours.")
+    return 0
+
+
+@examples("freehold ledger export > requests.jsonl", "freehold ledger export | jq -r .endpoint | sort | uniq -c")
+def export_command(as_json: Json = False, quiet: Quiet = False) -> int:
+    """Print every request as one line of JSON: who, what, when, how it ended.
+
+    Times are in milliseconds since 1970 and in microseconds where they are durations, energy in microjoules; null is
+    unknown.
+    """
+    from freehold.python.ledger import every_request
+
+    output = Output(as_json=as_json, quiet=quiet)  # JSON whatever the manner
+    for row in every_request():
+        output.piece(json.dumps(row, ensure_ascii=True) + "\n")
+    return 0
+
+
+def _row(kind: str, first: int, last: int, text: str) -> dict[str, Any]:
+    span = f"{first:,}" if first == last else f"{first:,} to {last:,}"
+    return {"kind": kind, "records": span, "first": first, "last": last, "text": text}
+
+
+def _whole(looked: Looked) -> str:
+    verdict = looked.verdict
+    against = f", as {len(looked.held)} checkpoints saw it" if len(looked.held) > 1 else ", as the checkpoint saw it"
+    return (
+        f"{verdict.records:,} records of {verdict.requests:,} requests, each where it was written"
+        f"{against if looked.held else ''}."
+    )
+
+
+def _notes(looked: Looked) -> list[str]:
+    verdict = looked.verdict
+    notes = [f"Note: {line}." for line in verdict.clock]
+    if verdict.open:
+        notes.append(f"Note: {verdict.open:,} requests have no outcome: in flight, or their house was killed.")
+    if verdict.torn_bytes:
+        notes.append(
+            f"Note: {verdict.torn_bytes:,} bytes stand behind the last whole record. A crash leaves that, and so does "
+            "cutting: a checkpoint tells which."
+        )
+    notes += [note for held in looked.held if (note := _of_signature(held))]
+    return notes if looked.held else [*notes, UNSEEN]
+
+
+def _of_signature(held: Held) -> str:
+    key = held.checkpoint.key
+    return {
+        "valid": "",
+        "missing": f"Note: {held.called} is not signed; only where it was kept speaks for it.",
+        "unknown key": f"Note: {held.called} is signed by {key}, a key this house does not know: freehold keys trust",
+        "wrong": f"{held.called} is not what {key} signed: it is forged or damaged, and was left out.",
+    }[held.signature]
+
+
+def _document(looked: Looked, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    verdict = looked.verdict
+    held = [
+        {
+            "file": each.called,
+            "record": each.checkpoint.record,
+            "made": each.checkpoint.made,
+            "signature": each.signature,
+        }
+        for each in looked.held
+    ]
+    return {
+        "clean": looked.clean,
+        "folder": str(looked.folder),
+        "chain": verdict.chain,
+        "records": verdict.records,
+        "requests": verdict.requests,
+        "open": verdict.open,
+        "interrupted": verdict.interrupted,
+        "last": verdict.last,
+        "head": verdict.head,
+        "torn_bytes": verdict.torn_bytes,
+        "clock": verdict.clock,
+        "checkpoints": held,
+        "findings": [{name: row[name] for name in ("kind", "first", "last", "text")} for row in rows],
+    }
+
+
+ledger_commands = {"verify": verify_command, "checkpoint": checkpoint_command, "export": export_command}

@@ -1,0 +1,31 @@
+"""What a reload changes, in lines for the person who asked for it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from freehold.core.settings import Settings
+from freehold.gateway.endpoints import EndpointTable
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    lines: tuple[str, ...]
+    repointed: tuple[str, ...]
+
+
+def changes(old: EndpointTable, new: EndpointTable) -> Changes:
+    repointed = tuple(
+        name for name, target in new.targets.items() if name in old.targets and old.targets[name] != target
+    )
+    lines = [f"{name}: {old.targets[name].reference} -> {new.targets[name].reference}" for name in repointed]
+    lines += [f"{name}: added, {new.targets[name].reference}" for name in new.targets if name not in old.targets]
+    lines += [f"{name}: removed" for name in old.targets if name not in new.targets]
+    return Changes(tuple(lines), repointed)
+
+
+def needs_restart(old: Settings, new: Settings) -> tuple[str, ...]:
+    if (old.server, old.home, old.deeds, old.ledger) == (new.server, new.home, new.deeds, new.ledger):
+        return ()
+    tables = "[server], [deeds], [ledger] and home"
+    return (f"{tables} are read at start: run `freehold stop`, then `freehold up`, for their changes",)

@@ -1,0 +1,161 @@
+"""What a ledger holds, and how each record becomes a line.
+
+A record is one line of canonical JSON (RFC 8785): keys in order, no spaces, UTF-8. `seq` counts from 1 without a gap,
+`prev` is the SHA-256 of the line before it, without its line end; the first has zeros there. So each line vouches for
+all before it, and `sha256sum` and any reader of JSON check the chain without this program.
+
+    segment     heads each file: the chain's name, and the requests that are open here, by the number of their admission
+    start       a run of the house began: its version, mode and meter, and what of a torn line was set aside
+    admission   a request is about to reach an engine: who asked what of which build
+    outcome     how it ended; `of` is the number of its admission
+    stop        the run ended in order
+
+Time: `at_ms` is the wall clock, which people may set, `clock_ms` the time since the run began by a clock nobody can
+set. Durations are microseconds of that clock, counted from the request's last byte. null is unknown, never zero. No
+record has room for a prompt or an answer. `request` is the id that the client sent or was given."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from pydantic_core import to_json
+
+FORMAT = 1
+NOTHING = "0" * 64
+"""What the first record has before it."""
+
+Ending = Literal["done", "stopped", "failed", "interrupted"]
+
+
+class Asked(NamedTuple):
+    """A request about to be sent to an engine. `key` is the key's id, None where none was needed; `build` the digest,
+    None where nobody can know it; `queue_us` the time it waited in the house until now."""
+
+    request: str
+    key: str | None
+    endpoint: str
+    route: str
+    build: str | None
+    engine: str
+    queue_us: int
+
+
+class Energy(NamedTuple):
+    """What the processor's package used, in microjoules: `most_uj` while the request was at work, `share_uj` this
+    request's part of it, where whatever was at work at one moment has equal parts."""
+
+    share_uj: int
+    most_uj: int
+
+
+class Outcome(NamedTuple):
+    """How a request ended. `error` is the code of what stopped it: an error's, `client_gone`, `house_closing`.
+    `first_us` is the time to the first piece of the answer."""
+
+    ending: Ending
+    error: str | None = None
+    tokens_in: int | None = None
+    tokens_cached: int | None = None
+    tokens_out: int | None = None
+    first_us: int | None = None
+    total_us: int | None = None
+    energy: Energy | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The two clocks, in nanoseconds: the wall's, since 1970, and one that only goes forward."""
+
+    wall_ns: Callable[[], int] = time.time_ns
+    steady_ns: Callable[[], int] = time.monotonic_ns
+
+
+class Chain:
+    """The end of the chain: the last record's number and hash. Each method makes the next line and is then its end."""
+
+    __slots__ = ("_began_ns", "_clock", "head", "name", "seq")
+
+    def __init__(self, name: str, *, seq: int = 0, head: str = NOTHING, clock: Clock | None = None) -> None:
+        self.name = name
+        self.seq = seq
+        self.head = head
+        self._clock = clock or Clock()
+        self._began_ns = self._clock.steady_ns()
+
+    def segment(self, open_admissions: Iterable[int]) -> bytes:
+        at_ms, _ = self._times()
+        record = {"at_ms": at_ms, "chain": self.name, "format": FORMAT, "kind": "segment"}
+        return self._add({**record, "open": sorted(open_admissions), "prev": self.head, "seq": self.seq + 1})
+
+    def start(self, *, version: str, mode: str, meter: str | None, torn_bytes: int) -> bytes:
+        at_ms, clock_ms = self._times()
+        record = {"at_ms": at_ms, "clock_ms": clock_ms, "kind": "start", "meter": meter, "mode": mode}
+        return self._add(
+            {**record, "prev": self.head, "seq": self.seq + 1, "torn_bytes": torn_bytes, "version": version}
+        )
+
+    def admission(self, asked: Asked) -> bytes:
+        at_ms, clock_ms = self._times()
+        return self._add(
+            {
+                "at_ms": at_ms,
+                "build": asked.build,
+                "clock_ms": clock_ms,
+                "endpoint": asked.endpoint,
+                "engine": asked.engine,
+                "key": asked.key,
+                "kind": "admission",
+                "prev": self.head,
+                "queue_us": asked.queue_us,
+                "request": asked.request,
+                "route": asked.route,
+                "seq": self.seq + 1,
+            }
+        )
+
+    def outcome(self, of: int, outcome: Outcome) -> bytes:
+        at_ms, clock_ms = self._times()
+        energy = outcome.energy
+        return self._add(
+            {
+                "at_ms": at_ms,
+                "clock_ms": clock_ms,
+                "energy_most_uj": energy.most_uj if energy is not None else None,
+                "energy_uj": energy.share_uj if energy is not None else None,
+                "error": outcome.error,
+                "first_us": outcome.first_us,
+                "kind": "outcome",
+                "of": of,
+                "outcome": outcome.ending,
+                "prev": self.head,
+                "seq": self.seq + 1,
+                "tokens_cached": outcome.tokens_cached,
+                "tokens_in": outcome.tokens_in,
+                "tokens_out": outcome.tokens_out,
+                "total_us": outcome.total_us,
+            }
+        )
+
+    def stop(self) -> bytes:
+        at_ms, clock_ms = self._times()
+        record = {"at_ms": at_ms, "clock_ms": clock_ms, "kind": "stop"}
+        return self._add({**record, "prev": self.head, "seq": self.seq + 1})
+
+    def _times(self) -> tuple[int, int]:
+        clock = self._clock
+        return clock.wall_ns() // 1_000_000, (clock.steady_ns() - self._began_ns) // 1_000_000
+
+    def _add(self, record: dict[str, object]) -> bytes:
+        line = to_json(record)
+        self.seq += 1
+        self.head = hash_of(line)
+        return line + b"\n"
+
+
+def hash_of(line: bytes) -> str:
+    """What the next record says of `line`, which has no line end."""
+    return hashlib.sha256(line).hexdigest()

@@ -1,0 +1,85 @@
+"""What the files say when a house starts: where the chain ends, and which requests nobody ended.
+
+Only the last segment is read, whose first record names the requests that were open then. A line without its end is what
+a crash leaves, and is set aside beside the ledger. Nothing else is mended here and nothing is judged: a line that is no
+record stays where it is, the chain goes on behind it, and `freehold ledger verify` says where it breaks."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import from_json
+
+from freehold.ledger.record import NOTHING, hash_of
+from freehold.ledger.segments import lines, segments
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The end of a chain. `path` is the segment to go on with, None for none, `size_bytes` its whole lines, and `torn`
+    what stands behind them. `open` are the admissions without an outcome. `damaged` lines of it are no records."""
+
+    chain: str
+    seq: int
+    head: str
+    path: Path | None
+    size_bytes: int
+    open: tuple[int, ...]
+    torn: bytes
+    damaged: int
+
+
+def look(folder: Path) -> Found:
+    """The end of the ledger in `folder`; a new chain where there is none. Raises LedgerError."""
+    torn = b""
+    for path in reversed(segments(folder)):
+        found = _read(path)
+        if found.size_bytes:
+            return found if not torn else _with_torn(found, torn)
+        torn = found.torn + torn  # a segment that was being begun: its first line never became whole
+    return Found(secrets.token_hex(16), 0, NOTHING, None, 0, (), torn, 0)
+
+
+def record_of(line: bytes) -> dict[str, Any] | None:
+    """The record in a line without its end, or None where it is none."""
+    try:
+        record = from_json(line, cache_strings="keys")
+    except ValueError:
+        return None
+    if isinstance(record, dict) and type(record.get("seq")) is int and isinstance(record.get("prev"), str):
+        return record
+    return None
+
+
+def _with_torn(found: Found, torn: bytes) -> Found:
+    return Found(found.chain, found.seq, found.head, None, 0, found.open, found.torn + torn, found.damaged)
+
+
+def _read(path: Path) -> Found:
+    chain, seq, head, size_bytes, damaged = "", 0, NOTHING, 0, 0
+    opened: set[int] = set()
+    torn = b""
+    for raw in lines(path):
+        if not raw.endswith(b"\n"):
+            torn = raw
+            break
+        size_bytes += len(raw)
+        line = raw[:-1]
+        head = hash_of(line)
+        record = record_of(line)
+        seq = seq + 1 if record is None else record["seq"]
+        damaged += record is None
+        if record is None:
+            continue
+        kind = record.get("kind")
+        if kind == "segment":
+            chain = str(record.get("chain") or chain)
+            opened.update(number for number in record.get("open") or () if type(number) is int)
+        elif kind == "admission":
+            opened.add(seq)
+        elif kind == "outcome":
+            opened.discard(record.get("of", 0))
+    return Found(chain or secrets.token_hex(16), seq, head, path, size_bytes, tuple(sorted(opened)), torn, damaged)

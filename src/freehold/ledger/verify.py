@@ -1,0 +1,262 @@
+"""Reads a whole chain and says what is wrong with it, record by record.
+
+Each record holds the hash of the one before it, so the record that follows is the witness against one that was edited.
+A number that is missing was deleted, one that stands elsewhere was moved, one that is there twice was added. What a
+chain cannot show by itself: that records are missing at its end, or that all of it was written anew. A checkpoint that
+was kept where the writer cannot reach shows both, up to the record it saw.
+
+Nothing is written, and memory does not grow with the ledger. Where a great deal was changed at once every change is
+found, and its name is the likeliest one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from freehold.ledger.clocks import ClockWatch
+from freehold.ledger.record import NOTHING, hash_of
+from freehold.ledger.recover import record_of
+from freehold.ledger.segments import lines, segments
+
+Kind = Literal[
+    "damaged", "edited", "deleted", "added", "reordered", "unpaired", "truncated", "rewritten", "another chain"
+]
+MOST_FINDINGS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong: with the records `first` to `last`, and in which words."""
+
+    kind: Kind
+    first: int
+    last: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a checkpoint says: the chain's name, and the hash of record `seq`. `called` is where that stands."""
+
+    chain: str
+    seq: int
+    head: str
+    called: str
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What a ledger holds and what is wrong with it. `open` requests have no outcome (yet), `torn_bytes` stand behind
+    the last whole line, as a crash leaves them; `clock` says where the wall clock was set. `findings` stop at
+    MOST_FINDINGS."""
+
+    chain: str | None = None
+    records: int = 0
+    requests: int = 0
+    interrupted: int = 0
+    open: int = 0
+    last: int = 0
+    head: str = NOTHING
+    last_at_ms: int | None = None
+    torn_bytes: int = 0
+    clock: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
+def verify(folder: Path, checkpoints: Sequence[Seen] = ()) -> Verdict:
+    """Look at every record of the ledger in `folder`. Raises LedgerError where it cannot be read."""
+    walk = _Walk({seen.seq for seen in checkpoints})
+    ahead: bytes | None = None
+    for raw in _all_lines(folder):
+        if ahead is not None:
+            walk.take(ahead[:-1], _number(raw))
+        ahead = raw
+    if ahead is not None and ahead.endswith(b"\n"):
+        walk.take(ahead[:-1], None)
+    elif ahead is not None:
+        walk.verdict.torn_bytes = len(ahead)
+    verdict = walk.end()
+    for seen in sorted(checkpoints, key=lambda seen: seen.seq):
+        _compare(verdict, seen, walk.hashes.get(seen.seq))
+    verdict.findings.sort(key=lambda finding: finding.first)
+    return verdict
+
+
+def _all_lines(folder: Path) -> Iterator[bytes]:
+    for path in segments(folder):
+        yield from lines(path)
+
+
+def _number(raw: bytes) -> int | None:
+    record = record_of(raw.removesuffix(b"\n"))
+    return None if record is None else int(record["seq"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    """Numbers that were not where they belong. `prev` is what the record behind says of the last of them."""
+
+    first: int
+    last: int
+    prev: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Stray:
+    """A record that stands where number `place` belongs."""
+
+    seq: int
+    place: int
+    hash: str
+
+
+class _Walk:
+    """One pass over the lines, in their order. `hashes` are those of the records that were asked for."""
+
+    def __init__(self, wanted: Iterable[int]) -> None:
+        self.verdict = Verdict()
+        self.hashes: dict[int, str] = {}
+        self._wanted = frozenset(wanted)
+        self._expected = 1
+        self._damaged_from = 0
+        self._whole = True
+        # What the next record may have as its `prev`; empty where the record before is not known.
+        self._before = {NOTHING}
+        self._gaps: list[_Gap] = []
+        self._strays: list[_Stray] = []
+        self._open: set[int] = set()
+        self._clocks = ClockWatch(self.verdict.clock)
+
+    def take(self, line: bytes, following: int | None) -> None:
+        """The next line, and the number that the line after it has."""
+        self.verdict.records += 1
+        record, found = record_of(line), hash_of(line)
+        if record is None:
+            self._damaged_from = self._damaged_from or self._expected
+            self._whole = False
+            self._go_on(found, known=False)
+            return
+        seq: int = record["seq"]
+        self._whole &= seq == self._expected
+        if self._damaged_from:
+            self._end_of_damage(seq)
+        if seq != self._expected and self._is_stray(seq, following):
+            self._strays.append(_Stray(seq, self._expected, found))
+            if following == self._expected + 1:  # it took another's place, rather than coming between
+                self._gaps.append(_Gap(self._expected, self._expected, None))
+                self._go_on(found, known=False)
+            elif seq == self._expected - 1:
+                self._before.add(found)
+            return
+        if seq > self._expected:
+            self._gaps.append(_Gap(self._expected, seq - 1, record["prev"]))
+            self._expected = seq
+        elif self._before and record["prev"] not in self._before:
+            self._accuse(seq - 1)
+        self._accept(record, found)
+
+    def end(self) -> Verdict:
+        if self._damaged_from:
+            self._end_of_damage(self._expected)
+        self._match()
+        self.verdict.open = len(self._open)
+        self.verdict.last = self._expected - 1
+        return self.verdict
+
+    def _end_of_damage(self, following: int) -> None:
+        """A damaged page holds several records, and perhaps no line's end: it reaches to what follows."""
+        first, self._damaged_from = self._damaged_from, 0
+        if following == first:
+            self._find("added", first, "stands behind a line that is no record")
+        else:
+            self._find("damaged", first, "cannot be read as a record", last=max(following - 1, first))
+        self._expected = max(following, first)
+
+    def _is_stray(self, seq: int, following: int | None) -> bool:
+        return seq < self._expected or following in (self._expected, self._expected + 1)
+
+    def _accept(self, record: dict[str, Any], found: str) -> None:
+        verdict, seq = self.verdict, self._expected
+        if seq in self._wanted:
+            self.hashes[seq] = found
+        kind = record.get("kind")
+        if kind == "admission":
+            verdict.requests += 1
+            self._open.add(seq)
+        elif kind == "outcome":
+            verdict.interrupted += record.get("outcome") == "interrupted"
+            self._close(seq, record.get("of"))
+        elif kind == "segment" and verdict.chain is None:
+            verdict.chain = str(record.get("chain"))
+        verdict.head = found
+        verdict.last_at_ms = self._clocks.look(record)
+        self._go_on(found, known=True)
+
+    def _close(self, seq: int, of: object) -> None:
+        if of in self._open:
+            self._open.discard(of)
+        elif self._whole:
+            self._find("unpaired", seq, f"is the outcome of {of}, which is no open request")
+
+    def _go_on(self, found: str, *, known: bool) -> None:
+        self._before = {found} if known else set()
+        self._expected += 1
+
+    def _accuse(self, seq: int) -> None:
+        if seq == 0:
+            self._find("edited", 1, "does not begin a chain: its `prev` is not zeros")
+        else:
+            self._find("edited", seq, f"is not the record that number {seq + 1} was written after")
+
+    def _match(self) -> None:
+        """Whether what is missing stands elsewhere, and what stands elsewhere belongs anywhere."""
+        strays = {stray.seq: stray for stray in self._strays}
+        taken: set[int] = set()
+        for gap in self._gaps:
+            moved = [seq for seq in strays if gap.first <= seq <= gap.last and seq not in taken]
+            taken.update(moved)
+            for seq in moved:
+                self._find("reordered", seq, f"stands where number {strays[seq].place} belongs")
+            if gap.prev is not None and gap.last in moved and strays[gap.last].hash != gap.prev:
+                self._accuse(gap.last)
+            for first, last in _without(gap, sorted(moved)):
+                self._missing(first, last, taken)
+        for stray in self._strays:
+            if stray.seq not in taken:
+                self._find("added", stray.seq, f"is there a second time, before number {stray.place}")
+
+    def _missing(self, first: int, last: int, taken: set[int]) -> None:
+        instead = next((each for each in self._strays if each.place == first == last and each.seq not in taken), None)
+        if instead is not None:
+            taken.add(instead.seq)
+            self._find("edited", first, f"has another number: {instead.seq}")
+        else:
+            self._find("deleted", first, "is missing", last=last)
+
+    def _find(self, kind: Kind, first: int, text: str, *, last: int | None = None) -> None:
+        if len(self.verdict.findings) < MOST_FINDINGS:
+            self.verdict.findings.append(Finding(kind, first, first if last is None else last, text))
+
+
+def _without(gap: _Gap, moved: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The parts of `gap` between the numbers in `moved`, which are in order."""
+    first = gap.first
+    for seq in (*moved, gap.last + 1):
+        if first < seq:
+            yield first, seq - 1
+        first = seq + 1
+
+
+def _compare(verdict: Verdict, seen: Seen, found: str | None) -> None:
+    """Hold a ledger against what a checkpoint saw of it."""
+    if verdict.chain is not None and verdict.chain != seen.chain:
+        text = f"is of the chain {verdict.chain}, and {seen.called} saw {seen.chain}"
+        verdict.findings.append(Finding("another chain", 1, verdict.last, text))
+    elif seen.seq > verdict.last:
+        text = f"was there when {seen.called} was made, and the ledger ends before"
+        verdict.findings.append(Finding("truncated", verdict.last + 1, seen.seq, text))
+    elif found is not None and found != seen.head and not any(each.first <= seen.seq for each in verdict.findings):
+        text = f"is not what {seen.called} saw: it, or what comes before it, was written anew"
+        verdict.findings.append(Finding("rewritten", seen.seq, seen.seq, text))

@@ -1,0 +1,234 @@
+"""How lines reach the disk. Every line is handed to the kernel at once, which survives the end of the house however it
+comes; when a record counts is the mode's to say.
+
+`strict` waits for the disk: whoever waits at one moment shares one fdatasync (group commit), in a thread, so that a
+slow disk holds up those who wait and nobody else. `relaxed` asks the disk once a second and waits for the kernel alone:
+a power failure may take the last second, the end of a process nothing.
+
+What cannot be written is kept and written first when the disk takes it again, so that the chain on it has no gap; until
+then nothing new is begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from freehold.core.errors import LedgerError
+from freehold.ledger.segments import Tail, sync_folder
+
+SYNC_EVERY_S = 1.0
+RETRY_EVERY_S = 1.0
+_log = logging.getLogger("freehold.ledger")
+
+
+class Writer:
+    """Appends lines to `tail`, or to the segment that the first `go_on_with` names. Belongs to one event loop."""
+
+    def __init__(self, tail: Tail | None, *, strict: bool) -> None:
+        self._tail = tail
+        self._strict = strict
+        self._loop = asyncio.get_running_loop()
+        self._unwritten: list[bytes | Path] = []
+        self._unsynced: list[bytes] = []
+        self._waiting: list[asyncio.Future[None]] = []
+        self._failure: OSError | None = None
+        self._retry_at_s = 0.0
+        self._job: _Job | None = None
+        self._planned = False
+        self._retired: list[Tail] = []
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._sync_in_turn, name="ledger", daemon=True)
+        self._thread.start()
+        self._ticking = self._loop.call_later(SYNC_EVERY_S, self._tick)
+
+    def put(self, line: bytes) -> None:
+        """Append a line with its end."""
+        if self._failure is None and self._tail is not None:
+            try:
+                self._tail.write(line)
+                self._unsynced.append(line)
+                return
+            except OSError as error:
+                self._fail(error)
+        self._unwritten.append(line)
+
+    def go_on_with(self, path: Path) -> None:
+        """Append to another segment from now on."""
+        self._unwritten.append(path)
+        if self._failure is None:
+            self._write_on()
+
+    async def durable(self) -> None:
+        """Return once everything put so far counts. Raises LedgerError where it cannot be written."""
+        if self._failure is not None:
+            raise refused(self._failure)
+        if self._strict and (self._unsynced or self._job):
+            await self._synced()
+
+    async def require(self) -> None:
+        """Raise LedgerError while the disk takes nothing; tries again at most once a second."""
+        if self._failure is None:
+            return
+        if time.monotonic() < self._retry_at_s:
+            raise refused(self._failure)
+        await self._attempt()
+
+    async def close(self) -> None:
+        """Put everything on the disk that it takes."""
+        self._ticking.cancel()
+        try:
+            await (self._attempt() if self._failure is not None else self._synced())
+        except LedgerError:
+            _log.error("The last records of the ledger could not be written.")
+        self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._let_go(self._tail)
+
+    async def _attempt(self) -> None:
+        """Write what could not be written, and ask the disk. Raises LedgerError."""
+        self._retry_at_s = time.monotonic() + RETRY_EVERY_S
+        self._write_on()
+        if self._unwritten:
+            assert self._failure is not None, "lines are left where writing failed"
+            raise refused(self._failure)
+        await self._synced()
+        self._failure = None
+        self._write_on()
+        _log.warning("The ledger can be written again.")
+
+    async def _synced(self) -> None:
+        """Return once the disk has everything put so far. Raises LedgerError."""
+        waiting: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append(waiting)
+        if self._job is None and not self._planned:
+            # At the end of this turn of the loop: whoever else comes to wait in it goes along.
+            self._planned = True
+            self._loop.call_soon(self._sync)
+        await waiting
+
+    def _tick(self) -> None:
+        """What nobody waits for is on the disk within a second too."""
+        self._ticking = self._loop.call_later(SYNC_EVERY_S, self._tick)
+        if self._failure is not None or self._tail is None or not self._unsynced:
+            return
+        try:
+            self._tail.require_name()
+        except OSError as error:
+            self._fail(error)
+        if self._job is None and not self._planned:
+            self._sync()
+
+    def _write_on(self) -> None:
+        """Write what is left, in order."""
+        try:
+            while self._unwritten:
+                piece = self._unwritten[0]
+                if isinstance(piece, Path):
+                    self._change_to(piece)
+                else:
+                    assert self._tail is not None, "a segment comes before its lines"
+                    self._tail.write(piece)
+                    self._unsynced.append(piece)
+                del self._unwritten[0]
+        except OSError as error:
+            self._fail(error)
+
+    def _change_to(self, path: Path) -> None:
+        """The old segment is whole on the disk before the new one has a name. Raises OSError."""
+        if self._tail is not None:
+            self._tail.sync()
+            self._unsynced.clear()
+        fresh = Tail(path, 0)
+        try:
+            sync_folder(path.parent)
+        except OSError:
+            fresh.close()
+            raise
+        old, self._tail = self._tail, fresh
+        if self._job is None:
+            self._let_go(old)
+        elif old is not None:
+            self._retired.append(old)  # the thread is at it
+
+    def _sync(self) -> None:
+        self._planned = False
+        assert self._tail is not None, "a ledger's first record is in a segment"
+        waiting, self._waiting = self._waiting, []
+        self._job = _Job(self._tail, len(self._unsynced), waiting)
+        self._jobs.put(self._job)
+
+    def _sync_in_turn(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            failure: OSError | None = None
+            try:
+                job.tail.sync()
+            except OSError as error:
+                failure = error
+            self._loop.call_soon_threadsafe(self._ended, job, failure)
+
+    def _ended(self, job: _Job, failure: OSError | None) -> None:
+        self._job = None
+        if job.tail is self._tail and failure is None:
+            del self._unsynced[: job.lines]
+        elif job.tail is self._tail and failure is not None:
+            self._rewrite(failure)
+        else:
+            failure = None  # the segment was changed meanwhile, which put the old one on the disk
+            self._let_go(*self._retired)
+            self._retired.clear()
+        _tell(job.waiting, failure)
+        if self._waiting:
+            self._sync()
+
+    def _rewrite(self, failure: OSError) -> None:
+        """Count what the disk did not take as not written."""
+        assert self._tail is not None, "it was asked for"
+        self._tail.unwrite()
+        self._unwritten[:0], self._unsynced = self._unsynced, []
+        self._fail(failure)
+
+    def _fail(self, error: OSError) -> None:
+        if self._failure is None:
+            _log.error("The ledger cannot be written: %s. No request is answered until it can.", error)
+        self._failure, self._retry_at_s = error, time.monotonic() + RETRY_EVERY_S
+        waiting, self._waiting = self._waiting, []
+        _tell(waiting, error)
+
+    def _let_go(self, *tails: Tail | None) -> None:
+        for tail in tails:
+            if tail is not None:
+                tail.close()
+
+
+@dataclass(slots=True)
+class _Job:
+    """One fdatasync: of what, how many of the lines that are not synced it covers, and who waits for it."""
+
+    tail: Tail
+    lines: int
+    waiting: list[asyncio.Future[None]]
+
+
+def _tell(waiting: list[asyncio.Future[None]], failure: OSError | None) -> None:
+    for future in waiting:
+        if future.done():
+            continue
+        if failure is None:
+            future.set_result(None)
+        else:
+            future.set_exception(refused(failure))
+
+
+def refused(error: OSError) -> LedgerError:
+    """What a client is told, and the person who runs the house, while the ledger takes nothing."""
+    return LedgerError(
+        f"The ledger cannot be written: {error.strerror or error}. No request is answered that it cannot record.",
+        hint="Make room on its disk, or let the house write its folder again, and it goes on by itself. [ledger] of "
+        "freehold.toml says where it lies.",
+    )

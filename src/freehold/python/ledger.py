@@ -1,0 +1,114 @@
+"""What a house can say of its ledger: whether it is whole, what it is now (a checkpoint), and what is in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from freehold.core.errors import CallError, LedgerError, NotFoundError
+from freehold.core.settings import Settings, load_despite_errors
+from freehold.ledger import requests
+from freehold.ledger.checkpoint import LONGEST_BYTES, Checkpoint, read_checkpoint
+from freehold.ledger.segments import segments, unreadable
+from freehold.ledger.verify import Verdict, verify
+from freehold.store.deeds.record import Signature
+from freehold.store.deeds.signing import Keys, SignatureState
+from freehold.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A checkpoint that a ledger was held against, and what is to be said of its signature."""
+
+    called: str
+    checkpoint: Checkpoint
+    signature: SignatureState
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A ledger that was looked at: where, what was found, and against which checkpoints."""
+
+    folder: Path
+    verdict: Verdict
+    held: tuple[Held, ...]
+
+    @property
+    def clean(self) -> bool:
+        """Nothing is wrong, and every checkpoint is what its signer signed."""
+        return not self.verdict.findings and all(held.signature != "wrong" for held in self.held)
+
+
+def look(checkpoints: Sequence[Path] = ()) -> Looked:
+    """Verify the whole ledger, against `checkpoints` where there are some. Raises NotFoundError where there is no
+    ledger and nothing to hold against its absence, CallError for what is no checkpoint, LedgerError."""
+    settings = load_despite_errors()
+    folder, keys = settings.ledger_folder, Store.of(settings).keys
+    held = tuple(_held(path, keys) for path in checkpoints)
+    if not held:
+        _require(folder)
+    seen = [each.checkpoint.seen(each.called) for each in held if each.signature != "wrong"]
+    return Looked(folder, verify(folder, seen), held)
+
+
+def make_checkpoint() -> tuple[Checkpoint, Looked]:
+    """What the ledger is now, signed where the house has a key; what is said of it is on the disk. Raises
+    NotFoundError, HouseKeyError, and LedgerError where the ledger is not whole: nobody signs that."""
+    looked = look()
+    verdict = looked.verdict
+    if verdict.findings or verdict.chain is None:
+        raise LedgerError(
+            f"The ledger in {looked.folder} is not whole, so no checkpoint is made of it.",
+            hint="`freehold ledger verify` says what is wrong.",
+        )
+    _sync(segments(looked.folder)[-1])
+    made = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    bare = Checkpoint(verdict.chain, verdict.last, verdict.head, made)
+    keys = Store.of(load_despite_errors()).keys
+    if not keys.has_own:
+        return bare, looked
+    signature = keys.sign(bare.statement, b"")
+    return Checkpoint(bare.chain, bare.record, bare.head, bare.made, signature.key, signature.value), looked
+
+
+def every_request(settings: Settings | None = None) -> Iterator[dict[str, Any]]:
+    """One flat row for each request, as `requests` gives them. Raises NotFoundError, LedgerError."""
+    folder = (settings or load_despite_errors()).ledger_folder
+    _require(folder)
+    return requests.requests(folder)
+
+
+def _require(folder: Path) -> None:
+    if not segments(folder):
+        raise NotFoundError(
+            "ledger", str(folder), text=f"There is no ledger in {folder}.", hint="A house keeps one: `freehold up`."
+        )
+
+
+def _held(path: Path, keys: Keys) -> Held:
+    try:
+        with path.open("rb") as file:
+            data = file.read(LONGEST_BYTES)
+    except OSError as error:
+        raise CallError(f"{path} cannot be read: {error.strerror}.") from error
+    checkpoint = read_checkpoint(data, str(path))
+    signature = None
+    if checkpoint.key is not None and checkpoint.signature is not None:
+        signature = Signature(checkpoint.key, checkpoint.signature)
+    return Held(str(path), checkpoint, keys.state_of(checkpoint.statement, signature, b""))
+
+
+def _sync(path: Path) -> None:
+    """A record that a power failure could still take is not one to swear by."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise unreadable(path, error) from error

@@ -1,0 +1,171 @@
+"""What a chain shows of those who changed it. Every ledger here was written by the ledger itself, then changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from freehold.ledger import ledger as ledgers
+from freehold.ledger.ledger import opened
+from freehold.ledger.record import NOTHING, Asked, Outcome, hash_of
+from freehold.ledger.segments import segments
+from freehold.ledger.verify import Seen, Verdict, verify
+
+ASKED = Asked("req_1", "k_ada", "small", "/v1/chat/completions", "sha256:" + "a" * 64, "fake", 120)
+Lines = list[bytes]
+REQUESTS = 20
+
+
+@pytest.fixture
+async def folder(tmp_path: Path) -> Path:
+    """A ledger of 20 requests: record 1 heads the file, 2 is the start, then 20 pairs, then the stop, 43."""
+    folder = tmp_path / "ledger"
+    await write(folder)
+    return folder
+
+
+async def write(folder: Path, requests: int = REQUESTS) -> None:
+    ledger = await opened(folder, "strict", version="1")
+    for number in range(requests):
+        admission, began = ledger.admit(ASKED._replace(request=f"req_{number}"))
+        ledger.settle(admission, lambda energy: Outcome("done", None, 10, 0, 12, 2000, 3000, energy), began)
+        await ledger.durable()
+    await ledger.close()
+
+
+def change(folder: Path, how: Callable[[Lines], Lines]) -> None:
+    (path,) = segments(folder)
+    path.write_bytes(b"".join(how(path.read_bytes().splitlines(keepends=True))))
+
+
+def append(path: Path, data: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data)
+
+
+def set_aside(folder: Path) -> list[Path]:
+    return list(folder.glob("torn-*"))
+
+
+def edited(line: bytes, **fields: object) -> bytes:
+    return json.dumps({**json.loads(line), **fields}, separators=(",", ":"), sort_keys=True).encode() + b"\n"
+
+
+def resealed(lines: Lines) -> Lines:
+    """The chain computed anew, as somebody would who knows how."""
+    out: Lines = []
+    for number, line in enumerate(lines, 1):
+        prev = hash_of(out[-1][:-1]) if out else NOTHING
+        out.append(edited(line, prev=prev, seq=number))
+    return out
+
+
+def found(verdict: Verdict) -> list[tuple[str, int, int]]:
+    return [(finding.kind, finding.first, finding.last) for finding in verdict.findings]
+
+
+async def test_a_ledger_that_nobody_changed_verifies(folder: Path) -> None:
+    verdict = verify(folder)
+    assert (found(verdict), verdict.records, verdict.last, verdict.requests) == ([], 43, 43, REQUESTS)
+    assert (verdict.open, verdict.interrupted, verdict.torn_bytes, verdict.clock) == (0, 0, 0, [])
+
+
+TAMPERINGS: dict[str, tuple[Callable[[Lines], Lines], list[tuple[str, int, int]]]] = {
+    "a field edited": (lambda ls: [*ls[:11], edited(ls[11], tokens_out=1), *ls[12:]], [("edited", 12, 12)]),
+    "a number edited": (lambda ls: [*ls[:11], edited(ls[11], seq=999), *ls[12:]], [("edited", 12, 12)]),
+    "two neighbors edited": (
+        lambda ls: [*ls[:11], edited(ls[11], tokens_out=1), edited(ls[12], key=None), *ls[13:]],
+        [("edited", 12, 12), ("edited", 13, 13)],
+    ),
+    "one deleted": (lambda ls: [*ls[:11], *ls[12:]], [("deleted", 12, 12)]),
+    "a request deleted": (lambda ls: [*ls[:10], *ls[12:]], [("deleted", 11, 12)]),
+    "the first deleted": (lambda ls: ls[1:], [("deleted", 1, 1)]),
+    "neighbors swapped": (lambda ls: [*ls[:11], ls[12], ls[11], *ls[13:]], [("reordered", 13, 13)]),
+    "one moved back": (lambda ls: [*ls[:11], ls[30], *ls[11:30], *ls[31:]], [("reordered", 31, 31)]),
+    "one moved forward": (lambda ls: [*ls[:11], *ls[12:30], ls[11], *ls[30:]], [("reordered", 12, 12)]),
+    "three turned round": (
+        lambda ls: [*ls[:11], ls[13], ls[12], ls[11], *ls[14:]],
+        [("reordered", 12, 12), ("reordered", 14, 14)],
+    ),
+    "one added": (lambda ls: [*ls[:12], edited(ls[11], tokens_out=1), *ls[12:]], [("added", 12, 12)]),
+    "one repeated": (lambda ls: [*ls[:12], ls[11], *ls[12:]], [("added", 12, 12)]),
+    "a line of nonsense added": (lambda ls: [*ls[:11], b"nonsense\n", *ls[11:]], [("added", 12, 12)]),
+    "one that is no record": (lambda ls: [*ls[:11], b"\0" * 400 + b"\n", *ls[12:]], [("damaged", 12, 12)]),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERINGS)
+async def test_each_kind_of_tampering_is_found_and_named(folder: Path, name: str) -> None:
+    how, expected = TAMPERINGS[name]
+    change(folder, how)
+    assert found(verify(folder)) == expected
+
+
+async def test_a_cut_end_shows_only_against_a_checkpoint(folder: Path) -> None:
+    whole = verify(folder)
+    change(folder, lambda lines: lines[:30])
+    assert found(verify(folder)) == []
+    assert whole.chain is not None
+    seen = Seen(whole.chain, whole.last, whole.head, "Monday's")
+    assert found(verify(folder, [seen])) == [("truncated", 31, 43)]
+    for path in segments(folder):
+        path.unlink()
+    assert found(verify(folder, [seen])) == [("truncated", 1, 43)]
+
+
+async def test_a_chain_written_anew_shows_only_against_a_checkpoint(folder: Path) -> None:
+    whole = verify(folder)
+    change(folder, lambda lines: resealed([*lines[:11], edited(lines[11], tokens_out=1), *lines[12:]]))
+    assert found(verify(folder)) == []
+    assert whole.chain is not None
+    assert found(verify(folder, [Seen(whole.chain, 43, whole.head, "c")])) == [("rewritten", 43, 43)]
+
+
+async def test_another_houses_ledger_in_its_place_is_told(folder: Path, tmp_path: Path) -> None:
+    whole = verify(folder)
+    assert whole.chain is not None
+    await write(tmp_path / "other")
+    assert found(verify(tmp_path / "other", [Seen(whole.chain, 43, whole.head, "c")])) == [("another chain", 1, 43)]
+
+
+async def test_a_torn_line_is_no_tampering_and_the_next_run_sets_it_aside(folder: Path) -> None:
+    (path,) = segments(folder)
+    append(path, b'{"at_ms":17')
+    verdict = verify(folder)
+    assert (found(verdict), verdict.torn_bytes, verdict.last) == ([], 11, 43)
+    await write(folder, 1)
+    verdict = verify(folder)
+    assert (found(verdict), verdict.torn_bytes, verdict.last) == ([], 0, 47)
+    assert [aside.read_bytes() for aside in set_aside(folder)] == [b'{"at_ms":17']
+    assert json.loads(path.read_bytes().splitlines()[43])["torn_bytes"] == 11
+
+
+async def test_a_page_that_the_disk_lost_is_found_and_the_house_goes_on(folder: Path) -> None:
+    (path,) = segments(folder)
+    raw = bytearray(path.read_bytes())
+    raw[4096:8192] = b"\0" * 4096
+    path.write_bytes(raw)
+    before = verify(folder)
+    assert found(before) == [("damaged", 14, 27)]
+    await write(folder, 1)
+    after = verify(folder)
+    assert found(after) == found(before)
+    assert after.records == before.records + before.open + 4
+
+
+async def test_a_chain_goes_on_through_many_files_and_a_missing_one_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledgers, "SEGMENT_BYTES", 4000)
+    folder = tmp_path / "ledger"
+    await write(folder, 40)
+    await write(folder, 40)
+    paths = segments(folder)
+    verdict = verify(folder)
+    assert len(paths) > 5 and not verdict.findings and verdict.requests == 80
+    first, behind = (int(path.stem.removeprefix("records-")) for path in paths[2:4])
+    paths[2].unlink()
+    assert ("deleted", first, behind - 1) in found(verify(folder))
