@@ -19,6 +19,7 @@ from freehold.core.builds import HeldBuild
 from freehold.core.errors import (
     BuildChangedError,
     BundleError,
+    CallError,
     DeedSignatureError,
     FreeholdError,
     PolicyError,
@@ -27,11 +28,13 @@ from freehold.core.errors import (
 )
 from freehold.core.refs import parse
 from freehold.store.bundles import unaided
+from freehold.store.bundles.making import make
 from freehold.store.deeds.canonical import canonical
 from freehold.store.deeds.document import document, read_deed, write_deed
 from freehold.store.deeds.record import Deed, TextFile
 from freehold.store.store import Store
 from tests.bundles import changed, content_at, extra, flipped, made, opened, put_together, taken_apart
+from tests.recorder import Recorder
 from tests.unit.test_deeds_cli import Terminal
 from tests.unit.test_deeds_held import change, deed_of
 from tests.unit.test_store import take_in, weights
@@ -567,6 +570,39 @@ def test_the_command_refuses_what_it_cannot_do(freehold: Terminal, build: HeldBu
     assert freehold("bundle", "make", "tiny", "-o", "h.tar", "--no-wheels", "--wheels-from", ".")[0] == 2
     code, _, err = freehold("bundle", "open", "nothing.tar")
     assert code == 3 and "nothing.tar cannot be read: No such file" in err
+
+
+@pytest.mark.parametrize("there", ["a file", "a link to nowhere"])
+def test_what_is_there_is_not_overwritten_unless_that_is_said(
+    there: str, freehold: Terminal, build: HeldBuild, tmp_path: Path
+) -> None:
+    out = tmp_path / "house.tar"
+    if there == "a file":
+        out.write_text("another bundle")
+    else:
+        out.symlink_to("nowhere")
+    words = ("bundle", "make", "tiny", "-o", "house.tar", "--no-wheels")
+    code, _, err = freehold(*words)
+    assert code == 2 and "house.tar is there already, and is left as it is.\nName another file, or replace" in err
+    assert out.is_symlink() or out.read_text() == "another bundle"
+    assert freehold(*words, "--force")[0] == 0
+    assert taken_apart(out)[0]["manifest"]["builds"][0]["name"] == "tiny:q4_1"
+    assert [path.name for path in tmp_path.glob("house.tar*")] == ["house.tar"]
+    (tmp_path / "folder").mkdir()
+    code, _, err = freehold("bundle", "make", "tiny", "-o", "folder", "--no-wheels", "--force")
+    assert code == 2 and "folder is a folder.\nName a file: -o folder/house.tar" in err
+
+
+def test_a_file_that_appears_while_the_bundle_is_written_stays(store: Store, build: HeldBuild, tmp_path: Path) -> None:
+    out = tmp_path / "house.tar"
+
+    class Another(Recorder):
+        def advance(self, task: str, nbytes: int) -> None:
+            out.write_text("another bundle")
+
+    with pytest.raises(CallError, match="is there already"):
+        make([build], None, out, store=store, progress=Another())
+    assert out.read_text() == "another bundle" and not list(tmp_path.glob("house.tar.*"))
 
 
 def test_wheels_that_cannot_be_had_leave_no_bundle(freehold: Terminal, build: HeldBuild, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ WithWheels = Annotated[bool, typer.Option("--wheels/--no-wheels", help="Pack the
 WheelsFrom = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="Take the wheels from a folder, not from the package index.")
 ]
+Force = Annotated[bool, typer.Option("--force", help="Replace the file where it is there already.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A bundle.")]
 Trust = Annotated[
     str | None,
@@ -35,6 +36,7 @@ def make_command(
     out: Out,
     wheels: WithWheels = True,
     wheels_from: WheelsFrom = None,
+    force: Force = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -49,7 +51,7 @@ def make_command(
         raise CallError("--wheels-from names wheels, and --no-wheels wants none.", hint="Leave one of them out.")
     output = Output(as_json=as_json, quiet=quiet)
     with display_for(output) as display:
-        made = make_bundle(refs, out, with_wheels=wheels, wheels_from=wheels_from, progress=display)
+        made = make_bundle(refs, out, with_wheels=wheels, wheels_from=wheels_from, progress=display, replace=force)
     data = {
         "path": str(made.path),
         "size_bytes": made.size_bytes,

@@ -12,7 +12,7 @@ from freehold.core.ports import Progress
 from freehold.core.refs import parse
 from freehold.core.settings import load
 from freehold.python.held import store
-from freehold.store.bundles.making import Made, Wheels, make
+from freehold.store.bundles.making import Made, Wheels, make, refuse_existing
 from freehold.store.bundles.opening import Opened, open_bundle
 from freehold.store.bundles.wheels import collect
 from freehold.store.candidate import Candidate, of_deed
@@ -20,21 +20,29 @@ from freehold.store.deeds.record import Deed
 
 
 def make_bundle(
-    names: Sequence[str], out: Path, *, with_wheels: bool, wheels_from: Path | None, progress: Progress
+    names: Sequence[str],
+    out: Path,
+    *,
+    with_wheels: bool,
+    wheels_from: Path | None,
+    progress: Progress,
+    replace: bool = False,
 ) -> Made:
-    """Pack held builds into one file at `out`. Each is looked at first, as before an engine opens it.
+    """Pack held builds into one file at `out`. Each is looked at first, as before an engine opens it. `replace`: a file
+    that is there already goes.
 
     Raises NotFoundError, what `Store.find` raises, CallError, SourceError for the wheels, StoreError.
     """
+    refuse_existing(out, replace=replace)  # before anything is hashed or fetched
     house = store()
     house.keys.require_signer()
     builds = [house.find(parse(name)) for name in names]
     if not with_wheels:
-        return make(builds, None, out, store=house, progress=progress)
+        return make(builds, None, out, store=house, progress=progress, replace=replace)
     with tempfile.TemporaryDirectory(prefix="freehold-wheels-") as folder:
         progress.note("Fetching the wheels that run this Freehold.")
         wheels = Wheels(Path(folder), collect(Path(folder), found_in=wheels_from))
-        return make(builds, wheels, out, store=house, progress=progress)
+        return make(builds, wheels, out, store=house, progress=progress, replace=replace)
 
 
 def take_in(path: Path, *, trust: str | None, wheels_to: Path | None, progress: Progress) -> Opened:

@@ -7,10 +7,11 @@ names alone, because the other places a house asked are its own business.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 from typing import IO
@@ -72,11 +73,32 @@ class _Piece:
         return {"path": self.path, "size_bytes": self.size_bytes, "sha256": self.sha256}
 
 
-def make(builds: Sequence[HeldBuild], wheels: Wheels | None, out: Path, *, store: Store, progress: Progress) -> Made:
-    """Write `builds`, which `store` has found, into one bundle at `out`, in one step.
+def refuse_existing(out: Path, *, replace: bool) -> None:
+    """Raise CallError where `out` is there and not to be replaced, or cannot be a file."""
+    if out.is_dir():
+        raise CallError(f"{out} is a folder.", hint=f"Name a file: -o {out / 'house.tar'}", file=str(out))
+    if os.path.lexists(out) and not replace:
+        raise CallError(
+            f"{out} is there already, and is left as it is.",
+            hint="Name another file, or replace it: --force.",
+            file=str(out),
+        )
+
+
+def make(
+    builds: Sequence[HeldBuild],
+    wheels: Wheels | None,
+    out: Path,
+    *,
+    store: Store,
+    progress: Progress,
+    replace: bool = False,
+) -> Made:
+    """Write `builds`, which `store` has found, into one bundle at `out`, in one step. `replace`: what is there goes.
 
     Raises CallError, BuildChangedError, HouseKeyError, NoSpaceError and other StoreErrors; nothing is left then.
     """
+    refuse_existing(out, replace=replace)
     unique = {build.digest: build for build in builds}
     if not unique:
         raise CallError("A bundle needs a build.", hint="freehold bundle make MODEL -o house.tar")
@@ -93,7 +115,7 @@ def make(builds: Sequence[HeldBuild], wheels: Wheels | None, out: Path, *, store
     first = _envelope(store, manifest)
     size_bytes = unaided.span(unaided.MANIFEST, len(first)) + len(unaided.END)
     size_bytes += sum(unaided.span(piece.path, piece.size_bytes) for piece in pieces)
-    _write(out, [_Piece.of(unaided.MANIFEST, first), *pieces], size_bytes, progress)
+    _write(out, [_Piece.of(unaided.MANIFEST, first), *pieces], size_bytes, progress, replace=replace)
     return Made(
         path=out,
         size_bytes=size_bytes,
@@ -128,7 +150,7 @@ def _wheels(wheels: Wheels | None) -> Iterator[_Piece]:
 
 def _build(store: Store, deed: Deed) -> Iterator[_Piece]:
     folder, into = store.layout.build(deed.digest), f"builds/{deed.digest.removeprefix('sha256:')}"
-    carried = replace(deed, labels=Labels(deed.names, deed.labels.named_at))
+    carried = dataclasses.replace(deed, labels=Labels(deed.names, deed.labels.named_at))
     yield _Piece.of(f"{into}/{DEED_FILE}", (canonical(document(carried)) + "\n").encode())
     for text in deed.statement.texts:
         path = folder / PAPERS_FOLDER / text.name
@@ -137,8 +159,9 @@ def _build(store: Store, deed: Deed) -> Iterator[_Piece]:
         yield _Piece(f"{into}/{file.name}", file.size_bytes, file.sha256, file=file_path(folder, deed, file))
 
 
-def _write(out: Path, pieces: Sequence[_Piece], size_bytes: int, progress: Progress) -> None:
-    fresh, task = out.with_name(f"{out.name}.unfinished"), f"writing {out.name}"
+def _write(out: Path, pieces: Sequence[_Piece], size_bytes: int, progress: Progress, *, replace: bool) -> None:
+    # Its own name: two that write the same bundle at once must not write into one file.
+    fresh, task = out.with_name(f"{out.name}.{os.getpid()}.unfinished"), f"writing {out.name}"
     with writing(out.parent):
         require_space(out.parent, unpacked_bytes=size_bytes)
     progress.start(task, total_bytes=size_bytes)
@@ -151,6 +174,7 @@ def _write(out: Path, pieces: Sequence[_Piece], size_bytes: int, progress: Progr
             file.write(unaided.END)
             file.flush()
             os.fsync(file.fileno())
+        refuse_existing(out, replace=replace)
         with writing(out.parent):
             fresh.replace(out)
         sync_folder(out.parent)
