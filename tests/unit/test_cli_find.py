@@ -111,7 +111,7 @@ def test_programs_get_stable_keys_and_null_for_unknown(capsys: pytest.CaptureFix
             {
                 *("name", "title", "publisher", "publisher_kind", "parameters", "parameters_nominal"),
                 *("active_parameters", "context_tokens", "license", "freedom", "published", "label", "skills"),
-                *("modalities", "weights", "released", "repository", "pullable"),
+                *("inherited_licenses", "modalities", "weights", "released", "repository", "pullable"),
             }
         )
     }
@@ -127,6 +127,30 @@ def test_every_filter_holds_for_every_model_it_finds(capsys: pytest.CaptureFixtu
     for row in rows:
         assert row["parameters"] < 10**10 and row["freedom"]["low"] == 3 and "tools" in row["skills"]
         assert row["weights"] == "published" and row["label"]["low"] >= 3
+
+
+def test_a_license_is_the_models_own_and_what_binds_it_comes_with_bases_too(capsys: pytest.CaptureFixture[str]) -> None:
+    def found(*options: str) -> dict[str, dict[str, Any]]:
+        assert main(["find", *options, "--json"]) == 0
+        return {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+
+    own, bound, mit = found("--license", "llama3.3"), found("--bound-by", "llama3.3"), found("--license", "mit")
+    distilled = "deepseek-r1-distill-llama-70b"
+    assert "llama-3.3-70b-instruct" in own and distilled not in own
+    assert own.keys() < bound.keys() and distilled in bound.keys() & mit.keys()
+    assert all("llama3.3" in (row["license"], *row["inherited_licenses"]) for row in bound.values())
+    assert (
+        bound[distilled]["inherited_licenses"] == ["llama3.3"]
+        and own["llama-3.3-70b-instruct"]["inherited_licenses"] == []
+    )
+    assert main(["find", "--license", "llama3.3"]) == 0
+    said = capsys.readouterr()
+    assert "bound by llama3.3, through a base: --bound-by llama3.3." in said.err
+    assert main(["find", distilled]) == 0
+    said = capsys.readouterr()
+    assert "mit + llama3.3" in said.out and "--bound-by" not in said.err
+    assert main(["find", "--bound-by", "llama-3.3"]) == 2
+    assert "Nearest: llama3.3" in capsys.readouterr().err
 
 
 def test_the_table_shows_the_interval_that_unknowns_leave(capsys: pytest.CaptureFixture[str]) -> None:

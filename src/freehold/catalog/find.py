@@ -43,12 +43,14 @@ class Interval(NamedTuple):
 
 
 class Graded(NamedTuple):
-    """A model and how open it can be shown to be, and how open it might be."""
+    """A model and how open it can be shown to be, and how open it might be. `inherited` are the licenses of others'
+    bases that bind it beside its own."""
 
     model: CatalogModel
     freedom: tuple[int, int]
     published: tuple[int, int]
     label: tuple[int, int]
+    inherited: tuple[str, ...] = ()
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -63,6 +65,7 @@ class Graded(NamedTuple):
             "active_parameters": model.active_parameters,
             "context_tokens": model.context_tokens,
             "license": model.license,
+            "inherited_licenses": list(self.inherited),
             "skills": list(model.skills),
             "weights": model.weights,
             "released": None if released is None else released.isoformat(),
@@ -73,12 +76,14 @@ class Graded(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is looked for; what is left out asks for nothing. `license_id` and `freedom` come from one option."""
+    """What is looked for; what is left out asks for nothing. `license_id` and `freedom` come from one option.
+    `bound_by` is a license that is a model's own or that of another publisher's base of it."""
 
     text: str = ""
     size: Interval | None = None
     freedom: Interval | None = None
     license_id: str | None = None
+    bound_by: str | None = None
     openness: Interval | None = None
     skills: tuple[str, ...] = ()
     publisher: str = ""
@@ -95,7 +100,8 @@ def _graded(model: CatalogModel, catalog: Catalog, licenses: Licenses) -> Graded
     lineage = trace(model, catalog.get)
     free, public = freedom(model, lineage, licenses.get), published(model, lineage)
     levels = (label(free.low, public.low), label(free.high, public.high))
-    return Graded(model, (free.low, free.high), (public.low, public.high), levels)
+    inherited = dict.fromkeys(base.license for base in lineage.binding if base.license != model.license)
+    return Graded(model, (free.low, free.high), (public.low, public.high), levels, tuple(inherited))
 
 
 def search(models: Iterable[Graded], query: Query) -> list[Graded]:
@@ -129,9 +135,14 @@ def read_license(text: str, known: Iterable[str]) -> tuple[Interval | None, str 
     """A freedom ("F2": at least that) or the id of a license that occurs among `known`. Raises CallError."""
     if _LEVEL.match(text.strip("<>=")):
         return _levels(text, "F", 3), None
+    return None, read_license_id(text, known)
+
+
+def read_license_id(text: str, known: Iterable[str]) -> str:
+    """The id of a license that occurs among `known`. Raises CallError."""
     licenses = sorted(set(known))
     if text.lower() in licenses:
-        return None, text.lower()
+        return text.lower()
     near = nearest(text, licenses)
     raise CallError(
         f"No model of the catalog has a license {text!r}.",
@@ -172,6 +183,7 @@ def _fits(each: Graded, query: Query) -> bool:
         return False
     return (
         (query.license_id in (None, model.license))
+        and (query.bound_by in (None, model.license, *each.inherited))
         and set(query.skills) <= set(model.skills)
         and (not query.open_weights or model.weights == "published")
         and query.publisher.casefold() in f"{model.publisher.name} {model.publisher.key}".casefold()

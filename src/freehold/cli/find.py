@@ -13,7 +13,10 @@ from freehold.cli.output import Column, Output
 Text = Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Words that stand in its names.")]
 Size = Annotated[str | None, typer.Option("--size", metavar="SIZE", help="Parameters: <10b, >=70b, 7b-14b, 8b.")]
 License = Annotated[
-    str | None, typer.Option("--license", metavar="F|ID", help="A freedom, at least (F2, F3), or a license's id.")
+    str | None, typer.Option("--license", metavar="F|ID", help="A freedom, at least (F2, F3), or its own license's id.")
+]
+BoundBy = Annotated[
+    str | None, typer.Option("--bound-by", metavar="ID", help="A license, its own or one that comes with a base.")
 ]
 Openness = Annotated[
     str | None, typer.Option("--openness", metavar="L|NAME", help="A label, at least (L3, open weights); <=L1; L0-L2.")
@@ -60,6 +63,7 @@ FOUND = (
 @examples(
     "freehold find llama 70b",
     "freehold find --size '<4b' --license F3 --skill tools",
+    "freehold find --bound-by llama3.3",
     "freehold find --openness 'open science' --sort size",
     "freehold find --publisher mistral --open-weights --json",
 )
@@ -67,6 +71,7 @@ def find_command(  # noqa: PLR0913 - every option of a command is a parameter
     text: Text = None,
     size: Size = None,
     license: License = None,
+    bound_by: BoundBy = None,
     openness: Openness = None,
     skill: Skill = None,
     publisher: By = "",
@@ -77,20 +82,26 @@ def find_command(  # noqa: PLR0913 - every option of a command is a parameter
 ) -> int:
     """Search the models that are known, held or not.
 
-    OPENNESS is the label L0 (closed) to L5 (open science) and T0 to T4, how much was published beside the weights; L1-3
-    where unknowns leave an interval, and filters then go by what is shown. SIZE with a slash: parameters in all, and at
-    work on a token. PULL says whether `freehold pull NAME` knows where to get it. Exit code 1: none was found.
+    LICENSE is the model's own and, after a plus, what binds it through others' bases. OPENNESS is the label L0 (closed)
+    to L5 (open science) and T0 to T4, how much was published beside the weights; L1-3 where unknowns leave an interval,
+    and filters then go by what is shown. SIZE with a slash: parameters in all, and at work on a token. PULL says
+    whether `freehold pull NAME` knows where to get it. Exit code 1: none was found.
     """
     from freehold.python.finding import Asked, find
 
     words, skills = " ".join(text or ()), tuple(skill or ())
-    rows = find(Asked(words, size, license, openness, skills, publisher, open_weights, sort))
-    output = Output(as_json=as_json, quiet=quiet)
+    found = find(Asked(words, size, license, openness, skills, publisher, open_weights, sort, bound_by))
+    rows, output = found.rows, Output(as_json=as_json, quiet=quiet)
     shown = rows if as_json else [{**row, **_shown(row)} for row in rows]
     output.table(FOUND, shown, empty="No model of the catalog is all of that. Ask for less: freehold find --help.")
+    if found.inheriting:
+        models = "1 model more is" if found.inheriting == 1 else f"{found.inheriting} models more are"
+        output.say(f"{models} bound by {license}, through a base: --bound-by {license}.")
     return 0 if rows else 1
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, str | None]:
     openness = f"{span('L', row['label'])} {span('T', row['published'])}"
-    return {"size": parameters(row), "openness": openness, "has": ", ".join(row["skills"]) or None}
+    licenses = " + ".join((row["license"], *row["inherited_licenses"]))
+    skills = ", ".join(row["skills"]) or None
+    return {"size": parameters(row), "license": licenses, "openness": openness, "has": skills}

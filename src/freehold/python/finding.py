@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from freehold.catalog import Catalog
@@ -12,6 +12,7 @@ from freehold.catalog.find import (
     graded,
     matches,
     read_license,
+    read_license_id,
     read_openness,
     read_size,
     read_skill,
@@ -36,10 +37,20 @@ class Asked:
     publisher: str = ""
     open_weights: bool = False
     sort: str = "match"
+    bound_by: str | None = None
 
 
-def find(asked: Asked) -> list[dict[str, Any]]:
-    """The models that fit, one row of stable keys each; null is unknown.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The models that fit, one row of stable keys each; null is unknown. `inheriting` counts those that fit all else
+    and are bound by the license that was asked for through a base alone."""
+
+    rows: list[dict[str, Any]]
+    inheriting: int = 0
+
+
+def find(asked: Asked) -> Found:
+    """The models that fit.
 
     Raises CallError for what cannot be read, NotFoundError with the nearest names where no model has such a text.
     """
@@ -49,18 +60,23 @@ def find(asked: Asked) -> list[dict[str, Any]]:
         names = [model.name for model in catalog.models]
         near = nearest("-".join(asked.text.split()), names, limit=5)
         raise NotFoundError("model", asked.text, nearest=near, hint="" if near else "`freehold find` lists them all.")
-    return [_row(each) for each in search(graded(catalog, Licenses.load()), query)]
+    models = graded(catalog, Licenses.load())
+    found = search(models, query)
+    if query.license_id is None:
+        return Found([_row(each) for each in found])
+    bound = search(models, replace(query, license_id=None, bound_by=query.license_id))
+    return Found([_row(each) for each in found], len(bound) - len(found))
 
 
 def _query(asked: Asked, catalog: Catalog) -> Query:
-    freedom, license_id = (None, None)
-    if asked.license is not None:
-        freedom, license_id = read_license(asked.license, (model.license for model in catalog.models))
+    known = {model.license for model in catalog.models}
+    freedom, license_id = (None, None) if asked.license is None else read_license(asked.license, known)
     return Query(
         text=asked.text,
         size=None if asked.size is None else read_size(asked.size),
         freedom=freedom,
         license_id=license_id,
+        bound_by=None if asked.bound_by is None else read_license_id(asked.bound_by, known),
         openness=None if asked.openness is None else read_openness(asked.openness),
         skills=tuple(read_skill(skill) for skill in asked.skills),
         publisher=asked.publisher,
