@@ -131,7 +131,7 @@ _LOCK_SCRIPT = """
 import sys
 from pathlib import Path
 from freehold.engines.sandbox.lock import Grants, apply
-report = apply(Grants(read=(), sockets=Path(sys.argv[1]), scratch=Path(sys.argv[1])), policy="prefer")
+report = apply(Grants(read=(), sockets=Path(sys.argv[1]), write=(Path(sys.argv[1]),)), policy="prefer")
 print(report.line)
 sys.exit(1 if report.missing else 0)
 """

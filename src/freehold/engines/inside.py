@@ -31,7 +31,6 @@ from typing import Any, NoReturn
 from freehold.engines.sandbox import lock
 
 _LIFELINE = 0
-_FILE_BYTES = 64 * 2**20
 
 
 class CannotServeError(Exception):
@@ -84,9 +83,13 @@ def _enter(status_descriptor: int, watchers: Sequence[int]) -> Orders:
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold prompts
     # Scratch may lie in memory, and an engine writes next to nothing there. It bounds each file, not their number.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_BYTES, _FILE_BYTES))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (orders["largest_file_bytes"],) * 2)
     socket_path, scratch = Path(orders["socket_path"]), Path(orders["scratch"])
-    grants = lock.Grants(read=tuple(Path(path) for path in orders["read"]), sockets=socket_path.parent, scratch=scratch)
+    grants = lock.Grants(
+        read=tuple(map(Path, orders["read"])),
+        sockets=socket_path.parent,
+        write=(scratch, *map(Path, orders["write"])),
+    )
     with contextlib.ExitStack() as ends:
         through = [ends.enter_context(socket.socket(fileno=descriptor)) for descriptor in watchers]
         report = lock.apply(grants, policy=orders["lock"], through=next(iter(through), None))

@@ -195,6 +195,8 @@ def _write_orders(lifeline: int, program: WorkerProgram, folder: WorkerFolder, s
         "scratch": str(folder.scratch),
         "lock": program.lock,
         "read": [str(path) for path in program.read],
+        "write": [str(path) for path in program.write],
+        "largest_file_bytes": program.largest_file_bytes,
         "config": dict(program.config),
     }
     line = json.dumps(orders).encode() + b"\n"

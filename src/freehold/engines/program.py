@@ -19,7 +19,8 @@ class WorkerProgram:
     `config` (JSON, at most 60,000 bytes) reaches it on its stdin.
 
     `engine` and `build` name it in messages. `read` are the files and folders the lock lets it read beside
-    Python's own; it can write only in its socket folder and scratch folder. `lock` is "require" (no start where the
+    Python's own; it can write only in its socket folder, its scratch folder and `write`, folders that a program needs
+    which makes files, each of `largest_file_bytes` at most. `lock` is "require" (no start where the
     kernel lacks a part), "prefer" (lock what can be locked and say what is missing) or "off".
 
     `log_while_serving` is a pattern: once it serves, only lines that match from their start are logged, for engines
@@ -33,6 +34,8 @@ class WorkerProgram:
     entry: tuple[str, ...]
     config: Mapping[str, Any] = field(default_factory=dict)
     read: tuple[Path, ...] = ()
+    write: tuple[Path, ...] = ()
+    largest_file_bytes: int = 64 * 2**20
     lock: str = "prefer"
     start_timeout_s: float = 120.0
     log_while_serving: str | None = None

@@ -41,10 +41,9 @@ class SupervisedWorker:
     """A `core.ports.Worker` made of a WorkerProgram. `describe` turns one start into the Upstream to ask.
 
     `inspect`, where given, asks a worker that has just said it is ready; what it returns is added to `Started.facts`.
-    It exists because a locked worker cannot connect to itself. `before`, where given, runs in a thread before every
-    start, restarts too: what it returns is added to the config of that start, what it raises keeps the process from
-    being started. `choices` are what `freehold ps` shows of
-    the settings it runs with. Use one worker from one event loop.
+    It exists because a locked worker cannot connect to itself. `prepare`, where given, is awaited before every start,
+    restarts too: the program that it returns is the one that is started, what it raises keeps it from being started.
+    `choices` are what `freehold ps` shows of the settings it runs with. Use one worker from one event loop.
     """
 
     def __init__(
@@ -56,12 +55,12 @@ class SupervisedWorker:
         log_dir: Path,
         choices: Mapping[str, Choice] | None = None,
         inspect: Callable[[Started], Awaitable[Mapping[str, Any]]] | None = None,
-        before: Callable[[], Mapping[str, Any]] | None = None,
+        prepare: Callable[[WorkerProgram], Awaitable[WorkerProgram]] | None = None,
     ) -> None:
         self._program = program
         self._describe = describe
         self._inspect = inspect
-        self._before = before
+        self._prepare = prepare
         self._runtime_dir = runtime_dir
         self._choices = dict(choices or {})
         name = log_name(program.engine, f"{program.build} {_fingerprint(program)}")
@@ -159,9 +158,8 @@ class SupervisedWorker:
         assert self._folder is not None, "a worker is launched into its folder"
         self._log.begin()
         program = self._program
-        if self._before is not None:
-            told = await asyncio.to_thread(self._before)
-            program = dataclasses.replace(program, config={**program.config, **told})
+        if self._prepare is not None:
+            program = await self._prepare(program)
         deadline = asyncio.get_running_loop().time() + self._program.start_timeout_s
         process = await WorkerProcess.spawn(program, self._folder, self._log)
         try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import functools
+import asyncio
+import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -49,6 +50,10 @@ class LlamaCpp:
         async def inspect(started: Started) -> Mapping[str, Any]:
             return await _inspect(build, started)
 
+        async def prepare(program: WorkerProgram) -> WorkerProgram:
+            told = await asyncio.to_thread(_before, build, self._confirm, None if fits else choices)
+            return dataclasses.replace(program, config={**program.config, **told})
+
         return SupervisedWorker(
             _program(build, choices, options),
             lambda started: _upstream(build, choices, started),
@@ -56,7 +61,7 @@ class LlamaCpp:
             log_dir=self._log_dir,
             choices=choices.shown,
             inspect=inspect,
-            before=functools.partial(_before, build, self._confirm, None if fits else choices),
+            prepare=prepare,
         )
 
 

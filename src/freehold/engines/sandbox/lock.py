@@ -24,11 +24,11 @@ _HARMLESS_DEVICES = (Path("/dev/null"), Path("/dev/zero"), Path("/dev/urandom"))
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """What a worker needs beside Python and the system's libraries: files to read, and its two folders to write in."""
+    """What a worker needs beside Python and the system's libraries: files to read, and folders to write in."""
 
     read: tuple[Path, ...]
     sockets: Path
-    scratch: Path
+    write: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def _rules(grants: Grants) -> list[tuple[Path, int]]:
         *((path, landlock.READ) for path in readable),
         (Path("/dev/null"), landlock.READ_WRITE),
         (grants.sockets, landlock.SOCKETS),
-        (grants.scratch, landlock.READ_WRITE),
+        *((path, landlock.READ_WRITE) for path in grants.write),
     ]
 
 
