@@ -12,10 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-State = Literal["", "ssm", "rwkv", "shortconv", "kda"]
-"""How large the state of a recurrent layer is: see `fit.state`."""
+from freehold.fit.blueprint import Recurrence
 
-Recurrent = Literal["none", "all", "no heads", "interval", "bare"]
+Which = Literal["none", "all", "no heads", "interval", "bare"]
 """Which layers carry a state: `no heads`: those without key heads; `interval`: all but each nth; `bare`: those without
 key heads and without a feed-forward network."""
 
@@ -32,8 +31,8 @@ class Rules:
     full_every: int | None = None
     full_first: bool = False
     window_tokens: int | None = None
-    state: State = ""
-    recurrent: Recurrent = "none"
+    state: Recurrence = ""
+    recurrent: Which = "none"
     full_interval: int = 4
     both: bool = False
     shared_from: int | Literal["stated"] | None = None
@@ -66,8 +65,8 @@ ARCHITECTURES: Mapping[str, Rules] = {
     "nemotron_h_moe": Rules(state="ssm", recurrent="bare"),
     "lfm2": Rules(state="shortconv", recurrent="no heads"),
     "lfm2moe": Rules(state="shortconv", recurrent="no heads"),
-    "qwen3next": Rules(state="ssm", recurrent="interval"),
-    "qwen35": Rules(state="ssm", recurrent="interval"),
-    "qwen35moe": Rules(state="ssm", recurrent="interval"),
+    "qwen3next": Rules(state="delta", recurrent="interval"),
+    "qwen35": Rules(state="delta", recurrent="interval"),
+    "qwen35moe": Rules(state="delta", recurrent="interval"),
     "kimi-linear": Rules(state="kda", recurrent="no heads"),
 }

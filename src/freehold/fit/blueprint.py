@@ -12,6 +12,10 @@ Attention = Literal["full", "window", "latent", "none"]
 """`window`: sees the last `window_tokens` only; `latent`: one compressed key a token and no values (MLA); `none`:
 carries a state instead of a cache, or nothing."""
 
+Recurrence = Literal["", "ssm", "rwkv", "shortconv", "delta", "kda"]
+"""What a layer that carries a state does with it: a state space (Mamba), RWKV's time mixing, a short convolution
+(LFM2), a gated delta rule (Qwen3-Next) or Kimi's delta attention."""
+
 Role = Literal["embedding", "output", "dense", "expert"]
 """`embedding` is read a row a token, `expert` only for the experts a token is sent to, the rest whole. The embedding
 of a build that has no matrix for its output is an `output`: it is read whole as well."""
@@ -21,6 +25,12 @@ of a build that has no matrix for its output is an `output`: it is read whole as
 class Layer:
     """One block. Sizes in elements: `key_size` and `value_size` of one head, `state_elements` of one sequence (F32),
     `indexer_size` of the second key that sparse attention chooses by, of one token.
+
+    `query_size` is that of one query head where it is not the key's (latent attention).
+
+    `feed_forward` is how wide its feed-forward network is for one token (of a mixture: all experts that a token is sent
+    to), `routed` how many those are, 0 in a dense layer. Of a recurrent layer, `rolling_elements` are the part of its
+    state that a convolution keeps, `inner` is its width, and `mixing` how many values of one token it holds at once.
 
     `cached` False: it reads another layer's cache and has none of its own. A layer may attend and carry a state.
     """
@@ -33,7 +43,14 @@ class Layer:
     state_elements: int = 0
     cached: bool = True
     heads: int = 0
+    query_size: int = 0
     indexer_size: int = 0
+    feed_forward: int = 0
+    routed: int = 0
+    recurrence: Recurrence = ""
+    rolling_elements: int = 0
+    inner: int = 0
+    mixing: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,24 +1,42 @@
 """The engine's compute and output buffers: what one batch needs while it passes through the layers.
 
 ggml lays the tensors of one pass into one buffer and reuses what is no longer needed, so that its size is that of the
-widest moment: the logits of every token of a batch, the attention of a layer, or its feed-forward network.
-Source: llama.cpp b11549, `llama_context::graph_reserve`, `output_reserve`; fitted to and tested against its figures.
+widest moment: the logits of every token of a batch, the attention of a layer, its recurrence, or its feed-forward
+network. Which tensors live at each of these moments was read off the engine's own figures, for a processor and for
+workers that give embeddings as well as logits (so that every token of a batch has an output).
+
+Source: llama.cpp b11549, `llama_context::graph_reserve` and `output_reserve`; the tests ask the engine.
 """
 
 from __future__ import annotations
 
-from freehold.fit.blueprint import Blueprint, RunShape
+from freehold.fit.blueprint import Blueprint, Layer, RunShape
 from freehold.fit.cache import cells, streams
 
-F32, F16 = 4, 2
+F32, F16, I64 = 4, 2, 8
+LASTING = 5
+"""How many vectors of the model's width live through every moment: the batch as it came in three forms, what a layer
+was given, and what its norm made of it."""
+
+# Tokens, positions, places in the cache and outputs, of one token.
+_NUMBERS_BYTES = 40
+_NUMBERS_BYTES_PER_CACHE = 16
+# These give no logits where embeddings are asked for.
+_NO_LOGITS = ("lfm2", "lfm2moe")
+# The norm stands after the attention, or its three matrices are one: one vector less lives through attention.
+_LESS_IN_ATTENTION = ("olmo2", "exaone4", "phi3", "jamba")
 
 
 def compute_bytes(blueprint: Blueprint, run: RunShape) -> int:
-    """The size of the compute buffer of one pass, where every token of the batch gives logits."""
+    """The size of the compute buffer of one pass."""
     tokens = min(run.batch_tokens, run.context_tokens * run.slots)
-    inputs = tokens * blueprint.hidden * F32 + masks_bytes(blueprint, run, tokens)
-    widest = max(_logits(blueprint, tokens), _attention(blueprint, run, tokens), _feed_forward(blueprint, tokens))
-    return inputs + widest
+    masks = [tokens * each for each in _mask_bytes(blueprint, run)]
+    inputs = sum(masks) + tokens * _numbers_bytes(blueprint, run, len(masks))
+    logits = tokens * _logits(blueprint)
+    # No mask is needed any more when logits are made, and they take the place of one that is large enough.
+    fits = any(mask >= logits * F32 for mask in masks)
+    widest = max(0 if fits else logits, *(_layer(blueprint, each, run, tokens) for each in blueprint.layers))
+    return inputs + (LASTING * blueprint.hidden * tokens + widest) * F32
 
 
 def output_bytes(blueprint: Blueprint, run: RunShape) -> int:
@@ -26,27 +44,69 @@ def output_bytes(blueprint: Blueprint, run: RunShape) -> int:
     return run.slots * (blueprint.vocabulary + blueprint.hidden) * F32
 
 
-def masks_bytes(blueprint: Blueprint, run: RunShape, tokens: int) -> int:
-    """Which token may see which: one mask for all layers without a window, one for all with."""
-    kinds = {layer.window_tokens for layer in blueprint.layers if layer.attention != "none"}
+def _mask_bytes(blueprint: Blueprint, run: RunShape) -> list[int]:
+    """Of one token: which other tokens it may see, in one mask for each kind of cache."""
+    windows = {layer.window_tokens for layer in blueprint.layers if layer.attention != "none"}
     size = F16 if run.flash_attention else F32
-    return sum(cells(run, window) for window in kinds) * tokens * size
+    return [cells(run, window) * size for window in windows]
 
 
-def _logits(blueprint: Blueprint, tokens: int) -> int:
-    return tokens * (blueprint.vocabulary + blueprint.hidden) * F32
+def _numbers_bytes(blueprint: Blueprint, run: RunShape, caches: int) -> int:
+    """Of one token: its numbers. Without flash attention values are kept transposed, and every value of a token has a
+    place of its own."""
+    width = max((layer.kv_heads * layer.value_size for layer in blueprint.layers), default=0)
+    places = 0 if run.flash_attention else width * I64 * caches
+    return _NUMBERS_BYTES + _NUMBERS_BYTES_PER_CACHE * caches + places
 
 
-def _attention(blueprint: Blueprint, run: RunShape, tokens: int) -> int:
-    widest = 0
-    for layer in blueprint.layers:
-        query = layer.heads * layer.key_size
-        own = layer.kv_heads * (layer.key_size + layer.value_size)
-        scores = 0 if run.flash_attention else layer.heads * cells(run, layer.window_tokens) * streams(run)
-        widest = max(widest, 2 * blueprint.hidden + 2 * query + own + scores)
-    return widest * tokens * F32
+def _logits(blueprint: Blueprint) -> int:
+    return 0 if blueprint.architecture in _NO_LOGITS else blueprint.vocabulary
 
 
-def _feed_forward(blueprint: Blueprint, tokens: int) -> int:
-    width = (blueprint.feed_forward or 0) * max(1, blueprint.experts_used)
-    return tokens * (2 * blueprint.hidden + 2 * width) * F32
+def _layer(blueprint: Blueprint, layer: Layer, run: RunShape, tokens: int) -> int:
+    """Elements at the widest moment of one layer, beside what lasts."""
+    return max(
+        tokens * _attention(blueprint, layer, run),
+        _halved(layer, run),
+        tokens * _feed_forward(blueprint, layer),
+        _recurrence(layer, run.slots, tokens),
+    )
+
+
+def _recurrence(layer: Layer, slots: int, tokens: int) -> int:
+    """The states of all slots are written anew beside the old ones; the second copy of them takes room of its own where
+    it does not fit where another tensor was."""
+    state = layer.state_elements - layer.rolling_elements
+    again = slots if layer.recurrence == "rwkv" else slots - 1
+    room = tokens * layer.inner
+    fits = again * state < room if layer.recurrence == "rwkv" else again * state <= room
+    return tokens * layer.mixing + slots * layer.state_elements + (0 if fits else again * state)
+
+
+def _attention(blueprint: Blueprint, layer: Layer, run: RunShape) -> int:
+    if layer.attention == "none":
+        return 0
+    scores = 0 if run.flash_attention else layer.heads * cells(run, layer.window_tokens)
+    query = layer.heads * layer.key_size
+    if layer.attention == "latent":
+        return scores + 2 * query + layer.heads * layer.query_size
+    if run.flash_attention:
+        return 2 * query + layer.kv_heads * (layer.key_size + layer.value_size)
+    again = query if query > blueprint.hidden and not blueprint.layers[0].state_elements else 0
+    less = blueprint.hidden if blueprint.architecture in _LESS_IN_ATTENTION else 0
+    return scores + query + again - less
+
+
+def _halved(layer: Layer, run: RunShape) -> int:
+    """Flash attention reads 16 bits: of a cache in 32, one layer's is copied into half its size."""
+    if not run.flash_attention:
+        return 0
+    keys = layer.key_size if run.cache_type_k == "f32" else 0
+    values = layer.value_size if run.cache_type_v == "f32" else 0
+    return layer.kv_heads * (keys + values) * cells(run, layer.window_tokens) * streams(run) // 2
+
+
+def _feed_forward(blueprint: Blueprint, layer: Layer) -> int:
+    """The two halves of a gated network and their product; of a mixture also what each expert gives, twice."""
+    product = 3 * layer.feed_forward
+    return max(product, (2 * layer.routed + 1) * blueprint.hidden) if layer.routed else product

@@ -7,10 +7,12 @@ Source: llama.cpp b11549, `llama_model_base::load_hparams` and `llama-hparams.cp
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 
 from freehold.fit.architectures import ARCHITECTURES, Rules
 from freehold.fit.blueprint import Attention, Layer
+from freehold.fit.recurrence import Carried, carried
+from freehold.fit.stated import Stated
 
 Numbers = Mapping[str, tuple[int, ...]]
 
@@ -20,7 +22,7 @@ def layers_of(architecture: str, numbers: Numbers) -> tuple[Layer, ...] | str:
     rules = ARCHITECTURES.get(architecture)
     if rules is None:
         return f"how the layers of the architecture {architecture!r} keep what they have read is not known here"
-    stated = _Stated(numbers)
+    stated = Stated(numbers)
     count = (stated.one("block_count") or 0) - (stated.one("nextn_predict_layers") or 0)
     hidden = stated.one("embedding_length")
     if count < 1 or not hidden:
@@ -29,25 +31,7 @@ def layers_of(architecture: str, numbers: Numbers) -> tuple[Layer, ...] | str:
     return tuple(_layer(stated, rules, count, index, windows[index]) for index in range(count))
 
 
-@dataclass(frozen=True, slots=True)
-class _Stated:
-    """The numbers of a header by key."""
-
-    numbers: Numbers
-
-    def one(self, key: str) -> int | None:
-        """The number of `key`; of one a layer the largest; None where there is none."""
-        return max(self.numbers.get(key, ()), default=None)
-
-    def at(self, key: str, index: int) -> int | None:
-        """The number of `key` for a layer."""
-        found = self.numbers.get(key, ())
-        if len(found) == 1:
-            return found[0]
-        return found[index] if index < len(found) else None
-
-
-def _windows(stated: _Stated, rules: Rules, count: int) -> list[int]:
+def _windows(stated: Stated, rules: Rules, count: int) -> list[int]:
     """How many tokens each layer sees; 0 sees all."""
     tokens = stated.one("attention.sliding_window")
     tokens = rules.window_tokens or 0 if tokens is None else tokens
@@ -61,30 +45,54 @@ def _windows(stated: _Stated, rules: Rules, count: int) -> list[int]:
     return [0 if every and index % every == full else tokens for index in range(count)]
 
 
-def _layer(stated: _Stated, rules: Rules, count: int, index: int, window: int) -> Layer:
+def _layer(stated: Stated, rules: Rules, count: int, index: int, window: int) -> Layer:
     heads = stated.at("attention.head_count", index) or 0
     kv_heads = stated.at("attention.head_count_kv", index)
     kv_heads = heads if kv_heads is None else kv_heads
+    width, routed = _feed_forward(stated, index)
     recurrent = _is_recurrent(stated, rules, index, kv_heads)
-    state = _state_elements(stated, rules) if recurrent else 0
+    layer = _carrying(Layer("none", feed_forward=width, routed=routed), carried(rules.state, stated), recurrent)
     if (recurrent and not rules.both) or not kv_heads:
-        return Layer("none", state_elements=state)
+        return layer
     latent = bool(stated.one("attention.kv_lora_rank") and stated.one("attention.key_length_mla"))
     key, value = _head_sizes(stated, window=bool(window))
     attention: Attention = "latent" if latent else "window" if window else "full"
-    return Layer(
-        attention,
+    return replace(
+        layer,
+        attention=attention,
+        heads=heads,
         kv_heads=kv_heads,
         key_size=key,
         value_size=0 if latent else value,
+        query_size=stated.one("attention.key_length_mla") or 0 if latent else 0,
         window_tokens=window,
-        state_elements=state,
         cached=_is_cached(stated, rules, count, index),
-        heads=heads,
     )
 
 
-def _head_sizes(stated: _Stated, *, window: bool) -> tuple[int, int]:
+def _carrying(layer: Layer, state: Carried | None, recurrent: bool) -> Layer:
+    if state is None or not recurrent:
+        return layer
+    return replace(
+        layer,
+        state_elements=state.rolling + state.state,
+        recurrence=state.kind,
+        rolling_elements=state.rolling,
+        inner=state.inner,
+        mixing=state.mixing,
+    )
+
+
+def _feed_forward(stated: Stated, index: int) -> tuple[int, int]:
+    """How wide it is for one token, and how many experts a token is sent to; 0 in a dense layer."""
+    dense = stated.at("feed_forward_length", index) or 0
+    used = stated.one("expert_used_count") or 0
+    if not stated.one("expert_count") or index < (stated.one("leading_dense_block_count") or 0):
+        return dense, 0
+    return used * (stated.one("expert_feed_forward_length") or dense), used
+
+
+def _head_sizes(stated: Stated, *, window: bool) -> tuple[int, int]:
     """Of a key and of a value. Layers with a window may have sizes of their own."""
     heads = max(stated.at("attention.head_count", 0) or 0, 1)
     each = (stated.one("embedding_length") or 0) // (stated.one("attention.head_count") or heads)
@@ -96,7 +104,7 @@ def _head_sizes(stated: _Stated, *, window: bool) -> tuple[int, int]:
     return key, value
 
 
-def _is_cached(stated: _Stated, rules: Rules, count: int, index: int) -> bool:
+def _is_cached(stated: Stated, rules: Rules, count: int, index: int) -> bool:
     if rules.shared_from is None:
         return True
     if rules.shared_from == "stated":
@@ -104,7 +112,7 @@ def _is_cached(stated: _Stated, rules: Rules, count: int, index: int) -> bool:
     return index < rules.shared_from
 
 
-def _is_recurrent(stated: _Stated, rules: Rules, index: int, kv_heads: int) -> bool:
+def _is_recurrent(stated: Stated, rules: Rules, index: int, kv_heads: int) -> bool:
     match rules.recurrent:
         case "none":
             return False
@@ -116,24 +124,3 @@ def _is_recurrent(stated: _Stated, rules: Rules, index: int, kv_heads: int) -> b
             return kv_heads == 0 and not stated.at("feed_forward_length", index)
         case "interval":
             return (index + 1) % (stated.one("full_attention_interval") or rules.full_interval) != 0
-
-
-def _state_elements(stated: _Stated, rules: Rules) -> int:
-    """Of one sequence in one layer: the rolling part and the state (`n_embd_r` + `n_embd_s`)."""
-    hidden = stated.one("embedding_length") or 0
-    rolling = max(0, (stated.one("ssm.conv_kernel") or 0) - 1)
-    match rules.state:
-        case "ssm":
-            inner, size = stated.one("ssm.inner_size") or 0, stated.one("ssm.state_size") or 0
-            groups = stated.one("ssm.group_count") or 0
-            return rolling * (inner + 2 * groups * size) + size * inner
-        case "rwkv":
-            shifts = stated.one("token_shift_count") or 2
-            return shifts * hidden + hidden * (stated.one("wkv.head_size") or 0)
-        case "shortconv":
-            return hidden * ((stated.one("shortconv.l_cache") or 1) - 1)
-        case "kda":
-            size, heads = stated.one("kda.head_dim") or 0, stated.one("attention.head_count") or 0
-            return 3 * rolling * heads * size + size * size * heads
-        case "":
-            return 0

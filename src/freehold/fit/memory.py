@@ -1,7 +1,8 @@
 """How much memory a build needs to be run so and so, part by part, each with what it rests on.
 
 Weights and caches are exact: they follow from the file and the settings. Compute buffers are fitted to the engine's
-own figures and said to be estimates. An architecture that is not known gives no figure but that of its weights.
+own figures and said to be estimates. An architecture that is not known, or a run that the engine would refuse, gives no
+figure but that of its weights.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from freehold.fit.blueprint import Blueprint, RunShape
 from freehold.fit.cache import cache_bytes, state_bytes
 from freehold.fit.compute import compute_bytes, output_bytes
 from freehold.fit.overhead import process_bytes
+from freehold.fit.refused import refused
 from freehold.fit.weights import weights_bytes
 
 COMPUTE_SLACK_BYTES = 8 << 20
@@ -47,7 +49,8 @@ class MemoryNeed:
 
 def need(blueprint: Blueprint, run: RunShape) -> MemoryNeed:
     """What `blueprint` needs to be run as `run` says."""
-    unknown = Unknown(blueprint.cannot_say) if blueprint.cannot_say else None
+    reason = blueprint.cannot_say or refused(blueprint, run)
+    unknown = Unknown(reason) if reason else None
     return MemoryNeed(
         weights_bytes=weights_bytes(blueprint),
         kv_cache_bytes=unknown or Exact(cache_bytes(blueprint, run)),

@@ -6,8 +6,10 @@ size where the row has the build; what the row does not say stays unknown.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from freehold.catalog.model import CatalogModel, Shape
-from freehold.fit.architectures import ARCHITECTURES
+from freehold.fit.architectures import ARCHITECTURES, Rules
 from freehold.fit.blueprint import Blueprint, Layer
 
 # The catalog names architectures as publishers do; the engine's names where they differ.
@@ -54,13 +56,24 @@ def _layers(shape: Shape) -> tuple[Layer, ...] | str:
     rules = ARCHITECTURES.get(name)
     if rules is None:
         return f"how the layers of the architecture {shape.architecture!r} keep what they have read is not known here"
+    layers = _kept(shape, rules)
+    if isinstance(layers, str):
+        return layers
+    routed = shape.experts_used or 0
+    width = (shape.feed_forward or 0) * max(1, routed)
+    return tuple(replace(layer, feed_forward=width, routed=routed) for layer in layers)
+
+
+def _kept(shape: Shape, rules: Rules) -> tuple[Layer, ...] | str:
+    """What each layer keeps of what it has read."""
     if rules.recurrent != "none":
         return _with_states(shape)
     if shape.layers is None or shape.kv_heads is None or shape.head_size is None or shape.vocabulary is None:
         return "the catalog does not say how many layers, key heads or tokens it has"
     if shape.kv_lora_rank is not None and shape.rope_head_size is not None:
         width = shape.kv_lora_rank + shape.rope_head_size
-        return (Layer("latent", kv_heads=1, key_size=width, heads=shape.heads or 0),) * shape.layers
+        latent = Layer("latent", kv_heads=1, key_size=width, heads=shape.heads or 0, query_size=shape.head_size)
+        return (latent,) * shape.layers
     value = shape.value_head_size or shape.head_size
     full = Layer("full", shape.kv_heads, shape.head_size, value, heads=shape.heads or 0)
     if rules.full_every is None or not shape.window_tokens:

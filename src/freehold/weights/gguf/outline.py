@@ -15,19 +15,21 @@ from freehold.weights.gguf.facts import quantization, text
 from freehold.weights.gguf.header import Header
 from freehold.weights.gguf.tensors import Tensor
 from freehold.weights.gguf.tokenizer import token_count
-from freehold.weights.gguf.values import BOOL, Array
+from freehold.weights.gguf.values import BOOL, Array, Entry
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
     """`numbers` are the whole numbers and truth values of the architecture by key, without its name: one, or one a
-    layer. `tokens` is the size of the token table, None where there is none; `name` what the file calls the model."""
+    layer; `entries` the same and its other numbers, with their types. `tokens` is the size of the token table, None
+    where there is none; `name` what the file calls the model."""
 
     architecture: str
     name: str | None
     quantization: str | None
     tokens: int | None
     numbers: Mapping[str, tuple[int, ...]]
+    entries: Mapping[str, Entry]
     tensors: tuple[Tensor, ...]
 
     def number(self, key: str) -> int | None:
@@ -41,22 +43,33 @@ def outline_of(header: Header, tensors: Sequence[Tensor]) -> Outline | None:
     if architecture is None or not tensors:
         return None
     model = Model(header, architecture, Findings(""))
-    own = [key.removeprefix(f"{architecture}.") for key in header.keys if key.startswith(f"{architecture}.")]
+    own = {
+        key.removeprefix(f"{architecture}."): entry
+        for key, entry in header.keys.items()
+        if key.startswith(f"{architecture}.") and _is_numbers(entry)
+    }
     return Outline(
         architecture=architecture,
         name=text(header, "general.name"),
         quantization=quantization(header, tensors),
         tokens=token_count(header),
-        numbers={key: numbers for key in own if (numbers := model.integers(key) or _flags(header, architecture, key))},
+        numbers={key: numbers for key in own if (numbers := model.integers(key) or _flags(own[key]))},
+        entries=own,
         tensors=tuple(tensors),
     )
 
 
-def _flags(header: Header, architecture: str, key: str) -> tuple[int, ...]:
-    """The truth values of `key` as 0 and 1; none where it has another type."""
-    value = header.keys[f"{architecture}.{key}"].value
-    if isinstance(value, bool):
-        return (int(value),)
-    if isinstance(value, Array) and value.kind == BOOL:
-        return tuple(int(flag) for flag in value.numbers or ())
+def _is_numbers(entry: Entry) -> bool:
+    """Whether it is a number, or a list of numbers that was short enough to be kept."""
+    if isinstance(entry.value, Array):
+        return entry.value.numbers is not None
+    return isinstance(entry.value, int | float)
+
+
+def _flags(entry: Entry) -> tuple[int, ...]:
+    """The truth values of `entry` as 0 and 1; none where it has another type."""
+    if isinstance(entry.value, bool):
+        return (int(entry.value),)
+    if isinstance(entry.value, Array) and entry.value.kind == BOOL:
+        return tuple(int(flag) for flag in entry.value.numbers or ())
     return ()

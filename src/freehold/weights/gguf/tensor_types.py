@@ -54,6 +54,8 @@ TENSOR_TYPES: dict[int, TensorType] = {
     41: TensorType("Q1_0", 128, 18),
 }
 
+TYPE_NUMBERS: dict[str, int] = {kind.name: number for number, kind in TENSOR_TYPES.items()}
+
 # What `general.file_type` means: the quantization as people name it.
 FILE_TYPES: dict[int, str] = {
     0: "F32",

@@ -1,0 +1,111 @@
+"""The program in the locked process that asks llama.cpp for its own buffer sizes, and ends.
+
+Nothing is allocated and no weight is read: the library lays out its buffers for a model whose tensors do not exist. It
+opens a skeleton that the house wrote itself. The sizes stand only in what the library logs while it makes a context;
+lines are read then and at no other time, whole, from their first word on, and only at the level of a plain report.
+"""
+
+from __future__ import annotations
+
+import re
+import resource
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from freehold.engines.inside import CannotServeError, Orders, run
+
+MIB = 1 << 20
+LOAD_MODE_NONE = 0
+MEMORY_BYTES = 4 << 30
+"""Of address space: states are really allocated, and a header may ask for any number of them."""
+
+_LINES = {
+    "kv_cache_bytes": re.compile(r"llama_kv_cache: size = +(\d+\.\d+) MiB \( *\d+ cells, .*"),
+    "state_bytes": re.compile(r"llama_memory_recurrent: +\S+ RS buffer size = +(\d+\.\d+) MiB"),
+    "compute_bytes": re.compile(r"sched_reserve: +\S+ compute buffer size = +(\d+\.\d+) MiB"),
+    "output_bytes": re.compile(r"llama_context: +\S+ +output buffer size = +(\d+\.\d+) MiB"),
+}
+
+
+def serve(orders: Orders) -> None:
+    """Answer every question that stands in the orders, and say so as the word of readiness."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    from freehold.engines.llamacpp.library import LayoutError, Library
+
+    lines = _Lines()
+    try:
+        library = Library(lines.see)
+    except (LayoutError, OSError, AttributeError) as error:
+        raise CannotServeError(f"the engine cannot be asked: {error}") from error
+    parameters = library.model_defaults()
+    parameters.no_alloc = True
+    parameters.load_mode = LOAD_MODE_NONE
+    model = library.load(orders.config["file"], parameters)
+    if model is None:
+        raise CannotServeError("llama.cpp refuses it.")
+    weights = library.size_bytes(model)
+    answers = [_answer(library, lines, model, question) for question in orders.config["runs"]]
+    orders.ready({"weights_bytes": weights, "answers": answers})
+
+
+class _Lines:
+    """What the library says while somebody listens."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[str, list[float]] | None = None
+
+    def listen(self) -> dict[str, list[float]]:
+        """From now on take down sizes, by what they are of."""
+        self._sizes = {name: [] for name in _LINES}
+        return self._sizes
+
+    def stop(self) -> None:
+        self._sizes = None
+
+    def see(self, level: int, line: str) -> None:
+        from freehold.engines.llamacpp.library import ERROR, INFO
+
+        if level == ERROR:
+            sys.stderr.write(line)
+        if self._sizes is None or level != INFO:
+            return
+        for name, pattern in _LINES.items():
+            if found := pattern.fullmatch(line.rstrip("\n")):
+                self._sizes[name].append(float(found[1]))
+
+
+def _answer(library: Any, lines: _Lines, model: int, question: Mapping[str, Any]) -> dict[str, int] | None:
+    """Bytes of each buffer; None where the library makes no context for this run, or says nothing of its buffers."""
+    sizes = lines.listen()
+    context = library.context(model, _parameters(library, question))
+    lines.stop()
+    if context is None:
+        return None
+    library.free(context)
+    if not sizes["compute_bytes"] or not sizes["output_bytes"]:
+        return None
+    return {name: round(sum(found) * MIB) for name, found in sizes.items()}
+
+
+def _parameters(library: Any, question: Mapping[str, Any]) -> Any:
+    """As the worker of the house runs a build: every slot with a cache of its own unless the run says else, windows as
+    small as they can be, embeddings beside answers."""
+    from freehold.engines.llamacpp.library import CACHE_TYPES, FLASH_ATTENTION, POOLING_LAST
+
+    parameters = library.context_defaults()
+    parameters.n_seq_max = question["slots"]
+    parameters.n_ctx = question["slots"] * question["context_tokens"]
+    parameters.n_batch = parameters.n_ubatch = question["batch_tokens"]
+    parameters.type_k = CACHE_TYPES[question["cache_type_k"]]
+    parameters.type_v = CACHE_TYPES[question["cache_type_v"]]
+    parameters.flash_attn_type = FLASH_ATTENTION[question["flash_attention"]]
+    parameters.kv_unified = question["unified"]
+    parameters.swa_full = False
+    parameters.embeddings = True
+    parameters.pooling_type = POOLING_LAST
+    return parameters
+
+
+if __name__ == "__main__":
+    run(serve)

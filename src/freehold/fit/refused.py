@@ -1,0 +1,25 @@
+"""Runs that the engine refuses whatever memory there is. Source: llama.cpp b11549, `llama_init_from_model`."""
+
+from __future__ import annotations
+
+from freehold.fit.blueprint import Blueprint, RunShape
+from freehold.fit.cache import CACHE_TYPES
+
+
+def refused(blueprint: Blueprint, run: RunShape) -> str | None:
+    """Why the engine would make no context of `blueprint` for `run`; None where it would."""
+    for kind in (run.cache_type_k, run.cache_type_v):
+        if kind not in CACHE_TYPES:
+            return f"a cache cannot be of the type {kind!r}; it can be {', '.join(CACHE_TYPES)}"
+    attending = [layer for layer in blueprint.layers if layer.attention != "none"]
+    key_block, value_block = CACHE_TYPES[run.cache_type_k][0], CACHE_TYPES[run.cache_type_v][0]
+    if value_block > 1 and attending and not run.flash_attention:
+        return f"values are kept as {run.cache_type_v} with flash attention only"
+    if any(layer.key_size % key_block for layer in attending):
+        return f"its keys do not fill whole blocks of {run.cache_type_k}"
+    if any(layer.value_size % value_block for layer in attending):
+        return f"its values do not fill whole blocks of {run.cache_type_v}"
+    latent = any(layer.attention == "latent" for layer in attending)
+    if latent and run.cache_type_k != run.cache_type_v:
+        return "keys and values are one in its cache, so that both must be of one type"
+    return None
