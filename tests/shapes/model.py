@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.gguf_bytes import ARRAY, BOOL, F32, STRING, U32, header, tensor
@@ -17,7 +17,7 @@ from tests.gguf_bytes import ARRAY, BOOL, F32, STRING, U32, header, tensor
 _F32, _F16, _Q8_0, _Q4_K = 0, 1, 8, 12
 _BLOCKS = {_F32: (1, 4), _F16: (1, 2), _Q8_0: (32, 34), _Q4_K: (256, 144)}
 
-Number = int | float | bool | Sequence[int] | Sequence[bool] | str
+Number = int | float | bool | Sequence[int] | Sequence[bool] | Sequence[float] | str
 Shapes = list[tuple[str, tuple[int, ...]]]
 
 
@@ -45,6 +45,13 @@ class Model:
             file.truncate(-(-len(head) // 32) * 32 + offset)
         return path
 
+    def with_vocabulary(self, count: int) -> Model:
+        """The same with so many tokens."""
+        tensors = [
+            (name, tuple(count if each == self.vocabulary else each for each in shape)) for name, shape in self.tensors
+        ]
+        return replace(self, vocabulary=count, tensors=tensors)
+
     @property
     def size_bytes(self) -> int:
         """All tensors, without what fills up between them."""
@@ -57,7 +64,8 @@ class Model:
             "tokenizer.ggml.model": (STRING, "no_vocab"),
             f"{self.architecture}.vocab_size": (U32, self.vocabulary),
         }
-        keys.update({f"{self.architecture}.{key}": _typed(value) for key, value in self.keys.items()})
+        for key, value in self.keys.items():
+            keys[key if key.startswith("xielu.") else f"{self.architecture}.{key}"] = _typed(value)
         if tokens:
             keys["tokenizer.ggml.tokens"] = (ARRAY, (STRING, [str(number) for number in range(self.vocabulary)]))
         return keys
@@ -72,7 +80,8 @@ def _typed(value: Number) -> tuple[int, object]:
         return F32, value
     if isinstance(value, int):
         return U32, value
-    return ARRAY, (BOOL if isinstance(value[0], bool) else U32, list(value))
+    kind = BOOL if isinstance(value[0], bool) else F32 if isinstance(value[0], float) else U32
+    return ARRAY, (kind, list(value))
 
 
 def _kind(name: str, shape: tuple[int, ...]) -> int:

@@ -50,7 +50,7 @@ def mamba2(block: str, width: int, sizes: tuple[int, int, int, int], *, normed: 
     return found + ([(f"{block}.ssm_norm.weight", (inner // groups, groups))] if normed else [])
 
 
-def _state_keys(sizes: tuple[int, int, int, int]) -> dict[str, int]:
+def state_keys(sizes: tuple[int, int, int, int]) -> dict[str, int]:
     inner, state, heads, groups = sizes
     return {
         "ssm.conv_kernel": 4,
@@ -67,7 +67,7 @@ def _mamba2() -> Model:
     for index in range(layers):
         block = f"blk.{index}"
         tensors += norms(block, width, "attn_norm") + mamba2(block, width, sizes)
-    keys = {**attention_keys(width, layers, 0, 0, 0), **_state_keys(sizes)}
+    keys = {**attention_keys(width, layers, 0, 0, 0), **state_keys(sizes)}
     return Model("mamba-codestral-7b", "mamba2", keys, vocabulary, tensors)
 
 
@@ -83,7 +83,7 @@ def _falcon_h1() -> Model:
         tensors += gated(block, width, inner)
     keys = {
         **attention_keys(width, layers, heads, kv_heads, inner),
-        **_state_keys(sizes),
+        **state_keys(sizes),
         "attention.key_length": 128,
         "attention.value_length": 128,
     }
@@ -107,7 +107,7 @@ def _nemotron_h() -> Model:
             tensors += [(f"{block}.ffn_up.weight", (width, inner)), (f"{block}.ffn_down.weight", (inner, width))]
     keys = {
         **attention_keys(width, len(pattern), heads, kv_heads, inner),
-        **_state_keys(sizes),
+        **state_keys(sizes),
         "attention.head_count_kv": [kv_heads if kind == "*" else 0 for kind in pattern],
         "feed_forward_length": [inner if kind == "-" else 0 for kind in pattern],
         "attention.key_length": 128,
@@ -129,7 +129,7 @@ def _granite_hybrid() -> Model:
         tensors += routed(block, width, inner, experts) + shared(block, width, 1024)
     keys = {
         **attention_keys(width, layers, heads, kv_heads, inner),
-        **_state_keys(sizes),
+        **state_keys(sizes),
         "attention.head_count_kv": [kv_heads if index in attending else 0 for index in range(layers)],
         "attention.scale": 0.0078125,
         "embedding_scale": 12.0,

@@ -25,7 +25,10 @@ class Rules:
 
     `full_first`: the first of each n, not the last. `window_tokens` is taken where the header states none: None means
     that such a model has no windows. `both`: recurrent layers attend too. `shared_from`: layers from there on read the
-    cache of earlier ones; "stated" where the header says how many of the last do.
+    cache of earlier ones; "stated" where the header says how many of the last do. `gated` is the feed-forward network,
+    `beside` how many vectors of the model's width wait while it works (attention beside it, an expert that all tokens
+    share, other versions of the layer). `every_layer`: tokens have an embedding for every layer, which waits as well,
+    or lasts through the whole pass.
     """
 
     full_every: int | None = None
@@ -36,33 +39,40 @@ class Rules:
     full_interval: int = 4
     both: bool = False
     shared_from: int | Literal["stated"] | None = None
+    gated: bool = True
+    beside: int = 0
+    every_layer: Literal["", "passing", "lasting"] = ""
 
 
 _PLAIN = (
-    *("llama", "mistral3", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "gemma", "phi2", "phi3", "phimoe", "granite"),
-    *("granitemoe", "command-r", "olmo", "olmoe", "smollm3", "gptneox", "starcoder2", "deepseek2", "glm4", "apertus"),
-    *("falcon", "internlm2", "exaone", "stablelm", "seed_oss", "minimax-m2", "glm4moe", "hunyuan-dense", "bailingmoe"),
+    *("llama", "mistral3", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "gemma", "phi3", "granite"),
+    *("granitemoe", "olmo", "olmoe", "smollm3", "deepseek2", "glm4", "internlm2", "exaone", "stablelm"),
+    *("seed_oss", "minimax-m2", "glm4moe", "hunyuan-dense", "baichuan"),
 )
+_PLAIN_WITHOUT_GATE = (*("gptneox", "starcoder", "starcoder2", "apertus", "bloom", "mpt", "nemotron"),)
 ARCHITECTURES: Mapping[str, Rules] = {
     **dict.fromkeys(_PLAIN, Rules()),
+    **dict.fromkeys(_PLAIN_WITHOUT_GATE, Rules(gated=False)),
+    "command-r": Rules(beside=1),
+    "phi2": Rules(gated=False, beside=1),
+    "falcon": Rules(gated=False, beside=1),
     "gemma2": Rules(full_every=2, window_tokens=4096),
     "gemma3": Rules(full_every=6),
-    "gemma3n": Rules(full_every=5, shared_from=20),
-    "gemma4": Rules(full_every=6, shared_from="stated"),
-    "cohere2": Rules(full_every=4, window_tokens=4096),
-    "llama4": Rules(full_every=4, window_tokens=8192),
+    "gemma3n": Rules(full_every=5, shared_from=20, beside=5, every_layer="passing"),
+    "gemma4": Rules(full_every=6, shared_from="stated", every_layer="lasting"),
+    "cohere2": Rules(full_every=4, window_tokens=4096, beside=1),
+    "llama4": Rules(full_every=4, window_tokens=8192, beside=1),
     "gpt-oss": Rules(full_every=2),
     "olmo2": Rules(full_every=4),
     "exaone4": Rules(full_every=4),
     "mamba": Rules(state="ssm", recurrent="all"),
     "mamba2": Rules(state="ssm", recurrent="all"),
-    "rwkv6": Rules(state="rwkv", recurrent="all"),
     "rwkv7": Rules(state="rwkv", recurrent="all"),
     "falcon-h1": Rules(state="ssm", recurrent="all", both=True),
     "jamba": Rules(state="ssm", recurrent="no heads"),
     "granitehybrid": Rules(state="ssm", recurrent="no heads"),
-    "nemotron_h": Rules(state="ssm", recurrent="bare"),
-    "nemotron_h_moe": Rules(state="ssm", recurrent="bare"),
+    "nemotron_h": Rules(state="ssm", recurrent="bare", gated=False),
+    "nemotron_h_moe": Rules(state="ssm", recurrent="bare", gated=False),
     "lfm2": Rules(state="shortconv", recurrent="no heads"),
     "lfm2moe": Rules(state="shortconv", recurrent="no heads"),
     "qwen3next": Rules(state="delta", recurrent="interval"),

@@ -28,9 +28,9 @@ class Layer:
 
     `query_size` is that of one query head where it is not the key's (latent attention).
 
-    `feed_forward` is how wide its feed-forward network is for one token (of a mixture: all experts that a token is sent
-    to), `routed` how many those are, 0 in a dense layer. Of a recurrent layer, `rolling_elements` are the part of its
-    state that a convolution keeps, `inner` is its width, and `mixing` how many values of one token it holds at once.
+    `feed_forward` is how many values of one token its feed-forward network holds at once. Of a recurrent layer,
+    `rolling_elements` are the part of its state that a convolution keeps, `inner` is its width, and `mixing` how many
+    values of one token it holds at once.
 
     `cached` False: it reads another layer's cache and has none of its own. A layer may attend and carry a state.
     """
@@ -46,7 +46,6 @@ class Layer:
     query_size: int = 0
     indexer_size: int = 0
     feed_forward: int = 0
-    routed: int = 0
     recurrence: Recurrence = ""
     rolling_elements: int = 0
     inner: int = 0
@@ -72,6 +71,9 @@ class Blueprint:
     `tensors` None: only the shape is known (a row of the catalog), and `weights_bytes` is then no more than the file's
     size where that is known. `quantization` is the build's name for its mix of types.
 
+    `beside_hidden` is what each layer is given of a token beside its hidden values, all layers together (the embeddings
+    that Gemma 4's small models have for every layer).
+
     `layers` is empty where nobody can tell what they are, and `cannot_say` is then the reason.
     """
 
@@ -90,6 +92,7 @@ class Blueprint:
     quantization: str | None = None
     file_bytes: int | None = None
     tensors: tuple[BuildTensor, ...] | None = None
+    beside_hidden: int = 0
     cannot_say: str | None = None
 
 

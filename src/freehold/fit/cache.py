@@ -10,9 +10,9 @@ from freehold.fit.blueprint import Blueprint, Layer, RunShape
 CELLS = 256
 """A cache has a multiple of so many cells (`n_ctx` and `n_ctx_seq` are padded to it)."""
 
-# ggml type -> (values in a block, bytes of a block): the types that a cache may have.
+# ggml type -> (values in a block, bytes of a block): the types that a cache may have here. The engine also takes f32,
+# and copies it to 16 bits a layer at a time.
 CACHE_TYPES: dict[str, tuple[int, int]] = {
-    "f32": (1, 4),
     "f16": (1, 2),
     "bf16": (1, 2),
     "q8_0": (32, 34),

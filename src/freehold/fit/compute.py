@@ -11,7 +11,7 @@ Source: llama.cpp b11549, `llama_context::graph_reserve` and `output_reserve`; t
 from __future__ import annotations
 
 from freehold.fit.blueprint import Blueprint, Layer, RunShape
-from freehold.fit.cache import cells, streams
+from freehold.fit.cache import cells
 
 F32, F16, I64 = 4, 2, 8
 LASTING = 5
@@ -23,8 +23,12 @@ _NUMBERS_BYTES = 40
 _NUMBERS_BYTES_PER_CACHE = 16
 # These give no logits where embeddings are asked for.
 _NO_LOGITS = ("lfm2", "lfm2moe")
-# The norm stands after the attention, or its three matrices are one: one vector less lives through attention.
-_LESS_IN_ATTENTION = ("olmo2", "exaone4", "phi3", "jamba")
+# How many vectors of the model's width more or less live through attention without flash attention: less where the norm
+# stands after it or its three matrices are one, more where the mask is made of distances (ALiBi).
+_BESIDE_SCORES = {
+    **dict.fromkeys(("olmo2", "exaone4", "phi3", "phi2", "jamba", "gptneox", "falcon"), -1),
+    **dict.fromkeys(("bloom", "mpt"), 2),
+}
 
 
 def compute_bytes(blueprint: Blueprint, run: RunShape) -> int:
@@ -33,10 +37,12 @@ def compute_bytes(blueprint: Blueprint, run: RunShape) -> int:
     masks = [tokens * each for each in _mask_bytes(blueprint, run)]
     inputs = sum(masks) + tokens * _numbers_bytes(blueprint, run, len(masks))
     logits = tokens * _logits(blueprint)
-    # No mask is needed any more when logits are made, and they take the place of one that is large enough.
-    fits = any(mask >= logits * F32 for mask in masks)
+    # No mask is needed any more when logits are made, and they take the place of one, and of what the batch came in.
+    room = max(masks, default=0) + tokens * blueprint.hidden * F32
+    fits = bool(masks) and room >= logits * F32
     widest = max(0 if fits else logits, *(_layer(blueprint, each, run, tokens) for each in blueprint.layers))
-    return inputs + (LASTING * blueprint.hidden * tokens + widest) * F32
+    lasting = tokens * (LASTING * blueprint.hidden + blueprint.beside_hidden)
+    return inputs + (lasting + widest) * F32
 
 
 def output_bytes(blueprint: Blueprint, run: RunShape) -> int:
@@ -67,20 +73,25 @@ def _layer(blueprint: Blueprint, layer: Layer, run: RunShape, tokens: int) -> in
     """Elements at the widest moment of one layer, beside what lasts."""
     return max(
         tokens * _attention(blueprint, layer, run),
-        _halved(layer, run),
-        tokens * _feed_forward(blueprint, layer),
+        tokens * layer.feed_forward,
         _recurrence(layer, run.slots, tokens),
     )
 
 
 def _recurrence(layer: Layer, slots: int, tokens: int) -> int:
-    """The states of all slots are written anew beside the old ones; the second copy of them takes room of its own where
-    it does not fit where another tensor was."""
-    state = layer.state_elements - layer.rolling_elements
-    again = slots if layer.recurrence == "rwkv" else slots - 1
-    room = tokens * layer.inner
-    fits = again * state < room if layer.recurrence == "rwkv" else again * state <= room
-    return tokens * layer.mixing + slots * layer.state_elements + (0 if fits else again * state)
+    """The states of all slots are written anew beside the old ones; a copy of them takes room of its own where it does
+    not fit where another tensor was."""
+    state = slots * (layer.state_elements - layer.rolling_elements)
+    rolling, room = slots * layer.rolling_elements, tokens * layer.inner
+    match layer.recurrence:
+        case "delta" | "kda":
+            states = 0 if state <= room else rolling + 2 * state
+        case "rwkv":
+            states = rolling + state + (0 if state < room else state)
+        case _:
+            again = state - state // slots
+            states = rolling + state + (0 if again <= room else again)
+    return tokens * layer.mixing + states
 
 
 def _attention(blueprint: Blueprint, layer: Layer, run: RunShape) -> int:
@@ -93,20 +104,4 @@ def _attention(blueprint: Blueprint, layer: Layer, run: RunShape) -> int:
     if run.flash_attention:
         return 2 * query + layer.kv_heads * (layer.key_size + layer.value_size)
     again = query if query > blueprint.hidden and not blueprint.layers[0].state_elements else 0
-    less = blueprint.hidden if blueprint.architecture in _LESS_IN_ATTENTION else 0
-    return scores + query + again - less
-
-
-def _halved(layer: Layer, run: RunShape) -> int:
-    """Flash attention reads 16 bits: of a cache in 32, one layer's is copied into half its size."""
-    if not run.flash_attention:
-        return 0
-    keys = layer.key_size if run.cache_type_k == "f32" else 0
-    values = layer.value_size if run.cache_type_v == "f32" else 0
-    return layer.kv_heads * (keys + values) * cells(run, layer.window_tokens) * streams(run) // 2
-
-
-def _feed_forward(blueprint: Blueprint, layer: Layer) -> int:
-    """The two halves of a gated network and their product; of a mixture also what each expert gives, twice."""
-    product = 3 * layer.feed_forward
-    return max(product, (2 * layer.routed + 1) * blueprint.hidden) if layer.routed else product
+    return scores + query + again + _BESIDE_SCORES.get(blueprint.architecture, 0) * blueprint.hidden

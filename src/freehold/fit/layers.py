@@ -11,10 +11,16 @@ from dataclasses import replace
 
 from freehold.fit.architectures import ARCHITECTURES, Rules
 from freehold.fit.blueprint import Attention, Layer
+from freehold.fit.feed_forward import held
 from freehold.fit.recurrence import Carried, carried
 from freehold.fit.stated import Stated
 
 Numbers = Mapping[str, tuple[int, ...]]
+
+_EVERY_LAYER = "embedding_length_per_layer_input"
+_UNSTATED_EVERY_LAYER = 256
+# One layer's part of them is in work, in three forms.
+_MORE_THAN_LAYERS = 3
 
 
 def layers_of(architecture: str, numbers: Numbers) -> tuple[Layer, ...] | str:
@@ -29,6 +35,14 @@ def layers_of(architecture: str, numbers: Numbers) -> tuple[Layer, ...] | str:
         return "its header does not say how many layers it has, or how wide they are"
     windows = _windows(stated, rules, count)
     return tuple(_layer(stated, rules, count, index, windows[index]) for index in range(count))
+
+
+def lasting_inputs(architecture: str, numbers: Numbers) -> int:
+    """What of a token lasts through the whole pass beside its hidden values: its embeddings for every layer."""
+    rules, stated = ARCHITECTURES.get(architecture), Stated(numbers)
+    if rules is None or rules.every_layer != "lasting":
+        return 0
+    return (stated.one(_EVERY_LAYER) or 0) * (stated.one("block_count") or 0)
 
 
 def _windows(stated: Stated, rules: Rules, count: int) -> list[int]:
@@ -49,9 +63,9 @@ def _layer(stated: Stated, rules: Rules, count: int, index: int, window: int) ->
     heads = stated.at("attention.head_count", index) or 0
     kv_heads = stated.at("attention.head_count_kv", index)
     kv_heads = heads if kv_heads is None else kv_heads
-    width, routed = _feed_forward(stated, index)
+    width = _feed_forward(stated, rules, count, index)
     recurrent = _is_recurrent(stated, rules, index, kv_heads)
-    layer = _carrying(Layer("none", feed_forward=width, routed=routed), carried(rules.state, stated), recurrent)
+    layer = _carrying(Layer("none", feed_forward=width), carried(rules.state, stated), recurrent)
     if (recurrent and not rules.both) or not kv_heads:
         return layer
     latent = bool(stated.one("attention.kv_lora_rank") and stated.one("attention.key_length_mla"))
@@ -83,13 +97,16 @@ def _carrying(layer: Layer, state: Carried | None, recurrent: bool) -> Layer:
     )
 
 
-def _feed_forward(stated: Stated, index: int) -> tuple[int, int]:
-    """How wide it is for one token, and how many experts a token is sent to; 0 in a dense layer."""
+def _feed_forward(stated: Stated, rules: Rules, count: int, index: int) -> int:
+    hidden = stated.one("embedding_length") or 0
     dense = stated.at("feed_forward_length", index) or 0
-    used = stated.one("expert_used_count") or 0
+    waiting = rules.beside * hidden
+    if rules.every_layer == "passing":
+        waiting += (count + _MORE_THAN_LAYERS) * (stated.one(_EVERY_LAYER) or _UNSTATED_EVERY_LAYER)
     if not stated.one("expert_count") or index < (stated.one("leading_dense_block_count") or 0):
-        return dense, 0
-    return used * (stated.one("expert_feed_forward_length") or dense), used
+        return held(dense, hidden, gated=rules.gated) + waiting
+    width = stated.one("expert_feed_forward_length") or dense
+    return held(width, hidden, gated=rules.gated, routed=stated.one("expert_used_count") or 1) + waiting
 
 
 def _head_sizes(stated: Stated, *, window: bool) -> tuple[int, int]:

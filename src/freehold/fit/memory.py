@@ -17,8 +17,11 @@ from freehold.fit.overhead import process_bytes
 from freehold.fit.refused import refused
 from freehold.fit.weights import weights_bytes
 
-COMPUTE_SLACK_BYTES = 8 << 20
-"""How far the fitted compute buffer may be from the engine's, where it is not within a hundredth."""
+COMPUTE_SLACK_BYTES, COMPUTE_SLACK = 8 << 20, 0.01
+"""How far the fitted compute buffer may be from the engine's: so many bytes, or so large a part of it."""
+
+SCORES_SLACK_BYTES, SCORES_SLACK = 24 << 20, 0.05
+"""The same without flash attention, where the tensors around the scores lie in more ways than were fitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,5 +68,6 @@ def need(blueprint: Blueprint, run: RunShape) -> MemoryNeed:
 
 def _compute(blueprint: Blueprint, run: RunShape) -> Quantity:
     value = compute_bytes(blueprint, run)
-    slack = max(COMPUTE_SLACK_BYTES, value / 100)
+    bytes_, part = (COMPUTE_SLACK_BYTES, COMPUTE_SLACK) if run.flash_attention else (SCORES_SLACK_BYTES, SCORES_SLACK)
+    slack = max(bytes_, value * part)
     return Estimated(max(0.0, value - slack), value + slack, "fitted to the engine's own buffers", value)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from freehold.catalog.model import CatalogModel, Shape
 from freehold.fit.architectures import ARCHITECTURES, Rules
 from freehold.fit.blueprint import Blueprint, Layer
+from freehold.fit.feed_forward import held
 
 # The catalog names architectures as publishers do; the engine's names where they differ.
 _ENGINE_NAMES = {
@@ -59,9 +60,10 @@ def _layers(shape: Shape) -> tuple[Layer, ...] | str:
     layers = _kept(shape, rules)
     if isinstance(layers, str):
         return layers
-    routed = shape.experts_used or 0
-    width = (shape.feed_forward or 0) * max(1, routed)
-    return tuple(replace(layer, feed_forward=width, routed=routed) for layer in layers)
+    hidden, routed = shape.hidden or 0, shape.experts_used or 0
+    width = held(shape.feed_forward or 0, hidden, gated=rules.gated, routed=routed)
+    waiting = hidden if rules.beside else 0
+    return tuple(replace(layer, feed_forward=width + waiting) for layer in layers)
 
 
 def _kept(shape: Shape, rules: Rules) -> tuple[Layer, ...] | str:

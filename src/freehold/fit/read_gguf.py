@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from freehold.fit.blueprint import Blueprint, BuildTensor, Role
-from freehold.fit.layers import layers_of
+from freehold.fit.layers import lasting_inputs, layers_of
 from freehold.weights.gguf import Outline, read_outline
 
 _BLOCK = re.compile(r"blk\.(\d+)\.")
@@ -47,6 +47,7 @@ def blueprint_of_outline(outline: Outline, *, name: str | None = None) -> Bluepr
         quantization=outline.quantization,
         file_bytes=None,
         tensors=tensors,
+        beside_hidden=lasting_inputs(outline.architecture, outline.numbers),
         cannot_say=layers if isinstance(layers, str) else None,
     )
 

@@ -42,7 +42,10 @@ def _state_space(kind: Recurrence, stated: Stated) -> Carried:
     inner, size = stated.one("ssm.inner_size") or 0, stated.one("ssm.state_size") or 0
     groups = stated.one("ssm.group_count") or 0
     convolved = inner + 2 * groups * size
-    mixing = 2 * inner + 3 * convolved + (stated.one("ssm.time_step_rank") or 0) if groups else 5 * inner
+    if kind == "delta":
+        mixing = inner + 2 * convolved
+    else:
+        mixing = 2 * inner + 3 * convolved + (stated.one("ssm.time_step_rank") or 0) if groups else 5 * inner
     return Carried(kind, _rows(stated) * convolved, size * inner, inner, mixing)
 
 
@@ -54,7 +57,7 @@ def _rwkv(stated: Stated) -> Carried:
 def _kda(stated: Stated) -> Carried:
     size, heads = stated.one("kda.head_dim") or 0, stated.one("attention.head_count") or 0
     inner = size * heads
-    return Carried("kda", 3 * _rows(stated) * inner, size * inner, inner, 12 * inner)
+    return Carried("kda", 3 * _rows(stated) * inner, size * inner, inner, 6 * inner)
 
 
 def _rows(stated: Stated) -> int:

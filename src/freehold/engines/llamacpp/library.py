@@ -23,7 +23,7 @@ VERSION = "2026.10.11549"
 INFO, ERROR = 2, 4  # GGML_LOG_LEVEL_INFO, GGML_LOG_LEVEL_ERROR
 # ggml_type
 CACHE_TYPES: Mapping[str, int] = {
-    **{"f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, "q8_0": 8, "iq4_nl": 20, "bf16": 30}
+    **{"f16": 1, "q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, "q8_0": 8, "iq4_nl": 20, "bf16": 30}
 }
 POOLING_LAST = 3
 FLASH_ATTENTION = {True: 1, False: 0}

@@ -17,11 +17,14 @@ from freehold.weights.gguf.tensors import Tensor
 from freehold.weights.gguf.tokenizer import token_count
 from freehold.weights.gguf.values import BOOL, Array, Entry
 
+_ELSE = ("general.", "tokenizer.", "split.", "quantize.")
+
 
 @dataclass(frozen=True, slots=True)
 class Outline:
     """`numbers` are the whole numbers and truth values of the architecture by key, without its name: one, or one a
-    layer; `entries` the same and its other numbers, with their types. `tokens` is the size of the token table, None
+    layer; `entries` all numbers of the header by their whole keys, with their types, but those that say what the file
+    is (`general.*`), how it is split and how text becomes tokens. `tokens` is the size of the token table, None
     where there is none; `name` what the file calls the model."""
 
     architecture: str
@@ -43,20 +46,21 @@ def outline_of(header: Header, tensors: Sequence[Tensor]) -> Outline | None:
     if architecture is None or not tensors:
         return None
     model = Model(header, architecture, Findings(""))
-    own = {
-        key.removeprefix(f"{architecture}."): entry
-        for key, entry in header.keys.items()
-        if key.startswith(f"{architecture}.") and _is_numbers(entry)
-    }
+    entries = {key: entry for key, entry in header.keys.items() if not key.startswith(_ELSE) and _is_numbers(entry)}
+    own = {key.removeprefix(f"{architecture}."): entry for key, entry in entries.items() if _is_own(key, architecture)}
     return Outline(
         architecture=architecture,
         name=text(header, "general.name"),
         quantization=quantization(header, tensors),
         tokens=token_count(header),
         numbers={key: numbers for key in own if (numbers := model.integers(key) or _flags(own[key]))},
-        entries=own,
+        entries=entries,
         tensors=tuple(tensors),
     )
+
+
+def _is_own(key: str, architecture: str) -> bool:
+    return key.startswith(f"{architecture}.")
 
 
 def _is_numbers(entry: Entry) -> bool:

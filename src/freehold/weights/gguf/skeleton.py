@@ -39,9 +39,9 @@ def _keys(outline: Outline) -> list[bytes]:
         _text("general.architecture") + _of_kind(STRING) + _text(own),
         _text("tokenizer.ggml.model") + _of_kind(STRING) + _text("no_vocab"),
     ]
-    if "vocab_size" not in outline.entries and outline.tokens is not None:
+    if f"{own}.vocab_size" not in outline.entries and outline.tokens is not None:
         keys.append(_text(f"{own}.vocab_size") + _of_kind(U32) + struct.pack("<I", outline.tokens))
-    return keys + [_text(f"{own}.{key}") + _value(entry) for key, entry in outline.entries.items()]
+    return keys + [_text(key) + _value(entry) for key, entry in outline.entries.items()]
 
 
 def _value(entry: Entry) -> bytes:

@@ -1,0 +1,18 @@
+"""How many values of one token a feed-forward network holds at its widest moment.
+
+A gated one holds its two halves and their product; one without a gate the vector that its activation works on. Of a
+mixture every expert that the token is sent to holds them, and what the experts give goes where their halves were, if it
+fits there. Source: llama.cpp b11549, `llm_graph_context::build_ffn` and `build_moe_ffn`, and ggml's allocator.
+"""
+
+from __future__ import annotations
+
+
+def held(width: int, hidden: int, *, gated: bool, routed: int = 0) -> int:
+    """`width` of the network, or of one expert; `hidden` of the model; `routed`: the experts of one token, 0 where the
+    network is dense."""
+    vectors = 3 if gated else 1
+    if not routed:
+        return vectors * width
+    fits = (vectors - 1) * width >= hidden
+    return routed * (vectors * width + (0 if fits else hidden))
