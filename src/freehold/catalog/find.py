@@ -43,8 +43,8 @@ class Interval(NamedTuple):
 
 
 class Graded(NamedTuple):
-    """A model and how open it can be shown to be, and how open it might be. `inherited` are the licenses of others'
-    bases that bind it beside its own."""
+    """A model and how open it can be shown to be, and how open it might be. `inherited` are the texts that bind
+    it beside its own license: terms that lie with it, and licenses of others' bases."""
 
     model: CatalogModel
     freedom: tuple[int, int]
@@ -100,7 +100,8 @@ def _graded(model: CatalogModel, catalog: Catalog, licenses: Licenses) -> Graded
     lineage = trace(model, catalog.get)
     free, public = freedom(model, lineage, licenses.get), published(model, lineage)
     levels = (label(free.low, public.low), label(free.high, public.high))
-    inherited = dict.fromkeys(base.license for base in lineage.binding if base.license != model.license)
+    bound = (*model.terms, *(each for base in lineage.binding for each in (base.license, *base.terms)))
+    inherited = dict.fromkeys(each for each in bound if each != model.license)
     return Graded(model, (free.low, free.high), (public.low, public.high), levels, tuple(inherited))
 
 

@@ -141,6 +141,7 @@ class CatalogModel:
     """One model.
 
     `license` is the id of a license record, PROPRIETARY, or an id without a record: then its clauses are unknown.
+    `terms` are ids of further texts that bind whoever takes the weights, such as a use policy that lies beside them.
     `base_models` are names of the catalog or repositories of the hub (org/repo): what it was tuned, merged, distilled
     or quantized from. `parameters` are exact unless `parameters_nominal`. `published` has every one of COMPONENTS.
     `sources` says where a field was read, by the field's name. The first build is the default.
@@ -152,6 +153,7 @@ class CatalogModel:
     license: str
     family: str = ""
     license_note: str | None = None
+    terms: tuple[str, ...] = ()
     gated: bool | None = None
     base_models: tuple[str, ...] | None = None
     skills: tuple[str, ...] = ()

@@ -41,11 +41,23 @@ def paper(catalog: Catalog, model: CatalogModel, licenses: Licenses | None = Non
     multimodal = model.modalities != ("text",)
     written = {
         "model": _model(model),
-        "license": license_paper(model.license, shelf, multimodal=multimodal),
+        "license": _license_of(model, shelf, multimodal),
         "openness": _openness(opened),
         "lineage": _lineage(opened, shelf, multimodal),
     }
     return {part: _plain(value) for part, value in written.items()}
+
+
+def _license_of(model: CatalogModel, shelf: Licenses, multimodal: bool) -> dict[str, Any]:
+    """Its own license; `beside` are the further texts that bind. Their duties follow its own, with `of`."""
+    own = license_paper(model.license, shelf, multimodal=multimodal)
+    beside = [license_paper(each, shelf, multimodal=multimodal) for each in model.terms]
+    kept = ("id", "known", "name", "summary", "reading", "text")
+    return {
+        **own,
+        "beside": [{key: each[key] for key in kept} for each in beside],
+        "duties": [*own["duties"], *({**duty, "of": each["id"]} for each in beside for duty in each["duties"])],
+    }
 
 
 def license_paper(license_id: str, licenses: Licenses, *, multimodal: bool = True) -> dict[str, Any]:

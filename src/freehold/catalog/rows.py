@@ -48,7 +48,8 @@ _SOURCED = (
 )
 _FAMILY_FIELDS = frozenset(
     {
-        *("license", "license_note", "gated", "base_models", "skills", "modalities", "parameters", "context_tokens"),
+        *("license", "license_note", "terms", "gated", "base_models", "skills", "modalities", "parameters"),
+        "context_tokens",
         *(
             "parameters_nominal",
             "active_parameters",
@@ -137,6 +138,7 @@ def _model(name: str, row: Row, publisher: Publisher) -> CatalogModel:
         license=row.required("license"),
         family=row.text("family", ""),
         license_note=row.optional_text("license_note"),
+        terms=row.texts("terms"),
         gated=row.optional_flag("gated"),
         base_models=row.texts("base_models") if row.has("base_models") else None,
         skills=row.some_of("skills", SKILLS),

@@ -231,6 +231,8 @@ def _duties(clauses: Clauses) -> Iterator[Duty]:
     if isinstance(use, AcceptableUse) and use.form in ("inline", "by reference"):
         flow = ", and bind whoever receives it to that" if use.flow_down else ""
         yield Duty(f"keep out of the forbidden uses{flow}", "acceptable_use", use.section)
+    elif isinstance(use, AcceptableUse) and use.form == "law only":
+        yield Duty("use it within the law", "acceptable_use", use.section)
     if isinstance(outputs, Outputs) and (outputs.train_others, outputs.restricted_use) != ("free", "none"):
         yield Duty(f"what it writes: {_outputs(outputs)}", "outputs", outputs.section)
     if isinstance(passing, Redistribution) and any(_to_pass_on(passing)):

@@ -24,6 +24,9 @@ def license_section(paper: Mapping[str, Any]) -> Section:
         lines += [("version of", license_["version_date"]), ("approved by the OSI", approved)]
         lines += [("text", _text(license_["text"]))]
         lines += [("use policy", _text(license_["use_policy"]))] if license_["use_policy"] else []
+    for each in license_.get("beside", ()):
+        lines += [("and beside it", wrapped(f"{each['name']} ({each['id']})", each["summary"]))]
+        lines += [("its text", _text(each["text"]))] if each["text"] else []
     said = license_["reading"]
     return Section("LICENSE", lines, wrapped(f"{said[0].upper()}{said[1:]}. {READ_IT}", width=WIDTH))
 
@@ -53,7 +56,11 @@ def _asked(model: str, known: bool, duties: Sequence[Mapping[str, Any]], *, firs
         yield "", "nothing that we found"
     for duty in duties:
         section = f"section {duty['section']}" if duty["section"] else duty["clause"]
-        yield (section, wrapped(duty["what"])) if len(section) <= LABEL else ("", wrapped(duty["what"], f"({section})"))
+        beside = f"(of {duty['of']})" if duty.get("of") else None
+        if len(section) <= LABEL:
+            yield section, wrapped(duty["what"], beside)
+        else:
+            yield "", wrapped(duty["what"], beside, f"({section})")
 
 
 def clauses_section(paper: Mapping[str, Any]) -> Section:

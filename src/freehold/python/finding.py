@@ -70,13 +70,14 @@ def find(asked: Asked) -> Found:
 
 def _query(asked: Asked, catalog: Catalog) -> Query:
     known = {model.license for model in catalog.models}
+    binding = known | {each for model in catalog.models for each in model.terms}
     freedom, license_id = (None, None) if asked.license is None else read_license(asked.license, known)
     return Query(
         text=asked.text,
         size=None if asked.size is None else read_size(asked.size),
         freedom=freedom,
         license_id=license_id,
-        bound_by=None if asked.bound_by is None else read_license_id(asked.bound_by, known),
+        bound_by=None if asked.bound_by is None else read_license_id(asked.bound_by, binding),
         openness=None if asked.openness is None else read_openness(asked.openness),
         skills=tuple(read_skill(skill) for skill in asked.skills),
         publisher=asked.publisher,

@@ -99,20 +99,24 @@ def _parts(model: CatalogModel, lineage: Lineage, licenses: FindLicense) -> tupl
         return (
             Part(model.name, model.license, 0, 0, (Restriction("weights", None, "the weights are not published"),)),
         )
-    own = license_part(model, licenses)
-    bases = tuple(license_part(base, licenses) for base in lineage.binding)
+    bound = tuple(part for each in (model, *lineage.binding) for part in license_parts(each, licenses))
     gaps = tuple(Part(gap.of, None, _LEAST, 3, (), (gap.what,), gap) for gap in lineage.gaps)
-    return (own, *bases, *gaps)
+    return (*bound, *gaps)
 
 
-def license_part(model: CatalogModel, licenses: FindLicense) -> Part:
-    """What the license that `model` itself names allows; a license without a record leaves F1 to F3."""
-    if model.license == PROPRIETARY:
+def license_parts(model: CatalogModel, licenses: FindLicense) -> tuple[Part, ...]:
+    """What the license that `model` itself names allows, and each further text beside it."""
+    return tuple(_part(model, license_id, licenses) for license_id in (model.license, *model.terms))
+
+
+def _part(model: CatalogModel, license_id: str, licenses: FindLicense) -> Part:
+    """A license without a record leaves F1 to F3."""
+    if license_id == PROPRIETARY:
         none = Restriction("license", None, "there is no public license to these weights")
-        return Part(model.name, model.license, _LEAST, _LEAST, (none,))
-    record = licenses(model.license)
+        return Part(model.name, license_id, _LEAST, _LEAST, (none,))
+    record = licenses(license_id)
     if record is None:
-        return Part(model.name, model.license, _LEAST, 3, (), ("every clause",))
+        return Part(model.name, license_id, _LEAST, 3, (), ("every clause",))
     low, high, restrictions, unknown = grade(record, multimodal=is_multimodal(model))
     return Part(model.name, record.id, low, high, restrictions, unknown)
 

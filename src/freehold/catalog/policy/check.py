@@ -72,7 +72,9 @@ def check(
     lineage = trace(model, shelf.models)
     found: list[Found] = list(house_rules.of_model(model, shelf.models, shelf.licenses, asker.policy))
     for each in (model, *lineage.binding):
-        found += _settled(list(_of_model(each, shelf, asker)), each.name, each.license, asker.policy)
+        for license_id in (each.license, *each.terms):
+            said = list(_of_model(each, license_id, shelf, asker))
+            found += _settled(said, each.name, license_id, asker.policy)
     found += [_gap(gap) for gap in lineage.gaps]
     readings = _readings((model, *lineage.binding), shelf)
     subject, chain = derived or model.name, {each.license for each in (model, *lineage.binding)}
@@ -105,13 +107,13 @@ def _of_claim(license_id: str, subject: str, shelf: Shelf, asker: Asker) -> list
     return _settled(list(said), subject, license_id, asker.policy)
 
 
-def _of_model(model: CatalogModel, shelf: Shelf, asker: Asker) -> Iterator[Found]:
-    if model.license == PROPRIETARY or model.weights == "withheld":
+def _of_model(model: CatalogModel, license_id: str, shelf: Shelf, asker: Asker) -> Iterator[Found]:
+    if license_id == PROPRIETARY or model.weights == "withheld":
         yield _closed(model)
         return
-    record = shelf.licenses(model.license)
+    record = shelf.licenses(license_id)
     if record is None:
-        yield _no_record(model.license, model.name)
+        yield _no_record(license_id, model.name, model.license_note)
         return
     multimodal = None if not model.modalities else any(each != "text" for each in model.modalities)
     yield from _of_license(record, model.name, multimodal, asker)
@@ -137,9 +139,9 @@ def _closed(model: CatalogModel) -> Reason:
     return Reason(decision="deny", clause="license", text=text, model=model.name, license=model.license)
 
 
-def _no_record(license_id: str, model: str) -> Reason:
+def _no_record(license_id: str, model: str, note: str | None = None) -> Reason:
     text = f"there is no record of the license {license_id}: all of its clauses are unknown"
-    return Reason(decision="review", clause="license", text=text, model=model, license=license_id)
+    return Reason(decision="review", clause="license", text=text, model=model, license=license_id, note=note)
 
 
 def _gap(gap: Gap) -> Reason:
@@ -193,7 +195,8 @@ def _verdict(subject: str, found: Iterable[Found], readings: tuple[Reading, ...]
 def _readings(models: Iterable[CatalogModel], shelf: Shelf) -> tuple[Reading, ...]:
     by_license: dict[str, list[str]] = {}
     for model in models:
-        by_license.setdefault(model.license, []).append(model.name)
+        for license_id in (model.license, *model.terms):
+            by_license.setdefault(license_id, []).append(model.name)
     records = {license_id: shelf.licenses(license_id) for license_id in by_license}
     return tuple(_reading(record, tuple(by_license[name])) for name, record in records.items() if record)
 

@@ -20,6 +20,7 @@ def of_model(model: CatalogModel, find: Find, licenses: FindLicense, policy: Pol
     yield from _named(model.name, (model.name, model.repository or ""), policy)
     for each in (model, *trace(model, find).binding):
         yield from _license(each.name, each.license, policy)
+        yield from (reason for terms in each.terms for reason in _denied(each.name, terms, policy))
     if policy.minimum_freedom is None and policy.minimum_openness is None:
         return
     opened = assess(model, find, licenses)
@@ -60,10 +61,14 @@ def _named(subject: str, names: tuple[str, ...], policy: Policy) -> Iterator[Rea
             yield _reason(subject, "your policy denies this model", f"policy.denied_models has {pattern}")
 
 
-def _license(model: str, license_id: str, policy: Policy) -> Iterator[Reason]:
+def _denied(model: str, license_id: str, policy: Policy) -> Iterator[Reason]:
     if license_id in policy.denied_licenses:
         text = f"your policy denies the license {license_id}"
         yield _reason(model, text, f"policy.denied_licenses has {license_id}")
+
+
+def _license(model: str, license_id: str, policy: Policy) -> Iterator[Reason]:
+    yield from _denied(model, license_id, policy)
     if policy.allowed_licenses and license_id not in policy.allowed_licenses:
         allowed = ", ".join(policy.allowed_licenses)
         yield _reason(
