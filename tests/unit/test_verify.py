@@ -23,13 +23,18 @@ from freehold.weights.checks import MOST_PER_CHECK, Findings, checks
 from freehold.weights.report import CANNOT_SHOW, Report, Verdict
 from freehold.weights.verify import look_over, verify
 from tests.gguf_bytes import STRING
-from tests.hostile import gguf_files, other_files, safetensors_files, template_files
+from tests.hostile import gguf_files, openvino_files, other_files, safetensors_files, template_files
 from tests.hostile.__main__ import write_all
 from tests.hostile.folders import Folder
 from tests.hostile.other_files import PICKLE, numpy, tarred, zipped
 from tests.hostile.other_worst import WORST
 
-HOSTILE: Mapping[str, Folder] = {**safetensors_files.HOSTILE, **other_files.HOSTILE, **template_files.HOSTILE}
+HOSTILE: Mapping[str, Folder] = {
+    **safetensors_files.HOSTILE,
+    **other_files.HOSTILE,
+    **openvino_files.HOSTILE,
+    **template_files.HOSTILE,
+}
 # A known template is no harm; what a file says of its origin is held against the catalog, in test_provenance; a held
 # file against its deed, in test_verify_names.
 ELSEWHERE = {"template.known", DEED_CHECK, *PROVENANCE}

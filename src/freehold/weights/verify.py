@@ -17,6 +17,7 @@ from freehold.weights.archives import NUMPY_HEAD_BYTES, check_numpy, check_tar, 
 from freehold.weights.checks import Findings, checks
 from freehold.weights.formats import Recognized, recognize
 from freehold.weights.gguf import GgufLook, check_gguf, check_splits
+from freehold.weights.openvino import check_openvino, is_constants, is_openvino
 from freehold.weights.report import Finding, LookedAt, Report
 from freehold.weights.safetensors import check_safetensors
 from freehold.weights.shards import INDEX_SUFFIX, check_index
@@ -141,7 +142,10 @@ class _Look:
         elif path.name.endswith(INDEX_SUFFIX):
             self.groups.add("shards")
             self._indexes.append(path)
-        elif self._sidecar(path, findings):
+        elif suffix == ".xml" and is_openvino(path):
+            self.groups |= {"openvino", "template"}
+            check_openvino(path, findings, known_templates())
+        elif is_constants(path) or self._sidecar(path, findings):
             pass
         elif kind == "pointer" and (found.named or suffix in _WEIGHTS):
             findings.add("format.pointer", "It is the pointer that Git LFS keeps in place of a file.")
