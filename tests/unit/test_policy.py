@@ -157,6 +157,34 @@ def test_a_sector_that_a_list_touches_is_a_question_for_counsel() -> None:
     assert verdict("bigscience-openrail-m", **small(sectors=("manufacturing",))).decision == "allow with duties"
 
 
+@pytest.mark.parametrize("license_id", ["llama2", "llama3", "llama3.1", "llama3.2", "llama3.3", "llama4"])
+@pytest.mark.parametrize(
+    ("sector", "touched"),
+    [
+        *(
+            (sector, "credit, housing")
+            for sector in ("credit", "insurance", "employment", "housing", "public benefits")
+        ),
+        *((sector, "unlicensed professional practice") for sector in ("finance", "healthcare", "legal services")),
+        ("energy", "nuclear industry"),
+        ("defense", "arms under export control"),
+        ("transport", "transport technology"),
+        ("adult content", "sexual solicitation"),
+    ],
+)
+def test_llamas_list_is_read_item_by_item(license_id: str, sector: str, touched: str) -> None:
+    (reason,) = [each for each in verdict(license_id, **small(sectors=(sector,))).reasons if each.decision == "review"]
+    assert reason.clause == "acceptable_use" and touched in reason.text and f"work in {sector} may touch" in reason.text
+
+
+def test_llamas_list_leaves_other_sectors_alone_and_grew_with_3_2() -> None:
+    for sector in ("manufacturing", "retail", "education", "software"):
+        assert verdict("llama3.3", **small(sectors=(sector,))).decision == "allow with duties"
+    topics = {name: set(_topics(record)) for name in ("llama3.1", "llama3.2") if (record := LICENSES.get(name))}
+    assert topics["llama3.2"] - topics["llama3.1"] == {"removing safety measures", "tools made for unlawful content"}
+    assert topics["llama3.1"] < topics["llama3.2"]
+
+
 def test_hosting_that_needs_a_license_of_its_own() -> None:
     assert ("deny", "hosting") in grounds(verdict("qwen-community-1.0", **small(hosts_for_others=True)))
     assert ("review", "hosting") in grounds(verdict("qwen-community-1.0", **small(hosts_for_others=None)))

@@ -15,25 +15,30 @@ _AUTOMATED = frozenset(
     }
 )
 _JUSTICE = frozenset({"justice and law enforcement and migration"})
+# Llama's list: conduct that the law forbids in giving people work, credit, housing, benefits, goods and services.
+_ACCESS = frozenset({"unlawful harm in employment, credit, housing or essential services"})
+_PROFESSION = frozenset({"unlicensed professional practice"})
+_INFRASTRUCTURE = frozenset({"critical infrastructure"})
 
 TOUCHED: dict[str, frozenset[str]] = {
-    "adult content": frozenset({"sexually explicit content", "sexual exploitation"}),
-    "credit": _AUTOMATED,
-    "critical infrastructure": frozenset({"critical infrastructure"}),
-    "defense": frozenset({"military", "weapons"}),
-    "employment": _AUTOMATED,
-    "energy": frozenset({"critical infrastructure"}),
-    "finance": _AUTOMATED,
-    "healthcare": frozenset({"medical advice"}) | _AUTOMATED,
-    "housing": _AUTOMATED,
-    "insurance": _AUTOMATED,
+    "adult content": frozenset({"sexually explicit content", "sexual exploitation", "sexual solicitation"}),
+    "credit": _AUTOMATED | _ACCESS,
+    "critical infrastructure": _INFRASTRUCTURE,
+    "defense": frozenset({"military", "weapons", "espionage", "arms under export control"}),
+    "employment": _AUTOMATED | _ACCESS,
+    "energy": _INFRASTRUCTURE | frozenset({"nuclear industry"}),
+    "finance": _AUTOMATED | _PROFESSION,
+    "healthcare": frozenset({"medical advice"}) | _AUTOMATED | _PROFESSION,
+    "housing": _AUTOMATED | _ACCESS,
+    "insurance": _AUTOMATED | _ACCESS,
     "justice": _JUSTICE | _AUTOMATED,
     "law enforcement": _JUSTICE | frozenset({"tracking people"}),
+    "legal services": _PROFESSION,
     "migration": _JUSTICE,
-    "public benefits": _AUTOMATED,
+    "public benefits": _AUTOMATED | _ACCESS,
     "security research": frozenset({"malware", "fraud and malware"}),
-    "telecommunications": frozenset({"critical infrastructure"}),
-    "transport": frozenset({"critical infrastructure"}),
+    "telecommunications": _INFRASTRUCTURE,
+    "transport": _INFRASTRUCTURE | frozenset({"transport technology and heavy machinery"}),
 }
 """The topics of lists of forbidden uses that work in a sector may touch; a sector left out touches none we know."""
 
