@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # What makers, drivers and shops put around a name that says the same without it.
 _WORDS = (
@@ -14,6 +15,7 @@ _AROUND = re.compile(r"\b(?:" + "|".join(re.escape(word) for word in _WORDS if w
 _SIZE = re.compile(r"[\s-]*\b\d+\s*gi?b\b(?:\s*hbm\d\w*)?")
 
 
+@lru_cache(maxsize=2048)
 def plain(name: str) -> str:
     """The spelling that two names of one device share: "rtx4090"."""
     lower = " ".join(re.split(r"[\s_-]+", name.lower().strip()))
