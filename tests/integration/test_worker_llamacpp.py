@@ -152,10 +152,10 @@ async def test_a_context_that_memory_cannot_hold_is_refused_before_a_process_is_
     options = EngineOptions(context_tokens=8192, slots=1024)
     worker = worker_of(held(smollm2_gguf, smollm2_gguf), home, options)
     with pytest.raises(
-        WorkerStartError, match=r"8,192 tokens in 1024 slots takes 193\.3 GB .* and .* GB are free"
+        WorkerStartError, match=r"8,192 tokens in 1024 slots takes 193\.5 GB .* and .* GB are free"
     ) as raised:
         await worker.start()
-    assert raised.value.hint == "Lower context_tokens or slots in freehold.toml."
+    assert raised.value.hint == "Lower context_tokens or slots in freehold.toml, or stop another model."
     assert worker.report().pid is None and not raised.value.log
 
 

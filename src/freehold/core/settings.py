@@ -22,6 +22,8 @@ from freehold.core.toml_reader import Problem, TableReader
 
 FILE_NAME = "freehold.toml"
 DEFAULT_MODEL = "smollm2-135m-instruct"
+CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
+"""What a cache of keys and values may be kept in, as ggml names it."""
 
 
 class Secret:
@@ -54,6 +56,7 @@ class EngineOptions:
     slots: int | None = None
     threads: int | None = None
     batch_tokens: int | None = None
+    cache_type: str | None = None
     prompt_cache_mib: int | None = None
     start_timeout_s: float = 120.0
     lock: str = "prefer"
@@ -251,6 +254,7 @@ def _options(table: TableReader) -> EngineOptions:
         slots=table.optional_integer("slots", 1, 1024),
         threads=table.optional_integer("threads", 1, 1024),
         batch_tokens=table.optional_integer("batch_tokens", 1, 2**16),
+        cache_type=table.one_of("cache_type", "f16", CACHE_TYPES) if table.has("cache_type") else None,
         prompt_cache_mib=table.optional_integer("prompt_cache_mib", 0, 2**20),
         start_timeout_s=table.number("start_timeout_s", default.start_timeout_s, 1, 86400),
         lock=table.one_of("lock", default.lock, ("require", "prefer", "off")),

@@ -43,7 +43,8 @@ class SupervisedWorker:
     `inspect`, where given, asks a worker that has just said it is ready; what it returns is added to `Started.facts`.
     It exists because a locked worker cannot connect to itself. `prepare`, where given, is awaited before every start,
     restarts too: the program that it returns is the one that is started, what it raises keeps it from being started.
-    `choices` are what `freehold ps` shows of the settings it runs with. Use one worker from one event loop.
+    `choices` are what `freehold ps` shows of the settings it runs with, looked at when it is asked. Use one worker from
+    one event loop.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class SupervisedWorker:
         self._inspect = inspect
         self._prepare = prepare
         self._runtime_dir = runtime_dir
-        self._choices = dict(choices or {})
+        self._choices = {} if choices is None else choices
         name = log_name(program.engine, f"{program.build} {_fingerprint(program)}")
         self._log = WorkerLog(log_dir / name, beside=program.log_beside)
         self._state: WorkerState = "stopped"
@@ -127,7 +128,7 @@ class SupervisedWorker:
             restarts=self._restarts,
             memory_bytes=_memory_bytes(started.pid) if started else None,
             lock=started.lock if started else "unknown",
-            choices=self._choices,
+            choices=dict(self._choices),
             last_error=ending,
             log_path=str(self._log.path) if self._log.path else None,
             attempts=self._process.attempts.seen if self._process is not None else None,

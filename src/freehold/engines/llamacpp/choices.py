@@ -4,29 +4,36 @@ What a person set is taken as it is, except a context longer than the model was 
 memory and use none of it. What must stay true: no request is cut or lost because of a choice made here. So
 every slot has the whole context to itself (`kv_unified` off: with one shared pool, four requests that together
 outgrew it were all answered 500), and the context is only as long as memory holds for all slots at once.
-Memory figures here are computed, not measured; speeds are estimates, and say so.
+Memory figures are those of `fit`; speeds are estimates unless this machine was measured, and say so.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from freehold.core.builds import HeldBuild, WeightFacts
 from freehold.core.ports import Choice
+from freehold.core.quantity import at_least, at_most
 from freehold.core.settings import EngineOptions
+from freehold.fit.blueprint import Blueprint, RunShape
+from freehold.fit.largest import largest_context
+from freehold.fit.memory import MemoryNeed, need
+from freehold.hardware import here
 from freehold.hardware.machine import Machine
+from freehold.hardware.rig import Rig
 
-KV_BYTES_PER_VALUE = 2  # f16
 SLOTS = 4
 UNKNOWN_CONTEXT_TOKENS = 4096
 SHORTEST_CONTEXT_TOKENS = 512
 ENOUGH_CONTEXT_TOKENS = 8192
-"""Below this, fewer slots are better than a shorter context."""
-MEMORY_SHARE = 0.6
-"""Of what is free beside the weights: the rest is for compute buffers, the prompt cache and other programs."""
+"""Below this, fewer slots are better than a shorter context, and a cache of 8 bits better than both."""
+OTHERS_SHARE = 0.1
+"""Of the memory that is free: left to other programs, which grow while a worker runs."""
+CACHE_TYPE = "f16"
+SMALLER_CACHE_TYPE = "q8_0"
 CACHE_SHARE = 0.1
 LARGEST_CACHE_MIB = 2048
 BATCHES = (32, 64, 128, 256, 512)
@@ -35,11 +42,6 @@ PARAMETERS_PER_CORE_SECOND = 1.7e10
 """Prompt speed times parameters per core: 254 tokens/s of a 135-million build on two cores, Q4_1, AVX2 kernels."""
 
 _ENCODERS = ("bert", "t5encoder", "gemma-embedding")
-# Every layer keeps every token, so that the cache is what arithmetic says and not less.
-_FULL_ATTENTION = (
-    *("bloom", "falcon", "gemma", "gpt2", "gptneox", "granite", "granitemoe", "internlm2", "llama", "mpt", "olmo"),
-    *("qwen", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "smollm3", "stablelm", "starcoder", "starcoder2"),
-)
 Pooling = Literal["last", "own"]
 
 
@@ -51,78 +53,88 @@ class Choices:
     slots: int
     context_tokens: int
     batch_tokens: int
+    cache_type: str
     prompt_cache_mib: int
     pooling: Pooling
     shown: Mapping[str, Choice]
 
+    @property
+    def run(self) -> RunShape:
+        """The shape that `fit` reckons with."""
+        return RunShape(
+            self.context_tokens,
+            self.slots,
+            batch_tokens=self.batch_tokens,
+            cache_type_k=self.cache_type,
+            cache_type_v=self.cache_type,
+        )
 
-def choose(build: HeldBuild, machine: Machine, options: EngineOptions) -> Choices:
-    """The choices for `build` on `machine`; everything in `options` that is not None wins."""
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """What a build may have on a machine beside its prompt cache and other programs."""
+
+    blueprint: Blueprint
+    rig: Rig
+    batch_tokens: int
+
+    def context_tokens(self, slots: int, cache_type: str) -> int | None:
+        """The longest context of each slot that memory holds, at the high end of what is needed; None: unknown."""
+        shape = RunShape(SHORTEST_CONTEXT_TOKENS, slots, self.batch_tokens, cache_type, cache_type)
+        return largest_context(self.blueprint, shape, self.rig)
+
+
+def choose(build: HeldBuild, blueprint: Blueprint, machine: Machine, options: EngineOptions) -> Choices:
+    """The choices for `build`, which is what `blueprint` says, on `machine`; everything in `options` that is not None
+    wins."""
     facts = build.facts
     encoder = any(name in facts.architecture for name in _ENCODERS)
     threads, why_threads = _threads(machine, options)
-    slots, context, why_slots, why_context = _slots_and_context(build, machine, options)
-    batch, why_batch = _batch(facts, threads, context, options, encoder=encoder)
-    cache, why_cache = _cache(build, machine, options)
+    prompt_cache, why_prompt_cache = _prompt_cache(build, machine, options)
+    batch, why_batch = _batch(facts, threads, options)
+    room = _Room(blueprint, _rig(machine, prompt_cache), batch)
+    wanted = _wanted(facts, options)
+    cache_type, why_cache_type = _cache_type(room, wanted, options)
+    slots, why_slots = _slots(room, wanted, cache_type, options)
+    context, why_context = _context(room, wanted, slots, cache_type, options)
     pooling, why_pooling = _pooling(encoder=encoder)
-    return Choices(
-        threads=threads,
-        slots=slots,
-        context_tokens=context,
-        batch_tokens=batch,
-        prompt_cache_mib=cache,
-        pooling=pooling,
-        shown={
-            "threads": why_threads,
-            "waiting": Choice(
-                "threads sleep", "chosen", "spinning gained nothing alone and lost beside a busy program"
-            ),
-            "slots": why_slots,
-            "context": why_context,
-            "kv cache": _kv_cache(facts, slots * context),
-            "batch": why_batch,
-            "prompt cache": why_cache,
-            "pooling": why_pooling,
-        },
-    )
+    if encoder and options.batch_tokens is None:
+        batch, why_batch = context, Choice(f"{context} tokens", "chosen", "an encoder reads its whole input at once")
+    chosen = Choices(threads, slots, context, batch, cache_type, prompt_cache, pooling, {})
+    shown = {
+        "threads": why_threads,
+        "waiting": Choice("threads sleep", "chosen", "spinning gained nothing alone and lost beside a busy program"),
+        "slots": why_slots,
+        "context": why_context,
+        "kv cache": _kv_cache(need(blueprint, chosen.run), cache_type, why_cache_type),
+        "batch": why_batch,
+        "prompt cache": why_prompt_cache,
+        "pooling": why_pooling,
+    }
+    return replace(chosen, shown=shown)
 
 
-def kv_bytes_per_token(facts: WeightFacts) -> int | None:
-    """Exact for full attention: keys and values of every layer, f16. An upper bound where layers slide a window.
-
-    None where the file does not say enough. Source: llama.cpp `llama_kv_cache`, `n_embd_k_gqa` and `n_embd_v_gqa`.
-    """
-    if facts.block_count is None:
+def over_memory(blueprint: Blueprint, chosen: Choices, machine: Machine) -> str | None:
+    """Why `chosen` asks for more memory than is free, both figures said; None where it does not, or where nobody can
+    tell. Weights are not counted: they are mapped, and the kernel may drop their pages."""
+    needed = need(blueprint, chosen.run)
+    parts = (needed.kv_cache_bytes, needed.state_bytes, needed.compute_bytes, needed.output_bytes)
+    lows = [at_least(part) for part in parts]
+    needed_bytes = sum(low for low in lows if low is not None)
+    if None in lows or needed_bytes <= machine.memory_available_bytes:
         return None
-    heads = facts.head_count_kv or facts.head_count
-    if heads is None:
-        return None
-    each = None
-    if facts.embedding_length is not None and facts.head_count:
-        each = facts.embedding_length // facts.head_count
-    key, value = facts.key_length or each, facts.value_length or each
-    if key is None or value is None:
-        return None
-    return facts.block_count * heads * (key + value) * KV_BYTES_PER_VALUE
-
-
-def over_memory(build: HeldBuild, chosen: Choices, machine: Machine) -> str | None:
-    """Why `chosen` asks for more memory than is free, both figures said; None where it does not, or where
-    layers may keep less than the arithmetic says.
-
-    Only the cache is counted: weights are mapped, and the kernel may drop their pages.
-    """
-    per_token = kv_bytes_per_token(build.facts)
-    if per_token is None or build.facts.architecture not in _FULL_ATTENTION:
-        return None
-    needed_bytes = per_token * chosen.slots * chosen.context_tokens
-    if needed_bytes <= machine.memory_available_bytes:
-        return None
+    slots = f"{chosen.slots} {'slot' if chosen.slots == 1 else 'slots'}"
     return (
-        f"a context of {chosen.context_tokens:,} tokens in {chosen.slots} "
-        f"{'slot' if chosen.slots == 1 else 'slots'} takes {_size(needed_bytes)} of memory (computed), and "
-        f"{_size(machine.memory_available_bytes)} are free."
+        f"a context of {chosen.context_tokens:,} tokens in {slots} takes {_size(needed_bytes)} of memory (computed), "
+        f"and {_size(machine.memory_available_bytes)} are free."
     )
+
+
+def _rig(machine: Machine, prompt_cache_mib: int) -> Rig:
+    """The machine with what a build may have of it."""
+    found = here.rig(machine)
+    usable = int(found.host.usable_bytes * (1 - OTHERS_SHARE)) - prompt_cache_mib * 2**20
+    return replace(found, places=(replace(found.host, usable_bytes=max(0, usable)),))
 
 
 def _threads(machine: Machine, options: EngineOptions) -> tuple[int, Choice]:
@@ -133,64 +145,69 @@ def _threads(machine: Machine, options: EngineOptions) -> tuple[int, Choice]:
     return threads, Choice(str(threads), "chosen", reason)
 
 
-def _slots_and_context(build: HeldBuild, machine: Machine, options: EngineOptions) -> tuple[int, int, Choice, Choice]:
-    trained = build.facts.context_length
-    wanted = options.context_tokens or trained or UNKNOWN_CONTEXT_TOKENS
-    wanted = min(wanted, trained or wanted)
-    held = _tokens_held(build, machine)
-    slots, why_slots = _slots(wanted, held, options)
-    if options.context_tokens is not None:
-        why = _set(f"{wanted} tokens per slot")
-        if wanted < options.context_tokens:
-            reason = f"{options.context_tokens:,} is set; it was trained with {trained:,} tokens and more is not used"
-            why = Choice(f"{wanted} tokens per slot", "chosen", reason)
-        return slots, wanted, why_slots, why
-    if held is not None and held // slots < wanted:
-        context = max(SHORTEST_CONTEXT_TOKENS, held // slots // 256 * 256)
-        free = _size(machine.memory_available_bytes)
-        reason = f"{free} free hold {held:,} tokens beside the weights (computed), shared by {slots} slots"
-    else:
-        context = wanted
-        reason = f"the {trained:,} it was trained with" if trained else "its file does not say what it was trained with"
-    return slots, context, why_slots, Choice(f"{context} tokens per slot", "chosen", reason)
+def _wanted(facts: WeightFacts, options: EngineOptions) -> int:
+    """The context that is wished for each slot."""
+    wanted = options.context_tokens or facts.context_length or UNKNOWN_CONTEXT_TOKENS
+    return min(wanted, facts.context_length or wanted)
 
 
-def _slots(wanted_tokens: int, held_tokens: int | None, options: EngineOptions) -> tuple[int, Choice]:
+def _cache_type(room: _Room, wanted: int, options: EngineOptions) -> tuple[str, Choice]:
+    if options.cache_type is not None:
+        return options.cache_type, _set(options.cache_type)
+    enough = min(wanted, ENOUGH_CONTEXT_TOKENS)
+    whole, smaller = room.context_tokens(1, CACHE_TYPE), room.context_tokens(1, SMALLER_CACHE_TYPE)
+    if whole is not None and smaller is not None and whole < enough <= smaller:
+        reason = f"in {CACHE_TYPE} memory holds {whole:,} tokens, in this {smaller:,}"
+        return SMALLER_CACHE_TYPE, Choice(SMALLER_CACHE_TYPE, "chosen", reason)
+    reason = "a shared one fails every request when they outgrow it together"
+    return CACHE_TYPE, Choice(CACHE_TYPE, "chosen", reason)
+
+
+def _slots(room: _Room, wanted: int, cache_type: str, options: EngineOptions) -> tuple[int, Choice]:
     if options.slots is not None:
         return options.slots, _set(str(options.slots))
-    enough = min(wanted_tokens, ENOUGH_CONTEXT_TOKENS)
+    enough = min(wanted, ENOUGH_CONTEXT_TOKENS)
     slots = SLOTS
-    while held_tokens is not None and slots > 1 and held_tokens // slots < enough:
+    while slots > 1 and (held := room.context_tokens(slots, cache_type)) is not None and held < enough:
         slots //= 2
     if slots == SLOTS:
         return slots, Choice(str(slots), "chosen", f"{slots} requests at a time, each with a context of its own")
     return slots, Choice(str(slots), "chosen", f"memory holds {enough:,} tokens of context no more often than that")
 
 
-def _tokens_held(build: HeldBuild, machine: Machine) -> int | None:
-    """How many tokens of context memory holds beside the weights, by arithmetic; None is unknown."""
-    per_token = kv_bytes_per_token(build.facts)
-    if not per_token:
-        return None
-    free_bytes = max(0, machine.memory_available_bytes - build.size_bytes)
-    return int(free_bytes * MEMORY_SHARE) // per_token
+def _context(room: _Room, wanted: int, slots: int, cache_type: str, options: EngineOptions) -> tuple[int, Choice]:
+    trained = room.blueprint.trained_tokens
+    if options.context_tokens is not None:
+        why = _set(f"{wanted} tokens per slot")
+        if wanted < options.context_tokens:
+            reason = f"{options.context_tokens:,} is set; it was trained with {trained:,} tokens and more is not used"
+            why = Choice(f"{wanted} tokens per slot", "chosen", reason)
+        return wanted, why
+    held = room.context_tokens(slots, cache_type)
+    if held is None:
+        context = min(wanted, UNKNOWN_CONTEXT_TOKENS)
+        reason = (
+            f"how much memory more would take cannot be said: {room.blueprint.cannot_say or 'close to what is free'}"
+        )
+    elif held < wanted:
+        context = max(SHORTEST_CONTEXT_TOKENS, held)
+        free = _size(room.rig.host.usable_bytes)
+        reason = f"{free} hold {held:,} tokens for each of {slots} slots beside the weights and buffers (computed)"
+    else:
+        context = wanted
+        reason = f"the {trained:,} it was trained with" if trained else "its file does not say what it was trained with"
+    return context, Choice(f"{context} tokens per slot", "chosen", reason)
 
 
-def _kv_cache(facts: WeightFacts, tokens: int) -> Choice:
-    per_token = kv_bytes_per_token(facts)
-    size = "size unknown" if per_token is None else f"{_size(per_token * tokens)}, computed"
-    return Choice(
-        f"f16, not shared ({size})", "chosen", "a shared one fails every request when they outgrow it together"
-    )
+def _kv_cache(needed: MemoryNeed, cache_type: str, why: Choice) -> Choice:
+    size_bytes = at_most(needed.kv_cache_bytes)
+    size = "size unknown" if size_bytes is None else f"{_size(size_bytes)}, computed"
+    return Choice(f"{cache_type}, not shared ({size})", why.origin, why.reason)
 
 
-def _batch(
-    facts: WeightFacts, threads: int, context_tokens: int, options: EngineOptions, *, encoder: bool
-) -> tuple[int, Choice]:
+def _batch(facts: WeightFacts, threads: int, options: EngineOptions) -> tuple[int, Choice]:
     if options.batch_tokens is not None:
         return options.batch_tokens, _set(f"{options.batch_tokens} tokens")
-    if encoder:
-        return context_tokens, Choice(f"{context_tokens} tokens", "chosen", "an encoder reads its whole input at once")
     if facts.parameters is None:
         return 128, Choice("128 tokens", "chosen", "its size is unknown; a small batch lets a request end soon")
     per_second = PARAMETERS_PER_CORE_SECOND * threads / facts.parameters
@@ -202,7 +219,7 @@ def _batch(
     return batch, Choice(f"{batch} tokens", "chosen", reason)
 
 
-def _cache(build: HeldBuild, machine: Machine, options: EngineOptions) -> tuple[int, Choice]:
+def _prompt_cache(build: HeldBuild, machine: Machine, options: EngineOptions) -> tuple[int, Choice]:
     if options.prompt_cache_mib is not None:
         return options.prompt_cache_mib, _set(_size(options.prompt_cache_mib * 2**20))
     free_bytes = max(0, machine.memory_available_bytes - build.size_bytes)
@@ -227,6 +244,6 @@ def _set(value: str) -> Choice:
     return Choice(value, "set", "set in freehold.toml")
 
 
-def _size(size_bytes: int) -> str:
+def _size(size_bytes: float) -> str:
     """Bytes for people, in powers of ten as the command line shows all of them."""
     return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.1f} MB"

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+import weakref
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from freehold.core.builds import HeldBuild, Stamp
+from freehold.core.builds import HeldBuild
 from freehold.core.errors import WorkerStartError
 from freehold.core.ports import Capabilities, Upstream, Worker
 from freehold.core.settings import EngineOptions
-from freehold.engines.llamacpp.choices import Choices, choose, over_memory
+from freehold.engines.llamacpp.choices import Choices
+from freehold.engines.llamacpp.preparation import Confirm, Preparation
 from freehold.engines.program import Started, WorkerProgram
 from freehold.engines.supervisor import SupervisedWorker
-from freehold.hardware import probe
 
 NAME = "llama.cpp"
 INSPECTION_TIMEOUT_S = 30.0
@@ -24,6 +25,7 @@ PROPS_LIMIT_BYTES = 2**24  # it holds the chat template, which the file bounds
 # Slot lines hold counts and times, a failed assertion a place in the engine's source. Other lines may quote requests.
 SAFE_LINES = r"\d+\.\d+\.\d+\.\d+ [IWE] slot +[a-z_]+|.*GGML_ASSERT|terminate called|\(lldb|Traceback"
 # Its warning of missing keys is for a public port; here it listens at a socket in a folder that is the house's alone.
+_NOT_TOLD = ("start_timeout_s", "lock")
 BESIDE_LINES = r"security: no API key is set"
 
 
@@ -34,52 +36,46 @@ class LlamaCpp:
     says); it is asked before every start of a process, in a thread, and the process opens no file with another stamp.
     """
 
-    def __init__(
-        self, *, runtime_dir: Path, log_dir: Path, confirm: Callable[[HeldBuild], Sequence[Stamp]] | None = None
-    ) -> None:
+    def __init__(self, *, runtime_dir: Path, log_dir: Path, confirm: Confirm | None = None) -> None:
         self._runtime_dir = runtime_dir
         self._log_dir = log_dir
         self._confirm = confirm
+        self._workers: weakref.WeakKeyDictionary[SupervisedWorker, HeldBuild] = weakref.WeakKeyDictionary()
 
     def worker(self, build: HeldBuild, options: EngineOptions) -> Worker:
-        """A worker for `build`, with what `options` sets and the rest chosen for this machine as it is now."""
-        machine = probe.machine()
-        choices = choose(build, machine, options)
-        fits = over_memory(build, choices, machine) is None
+        """A worker for `build`, with what `options` sets and the rest chosen for this machine as it is at its start."""
+        preparation = Preparation(build, options, self._confirm, lambda: self._mapped_bytes(worker))
 
         async def inspect(started: Started) -> Mapping[str, Any]:
             return await _inspect(build, started)
 
         async def prepare(program: WorkerProgram) -> WorkerProgram:
-            told = await asyncio.to_thread(_before, build, self._confirm, None if fits else choices)
+            told = await asyncio.to_thread(preparation)
             return dataclasses.replace(program, config={**program.config, **told})
 
-        return SupervisedWorker(
-            _program(build, choices, options),
-            lambda started: _upstream(build, choices, started),
+        worker = SupervisedWorker(
+            _program(build, options),
+            lambda started: _upstream(build, preparation.chosen, started),
             runtime_dir=self._runtime_dir,
             log_dir=self._log_dir,
-            choices=choices.shown,
+            choices=preparation.shown,
             inspect=inspect,
             prepare=prepare,
         )
+        self._workers[worker] = build
+        return worker
+
+    def _mapped_bytes(self, asking: SupervisedWorker) -> int:
+        """The weights that the other workers have mapped."""
+        others = {build.digest: build.size_bytes for worker, build in self._workers.items() if _maps(worker, asking)}
+        return sum(others.values())
 
 
-def _before(
-    build: HeldBuild, confirm: Callable[[HeldBuild], Sequence[Stamp]] | None, doubted: Choices | None
-) -> Mapping[str, Any]:
-    """What a start is told besides. Raises what `confirm` raises, and WorkerStartError where memory does not
-    hold `doubted`: choices that it did not hold before, looked at anew. What fitted once is not refused a restart."""
-    too_much = over_memory(build, doubted, probe.machine()) if doubted is not None else None
-    if too_much is not None:
-        raise WorkerStartError(build.name, too_much, hint="Lower context_tokens or slots in freehold.toml.")
-    if confirm is None:
-        return {}
-    files = zip(build.files, confirm(build), strict=True)
-    return {"confirmed": [[str(path), *stamp] for path, stamp in files]}
+def _maps(worker: SupervisedWorker, asking: SupervisedWorker) -> bool:
+    return worker is not asking and worker.state in {"starting", "ready"}
 
 
-def _program(build: HeldBuild, choices: Choices, options: EngineOptions) -> WorkerProgram:
+def _program(build: HeldBuild, options: EngineOptions) -> WorkerProgram:
     return WorkerProgram(
         engine=NAME,
         build=build.name,
@@ -87,12 +83,8 @@ def _program(build: HeldBuild, choices: Choices, options: EngineOptions) -> Work
         config={
             "file": str(build.files[0]),
             "name": build.name,
-            "threads": choices.threads,
-            "slots": choices.slots,
-            "context_tokens": choices.context_tokens,
-            "batch_tokens": choices.batch_tokens,
-            "prompt_cache_mib": choices.prompt_cache_mib,
-            "pooling": choices.pooling,
+            # By what a person set two workers of one build differ; what is chosen comes with each start.
+            "set": {name: value for name, value in dataclasses.asdict(options).items() if name not in _NOT_TOLD},
         },
         # The lock grants the very file that lies there when it is installed, behind a symbolic link too. One file each:
         # the one that the worker holds against its stamp is then the only one that the engine can open.

@@ -75,6 +75,7 @@ def _parameters(xllamacpp: Any, orders: Orders) -> Any:
     parameters.n_ctx = config["slots"] * config["context_tokens"]
     parameters.kv_unified = False
     parameters.n_batch = parameters.n_ubatch = config["batch_tokens"]
+    parameters.cache_type_k = parameters.cache_type_v = _ggml_type(xllamacpp, config["cache_type"])
     parameters.cache_ram_mib = config["prompt_cache_mib"]
     for processor in (parameters.cpuparams, parameters.cpuparams_batch):
         # Both are given because the lock hides the files that the engine would count cores in.
@@ -91,6 +92,10 @@ def _parameters(xllamacpp: Any, orders: Orders) -> Any:
     parameters.offline = True
     parameters.endpoint_slots = True
     return parameters
+
+
+def _ggml_type(xllamacpp: Any, name: str) -> Any:
+    return getattr(xllamacpp.ggml_type, f"GGML_TYPE_{name.upper()}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,102 @@
+"""What a worker is started with, decided before its first start: the header is read, the machine is looked at.
+
+It is called in a thread before every start of a process. What fitted once is not refused a restart, and keeps its
+choices; what did not fit is looked at anew, because memory may have become free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from freehold.core.builds import HeldBuild, Stamp
+from freehold.core.errors import WeightsError, WorkerStartError
+from freehold.core.ports import Choice
+from freehold.core.settings import EngineOptions
+from freehold.engines.llamacpp.choices import Choices, choose, over_memory
+from freehold.fit.blueprint import Blueprint
+from freehold.fit.read_gguf import blueprint_of_gguf
+from freehold.hardware import probe
+from freehold.hardware.machine import Machine
+
+Confirm = Callable[[HeldBuild], Sequence[Stamp]]
+
+
+class Preparation:
+    """For one worker. `others_bytes` gives the weights that the house's other workers have mapped: the kernel counts
+    their pages as available, and they are in use. `shown` is filled by the first start."""
+
+    def __init__(
+        self, build: HeldBuild, options: EngineOptions, confirm: Confirm | None, others_bytes: Callable[[], int]
+    ) -> None:
+        self._build = build
+        self._options = options
+        self._confirm = confirm
+        self._others_bytes = others_bytes
+        self._chosen: Choices | None = None
+        self.shown: dict[str, Choice] = {}
+
+    @property
+    def chosen(self) -> Choices:
+        """Valid once it was called."""
+        assert self._chosen is not None, "a worker is described after its start was prepared"
+        return self._chosen
+
+    def __call__(self) -> Mapping[str, Any]:
+        """The part of the config that this start gets. Raises what `confirm` raises, and WorkerStartError where memory
+        does not hold what was chosen or set."""
+        stamps = self._confirm(self._build) if self._confirm is not None else None
+        if self._chosen is None:
+            self._chosen = self._choose()
+        chosen = self._chosen
+        told: dict[str, Any] = {
+            "threads": chosen.threads,
+            "slots": chosen.slots,
+            "context_tokens": chosen.context_tokens,
+            "batch_tokens": chosen.batch_tokens,
+            "cache_type": chosen.cache_type,
+            "prompt_cache_mib": chosen.prompt_cache_mib,
+            "pooling": chosen.pooling,
+        }
+        if stamps is not None:
+            files = zip(self._build.files, stamps, strict=True)
+            told["confirmed"] = [[str(path), *stamp] for path, stamp in files]
+        return told
+
+    def _choose(self) -> Choices:
+        blueprint = self._blueprint()
+        machine = self._machine()
+        chosen = choose(self._build, blueprint, machine, self._options)
+        self.shown.update(chosen.shown)
+        too_much = over_memory(blueprint, chosen, machine)
+        if too_much is not None:
+            raise WorkerStartError(
+                self._build.name,
+                too_much,
+                hint="Lower context_tokens or slots in freehold.toml, or stop another model.",
+            )
+        return chosen
+
+    def _blueprint(self) -> Blueprint:
+        """What the header says. Where it cannot be read, nothing is reckoned: what is wrong with the file is told by
+        the worker, which holds it against its stamp first."""
+        try:
+            return blueprint_of_gguf(self._build.files, name=self._build.name)
+        except WeightsError as error:
+            facts = self._build.facts
+            return Blueprint(
+                name=self._build.name,
+                architecture=facts.architecture,
+                layers=(),
+                hidden=facts.embedding_length or 0,
+                heads=facts.head_count or 0,
+                vocabulary=facts.vocabulary_size or 0,
+                trained_tokens=facts.context_length,
+                cannot_say=f"its header cannot be read: {error.message}",
+            )
+
+    def _machine(self) -> Machine:
+        found = probe.machine()
+        left = max(0, found.memory_available_bytes - self._others_bytes())
+        return replace(found, memory_available_bytes=left)

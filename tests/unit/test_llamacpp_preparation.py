@@ -1,0 +1,66 @@
+"""What a worker is started with: read from the file at its start, and refused where memory is gone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from freehold.core.builds import HeldBuild, Stamp
+from freehold.core.errors import BuildChangedError, WorkerStartError
+from freehold.core.settings import EngineOptions
+from freehold.engines.llamacpp.preparation import Preparation
+from freehold.hardware import probe
+from freehold.weights.gguf import read_facts
+from tests.servers.tiny_gguf import tiny_gguf
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> HeldBuild:
+    path = tmp_path / "tiny.gguf"
+    path.write_bytes(tiny_gguf())
+    return HeldBuild("tiny:q4_1", "tiny", "sha256:0", (path,), path.stat().st_size, read_facts(path))
+
+
+def test_the_first_start_chooses_and_a_restart_keeps_it_whatever_memory_is_left(build: HeldBuild) -> None:
+    taken = [0]
+    prepare = Preparation(build, EngineOptions(), None, lambda: taken[0])
+    assert prepare.shown == {}
+    first = prepare()
+    assert (first["slots"], first["context_tokens"], first["cache_type"]) == (4, 2048, "f16")
+    assert prepare.shown["context"].reason == "the 2,048 it was trained with"
+    taken[0] = 2**60
+    assert prepare() == first
+
+
+def test_weights_that_other_workers_use_are_not_free_however_the_kernel_counts_them(build: HeldBuild) -> None:
+    taken = [probe.machine().memory_available_bytes]
+    prepare = Preparation(build, EngineOptions(context_tokens=2048, slots=4), None, lambda: taken[0])
+    with pytest.raises(WorkerStartError) as error:
+        prepare()
+    assert "takes 4.2 MB of memory (computed), and 0.0 MB are free" in error.value.message
+    assert "stop another model" in error.value.hint
+    taken[0] = 0  # the other one was stopped
+    assert prepare()["slots"] == 4
+
+
+def test_what_was_swapped_is_not_even_read(build: HeldBuild) -> None:
+    def refuse(_: HeldBuild) -> tuple[Stamp, ...]:
+        raise BuildChangedError("It has changed.")
+
+    build.files[0].write_bytes(b"something else")
+    with pytest.raises(BuildChangedError):
+        Preparation(build, EngineOptions(), refuse, lambda: 0)()
+
+
+def test_a_header_that_cannot_be_read_is_left_to_the_worker_to_complain_of(build: HeldBuild) -> None:
+    build.files[0].write_bytes(b"something else")
+    prepare = Preparation(build, EngineOptions(), None, lambda: 0)
+    assert prepare()["context_tokens"] == 2048
+    assert "its header cannot be read" in prepare.shown["context"].reason
+
+
+def test_the_files_that_were_confirmed_go_with_the_start(build: HeldBuild) -> None:
+    stamp = Stamp.of(build.files[0].stat())
+    told = Preparation(build, EngineOptions(), lambda _: (stamp,), lambda: 0)()
+    assert told["confirmed"] == [[str(build.files[0]), *stamp]]
