@@ -22,6 +22,7 @@ LAYERS = {
     "trials": 4,
     "gateway": 4,
     "permits": 4,
+    "planning": 4,
     "app": 5,
     "control": 5,
     "python": 6,

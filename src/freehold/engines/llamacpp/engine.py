@@ -25,8 +25,8 @@ PROPS_LIMIT_BYTES = 2**24  # it holds the chat template, which the file bounds
 # Slot lines hold counts and times, a failed assertion a place in the engine's source. Other lines may quote requests.
 SAFE_LINES = r"\d+\.\d+\.\d+\.\d+ [IWE] slot +[a-z_]+|.*GGML_ASSERT|terminate called|\(lldb|Traceback"
 # Its warning of missing keys is for a public port; here it listens at a socket in a folder that is the house's alone.
-_NOT_TOLD = ("start_timeout_s", "lock")
 BESIDE_LINES = r"security: no API key is set"
+_NOT_TOLD = ("start_timeout_s", "lock")
 
 
 class LlamaCpp:
@@ -44,7 +44,7 @@ class LlamaCpp:
 
     def worker(self, build: HeldBuild, options: EngineOptions) -> Worker:
         """A worker for `build`, with what `options` sets and the rest chosen for this machine as it is at its start."""
-        preparation = Preparation(build, options, self._confirm, lambda: self._mapped_bytes(worker))
+        preparation = Preparation(build, options, self._confirm, lambda: self._mapped_bytes(build))
 
         async def inspect(started: Started) -> Mapping[str, Any]:
             return await _inspect(build, started)
@@ -65,14 +65,11 @@ class LlamaCpp:
         self._workers[worker] = build
         return worker
 
-    def _mapped_bytes(self, asking: SupervisedWorker) -> int:
-        """The weights that the other workers have mapped."""
-        others = {build.digest: build.size_bytes for worker, build in self._workers.items() if _maps(worker, asking)}
+    def _mapped_bytes(self, asking: HeldBuild) -> int:
+        """The weights that workers have mapped, other than those of `asking`, whose pages a second worker shares."""
+        running = [build for worker, build in self._workers.items() if worker.state in {"starting", "ready"}]
+        others = {build.digest: build.size_bytes for build in running if build.digest != asking.digest}
         return sum(others.values())
-
-
-def _maps(worker: SupervisedWorker, asking: SupervisedWorker) -> bool:
-    return worker is not asking and worker.state in {"starting", "ready"}
 
 
 def _program(build: HeldBuild, options: EngineOptions) -> WorkerProgram:

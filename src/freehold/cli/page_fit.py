@@ -1,0 +1,213 @@
+"""How plans are laid out for people: a table of builds or models, then what the answer stands on.
+
+Pure but for the output it is given: it takes what `python.fitting` gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from freehold.cli.cells import brief, figure, nats, rate, tokens
+from freehold.cli.find import count, parameters
+from freehold.cli.layout import wrapped
+from freehold.cli.output import Column, Output, Section, size
+
+Data = Mapping[str, Any]
+
+BUILDS = (
+    Column("tag", "BUILD"),
+    Column("had", "HAD"),
+    Column("fit", "FITS"),
+    Column("total", "MEMORY", right=True),
+    Column("where", "WHERE"),
+    Column("longest", "CONTEXT", right=True),
+    Column("speed", "TOK/S", right=True),
+    Column("loss", "LOSS", right=True),
+)
+MODELS = (
+    Column("name", "MODEL"),
+    Column("size", "SIZE", right=True),
+    Column("tag", "BUILD"),
+    Column("total", "MEMORY", right=True),
+    Column("longest", "CONTEXT", right=True),
+    Column("speed", "TOK/S", right=True),
+    Column("license", "LICENSE"),
+    Column("policy", "POLICY"),
+)
+MACHINES = (
+    Column("on", "MACHINE"),
+    Column("memory_bytes", "MEMORY", size, right=True),
+    Column("power_w", "POWER", lambda watts: f"{watts:,.0f} W", right=True),
+    Column("tag", "BUILD"),
+    Column("speed", "TOK/S", right=True),
+)
+_FITS = {True: "yes", False: "no", None: "cannot say"}
+_HAD = {"held": "held", "catalog": "by name", "offered": "from hubs", "given": "as given"}
+_PARTS = {
+    "weights": "weights_bytes",
+    "cache": "kv_cache_bytes",
+    "recurrent state": "state_bytes",
+    "compute": "compute_bytes",
+    "output": "output_bytes",
+    "program": "process_bytes",
+    "in all": "total_bytes",
+}
+
+
+def plan_page(found: Data, output: Output) -> None:
+    """A model's builds on the machine, what is recommended, and where its memory goes."""
+    build = next((each for each in found["builds"] if each["tag"] == found["recommended"]), None)
+    if output.quiet:
+        output.line(found["recommended"] or "")
+        return
+    output.line(_asked(found))
+    output.table(BUILDS, [_build_row(each) for each in found["builds"]], empty="There is no build to plan for.")
+    sections = [_recommendation(found), *_memory(build or _only(found["builds"])), *_notes(found)]
+    output.pages(found, sections, bare="")
+    if found["machines"]:
+        output.line("")
+        output.table(MACHINES, [_machine_row(each) for each in found["machines"]], empty="")
+
+
+def models_page(found: Data, output: Output) -> None:
+    """The models that are recommended for the machine."""
+    if output.quiet:
+        for each in found["models"]:
+            output.line(each["name"])
+        return
+    output.line(f"{found['need']['task']} on {found['machine']['name']}: {_run(found['need'])}")
+    rows = [_model_row(each) for each in found["models"]]
+    output.table(MODELS, rows, empty="No model of the catalog does that here.")
+    output.pages(found, [_standing(found), *_notes(found)], bare="")
+
+
+def _asked(found: Data) -> str:
+    run = found["builds"][0]["run"] if found["builds"] else {}
+    slots = f"{run.get('slots', 1)} {'slot' if run.get('slots') == 1 else 'slots'}"
+    cache = f"{run.get('cache_type_k')} cache"
+    context = f"{tokens(run.get('context_tokens', 0))} tokens of context"
+    return f"{found['model']} on {found['machine']['name']}: {slots} with {context}, {cache}"
+
+
+def _run(need: Data) -> str:
+    users, context = need["users"], need["context_tokens"]
+    each = f"{tokens(context)} tokens of context" if context else "up to 8,192 tokens of context"
+    return f"{users} {'user' if users == 1 else 'users'} with {each}"
+
+
+def _build_row(each: Data) -> dict[str, Any]:
+    return {
+        "tag": each["tag"],
+        "had": _HAD[each["origin"]],
+        "fit": _FITS[each["fits"]],
+        "total": brief(each["total_bytes"], size),
+        "where": _where(each),
+        "longest": _longest(each),
+        "speed": brief(each["generation_tokens_per_s"], rate),
+        "loss": brief(each["loss_nats_per_token"], nats),
+    }
+
+
+def _where(each: Data) -> str:
+    if not each["places"]:
+        return "-"
+    layers, offloaded = each["layers"], each["offloaded_layers"]
+    if not offloaded:
+        return "host"
+    devices = sum(place["layers"] > 0 for place in each["places"][:-1])
+    where = f"{devices} GPU" + ("s" if devices > 1 else "")
+    if offloaded < layers:
+        where += f", {layers - offloaded} of {layers} layers on the host"
+    if each["host_expert_layers"]:
+        where += f", experts of {each['host_expert_layers']} on the host"
+    return where
+
+
+def _longest(each: Data) -> str:
+    found = each["largest_context_tokens"]
+    if found["kind"] == "unknown":
+        return "unknown"
+    low = found["value"] if found["kind"] == "exact" else found["low"]
+    return brief(found, tokens) if low else "-"
+
+
+def _recommendation(found: Data) -> Section:
+    return Section("RECOMMENDED", [("build", wrapped(found["reason"]))])
+
+
+def _only(builds: Sequence[Data]) -> Data | None:
+    return builds[0] if len(builds) == 1 else None
+
+
+def _memory(build: Data | None) -> Iterator[Section]:
+    if build is None:
+        return
+    lines: list[tuple[str, str | None]] = []
+    for name, key in _PARTS.items():
+        found = build[key]
+        if found["kind"] == "exact" and not found["value"]:
+            continue
+        lines.append((name, wrapped(figure(found, size))))
+        if name == "cache" and len(build["cache_by_attention"]) > 1:
+            lines += [("", _cache(each)) for each in build["cache_by_attention"]]
+    yield Section(f"MEMORY OF {build['tag']}", lines)
+    yield Section("SPEED", [*_speeds(build)])
+    if build["places"]:
+        yield Section("WHERE IT LIES", [(each["place"], _share(each)) for each in build["places"]])
+
+
+def _cache(each: Data) -> str:
+    window = f" with a window of {tokens(each['window_tokens'])} tokens" if each["window_tokens"] else ""
+    mebibytes = each["kv_cache_bytes"]["value"] / 2**20
+    layers = "layer" if each["layers"] == 1 else "layers"
+    return f"{each['layers']} {layers}, {each['attention']} attention{window}: {mebibytes:,.0f} MiB"
+
+
+def _speeds(build: Data) -> Iterator[tuple[str, str | None]]:
+    yield "writes", wrapped(figure(build["generation_tokens_per_s"], lambda value: f"{rate(value)} tokens/s"))
+    yield "reads", wrapped(figure(build["prompt_tokens_per_s"], lambda value: f"{rate(value)} tokens/s"))
+
+
+def _share(each: Data) -> str:
+    if not each["layers"]:
+        return size(each["bytes"])
+    first, last = each["first_layer"], each["first_layer"] + each["layers"] - 1
+    return f"layers {first} to {last}, {size(each['bytes'])}"
+
+
+def _notes(found: Data) -> Iterator[Section]:
+    notes = found["machine"]["notes"]
+    if notes:
+        yield Section("ASSUMED OF THE MACHINE", [("", wrapped(*notes))])
+
+
+def _model_row(each: Data) -> dict[str, Any]:
+    build = each["build"]
+    return {
+        **each,
+        "size": parameters(each),
+        "tag": build["tag"],
+        "total": brief(build["total_bytes"], size),
+        "longest": _longest(build),
+        "speed": brief(build["generation_tokens_per_s"], rate),
+        "policy": _policy(each),
+    }
+
+
+def _policy(each: Data) -> str:
+    duties = len(each["duties"])
+    said = {"allow": "allowed", "allow with duties": "allowed", "review": "to review"}[each["verdict"]]
+    return f"{said}, {duties} {'duty' if duties == 1 else 'duties'}" if duties else said
+
+
+def _standing(found: Data) -> Section:
+    untold = f"Of {count(found['untold'])} models it cannot be said whether they fit. " if found["untold"] else ""
+    denied = f"{found['denied']} that fit are denied by your policy. " if found["denied"] else ""
+    words = f"{untold}{denied}What each asks of you: freehold license check MODEL."
+    return Section("HOW THEY ARE ORDERED", [("by", wrapped(found["ordered_by"]))], wrapped(words))
+
+
+def _machine_row(each: Data) -> dict[str, Any]:
+    build = each["build"]
+    return {**each, "tag": build["tag"], "speed": brief(build["generation_tokens_per_s"], rate)}

@@ -1,0 +1,121 @@
+"""Which build of a model to take, by one rule that is said with the answer.
+
+Of those that fit and are fast enough, the one that is expected to lose least; losses below NEGLIGIBLE_NATS count as
+none, and the smallest of those wins, because it is the fastest and leaves the most room. Where nothing is fast enough,
+the fastest; where no speed is known, speed does not count and the answer says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from freehold.core.quantity import at_least, at_most, likeliest
+from freehold.fit.needs import Need
+from freehold.fit.plan import BuildPlan
+
+NEGLIGIBLE_NATS = 0.006
+"""That of Q6_K on Llama 3 8B, where 96 of 100 first choices stay what they were (llama.cpp, tools/perplexity)."""
+MOST_NATS = 0.15
+"""More than this is taken only where nothing else fits: about what 3 bits lose."""
+READING_TOKENS_PER_S = 6.0
+"""238 words a minute are read in silence (Brysbaert 2019, doi:10.1016/j.jml.2019.104047), at 1.4 tokens a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The build to take and why. `build` None: none; `fits` None then means that it cannot be told."""
+
+    build: BuildPlan | None
+    reason: str
+    fits: bool | None
+
+
+def choose(plans: Iterable[BuildPlan], need: Need | None = None) -> Choice:
+    """The build that `need` is best met by; without one, the best that fits."""
+    every = list(plans)
+    asked = need or Need()
+    meeting = [each for each in every if meets(each, asked) is True]
+    if not meeting:
+        return _none(every, asked)
+    if asked.generation_tokens_per_s is not None:
+        return _least_lossy(meeting, "of those that meet the need")
+    fast = [each for each in meeting if (_speed(each) or 0) >= READING_TOKENS_PER_S]
+    if fast:
+        return _least_lossy(fast, "of those that fit and write faster than people read")
+    known = [each for each in meeting if _speed(each) is not None]
+    if not known:
+        return _least_lossy(meeting, "of those that fit; how fast they are is not known")
+    fastest = max(known, key=lambda each: _speed(each) or 0)
+    return Choice(fastest, f"{fastest.tag}: the fastest that fits; none writes as fast as people read", True)
+
+
+def meets(each: BuildPlan, need: Need) -> bool | None:
+    """Whether it fits and is surely as fast and as faithful as asked; None: it cannot be told.
+
+    The context and the slots of the need are those that were planned for.
+    """
+    answers = [each.fits]
+    if need.context_tokens is not None:
+        answers.append(each.run.context_tokens >= need.context_tokens)
+    speeds = each.speeds
+    for wanted, found in (
+        (need.generation_tokens_per_s, speeds.generation_tokens_per_s),
+        (need.prompt_tokens_per_s, speeds.prompt_tokens_per_s),
+    ):
+        if wanted is not None:
+            answers.append(_reaches(at_least(found), at_most(found), wanted))
+    if need.loss is not None:
+        value = likeliest(each.loss)
+        answers.append(None if value is None else value <= need.loss)
+    return False if False in answers else None if None in answers else True
+
+
+def _reaches(low: float | None, high: float | None, wanted: float) -> bool | None:
+    """Sure where the low end does, sure not where the high end does not."""
+    if low is None or high is None:
+        return None
+    return True if low >= wanted else False if high < wanted else None
+
+
+def _least_lossy(among: list[BuildPlan], how: str) -> Choice:
+    best = min(among, key=lambda each: (_counted_loss(each), _bytes(each), each.origin != "held"))
+    value = likeliest(best.loss)
+    if value is None:
+        return Choice(best, f"{best.tag}: the only sort {how}; what it loses has not been measured", True)
+    if value <= NEGLIGIBLE_NATS:
+        return Choice(best, f"{best.tag}: the smallest with a negligible expected loss {how}", True)
+    warning = "; a smaller model may answer better" if value > MOST_NATS else ""
+    return Choice(best, f"{best.tag}: the least expected loss {how}{warning}", True)
+
+
+def _none(every: list[BuildPlan], need: Need) -> Choice:
+    if not every:
+        return Choice(None, "there is no build of it to plan for", None)
+    untold = [each for each in every if meets(each, need) is None]
+    if untold:
+        return Choice(None, f"cannot say: {_why_untold(untold[0])}", None)
+    smallest = min(every, key=_bytes)
+    if smallest.fits is False:
+        return Choice(None, f"none fits, not even {smallest.tag}: {smallest.placement.why_not}", False)
+    return Choice(None, "none of those that fit is as fast, as faithful or as long as asked", False)
+
+
+def _why_untold(each: BuildPlan) -> str:
+    if each.fits is None:
+        return each.placement.why_not or "whether it fits is not known"
+    unknown = each.speeds.generation_tokens_per_s
+    return getattr(unknown, "reason", "the estimate of its speed is above and below what was asked")
+
+
+def _speed(each: BuildPlan) -> float | None:
+    return at_least(each.speeds.generation_tokens_per_s)
+
+
+def _counted_loss(each: BuildPlan) -> float:
+    value = likeliest(each.loss)
+    return float("inf") if value is None else max(value, NEGLIGIBLE_NATS)
+
+
+def _bytes(each: BuildPlan) -> float:
+    return likeliest(each.placement.need.weights_bytes) or float("inf")

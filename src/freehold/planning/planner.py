@@ -1,0 +1,164 @@
+"""Answers what fits: a model on a machine, models for a machine, machines for a model. Holds no state but its parts.
+
+It looks at the store and at this machine, never at a network: builds that only a source has come as headers that
+somebody has read. What is denied by the policy is never recommended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from freehold.catalog import Catalog
+from freehold.catalog.find import read_skill
+from freehold.catalog.model import CatalogModel
+from freehold.core.errors import CallError
+from freehold.core.quantity import Unknown
+from freehold.fit.blueprint import Blueprint, RunShape
+from freehold.fit.buy import Purchase, buy
+from freehold.fit.cache import CACHE_TYPES
+from freehold.fit.choice import Choice, choose
+from freehold.fit.needs import Need, read_need
+from freehold.fit.placement import Placement
+from freehold.fit.plan import BuildPlan, Speedometer, Wanted, plan
+from freehold.fit.recommend import ORDERED_BY, Machine, Recommendation, recommend
+from freehold.fit.speed import Speeds, speeds
+from freehold.hardware.calibration import Calibration
+from freehold.hardware.rig import Rig
+from freehold.planning.report import build_json, rig_json
+from freehold.planning.targets import Target
+
+if TYPE_CHECKING:
+    from freehold.catalog.policy import Verdict
+
+Judge = Callable[[CatalogModel], "Verdict"]
+"""What the organization's policy says of a model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """How a model is to be run and what is needed. None asks for nothing; `need` is a sentence of `fit.needs`."""
+
+    context_tokens: int | None = None
+    slots: int | None = None
+    cache_type: str = "f16"
+    task: str | None = None
+    need: str | None = None
+
+    def read(self) -> tuple[Wanted, Need]:
+        """The run and the need of it. Raises CallError, also where two parts say different things."""
+        if self.cache_type not in CACHE_TYPES:
+            raise CallError(f"There is no cache type {self.cache_type!r}.", hint=f"There are {', '.join(CACHE_TYPES)}.")
+        if self.task is not None:
+            read_skill(self.task)
+        need = read_need(self.need) if self.need is not None else Need()
+        for name, option in (("context_tokens", self.context_tokens), ("users", self.slots), ("task", self.task)):
+            said = getattr(need, name)
+            if option is not None and self.need is not None and said not in (None, option, 1):
+                raise CallError(f"The need says {said} and the option {option}.", hint="Say it once.", need=self.need)
+        context = self.context_tokens or need.context_tokens
+        slots = self.slots or need.users
+        need = replace(need, context_tokens=context, users=slots, task=self.task or need.task)
+        return Wanted(context, slots, self.cache_type), need
+
+
+class Planner:
+    """Plans for `rig`. `calibration` is what was measured on it, or why nothing was. Speeds are those with half of the
+    context used."""
+
+    def __init__(self, catalog: Catalog, rig: Rig, calibration: Calibration | Unknown) -> None:
+        self._catalog = catalog
+        self._rig = rig
+        self._calibration = calibration
+
+    def of_target(self, target: Target, question: Question) -> dict[str, Any]:
+        """Every build of `target` on the machine, which of them to take and why, and machines where none does."""
+        wanted, need = question.read()
+        plans = plan(target.options, self._rig, wanted, self._speedometer(self._rig))
+        chosen = choose(plans, need)
+        bought = self._machines(target, need, wanted) if question.need is not None and chosen.fits is False else []
+        return {
+            "model": target.name,
+            "title": target.model.title if target.model else None,
+            "machine": rig_json(self._rig),
+            "need": asdict(need),
+            "builds": [build_json(each, self._rig) for each in plans],
+            "fits": chosen.fits,
+            "recommended": chosen.build.tag if chosen.build else None,
+            "reason": chosen.reason,
+            "machines": [_purchase(each) for each in bought],
+        }
+
+    def of_catalog(self, question: Question, judge: Judge, *, limit: int = 10) -> dict[str, Any]:
+        """The models to run on the machine, for a task and a need."""
+        wanted, need = question.read()
+        machine = Machine(self._rig, wanted, self._speedometer(self._rig))
+        verdicts: dict[str, Verdict] = {}
+
+        def allowed(model: CatalogModel) -> bool:
+            verdicts[model.name] = judge(model)
+            return verdicts[model.name].decision != "deny"
+
+        found = recommend(self._catalog.models, machine, need, allowed, limit=limit)
+        return {
+            "machine": rig_json(self._rig),
+            "need": asdict(need) | {"task": need.task or "chat"},
+            "ordered_by": ORDERED_BY,
+            "models": [_recommendation(each, verdicts[each.model.name], self._rig) for each in found.found],
+            "looked_at": found.looked_at,
+            "untold": found.untold,
+            "denied": found.denied,
+            "fits": bool(found.found) or (None if found.untold else False),
+        }
+
+    def best(self, target: Target, wanted: Wanted | None = None) -> Choice:
+        """Which build of `target` to take here."""
+        return choose(self._plans(target, wanted or Wanted()))
+
+    def _plans(self, target: Target, wanted: Wanted) -> list[BuildPlan]:
+        return plan(target.options, self._rig, wanted, self._speedometer(self._rig))
+
+    def _speedometer(self, rig: Rig) -> Speedometer:
+        def measure(blueprint: Blueprint, run: RunShape, placement: Placement) -> Speeds:
+            used, slots = run.context_tokens // 2, run.slots
+            return speeds(
+                blueprint, run, rig, self._calibration, used_tokens=used, concurrency=slots, placement=placement
+            )
+
+        return measure
+
+    def _machines(self, target: Target, need: Need, wanted: Wanted) -> list[Purchase]:
+        return buy(target.options, need, wanted, self._speedometer)
+
+
+def _recommendation(each: Recommendation, verdict: Verdict, rig: Rig) -> dict[str, Any]:
+    model = each.model
+    return {
+        "name": model.name,
+        "title": model.title,
+        "publisher": model.publisher.name,
+        "parameters": model.parameters,
+        "active_parameters": model.active_parameters,
+        "license": model.license,
+        "skills": list(model.skills),
+        "repository": model.repository,
+        "pullable": bool(model.builds),
+        "verdict": verdict.decision,
+        "duties": [duty.text for duty in verdict.duties],
+        "questions": [reason.text for reason in verdict.reasons],
+        "build": build_json(each.build, rig),
+    }
+
+
+def _purchase(each: Purchase) -> dict[str, Any]:
+    machine = each.machine
+    return {
+        "on": machine.text,
+        "device": machine.device.key,
+        "name": machine.device.name,
+        "count": machine.count,
+        "memory_bytes": machine.memory_bytes,
+        "power_w": machine.power_w,
+        "build": build_json(each.choice.build, each.rig) if each.choice.build else None,
+    }

@@ -1,0 +1,130 @@
+"""Which build of a model is taken: the least lossy of those that fit and are fast enough, and what is said of none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from freehold.core.quantity import Quantity
+from freehold.fit.choice import Choice, choose, meets
+from freehold.fit.needs import Need, read_need
+from freehold.fit.options import Option
+from freehold.fit.plan import BuildPlan, Wanted, plan
+from tests.fit_cases import between, fast, host, option
+
+BUILDS = (
+    option("bf16", 16, 0.0),
+    option("q8_0", 8, 0.0014),
+    option("q6_k", 6, 0.0055),
+    option("q4_k_m", 4, 0.03),
+    option("q2_k", 2, 0.4),
+)
+QUICK = {each.tag: between(200 / size, 400 / size) for each, size in zip(BUILDS, (16, 8, 6, 4, 2), strict=True)}
+
+
+def chosen(
+    gigabytes: float,
+    speeds: Mapping[str, Quantity] | None = None,
+    need: str = "1 user",
+    options: tuple[Option, ...] = BUILDS,
+) -> Choice:
+    return choose(plans(gigabytes, speeds, need, options), read_need(need))
+
+
+def plans(
+    gigabytes: float, speeds: Mapping[str, Quantity] | None, need: str, options: tuple[Option, ...] = BUILDS
+) -> list[BuildPlan]:
+    asked = read_need(need)
+    wanted = Wanted(asked.context_tokens, asked.users)
+    return plan(options, host(gigabytes), wanted, fast(QUICK if speeds is None else speeds))
+
+
+def tag(found: Choice) -> str | None:
+    return found.build.tag if found.build else None
+
+
+def test_losses_too_small_to_be_seen_count_as_none_and_the_smallest_of_those_wins() -> None:
+    found = chosen(64)
+    assert (tag(found), found.fits) == ("q6_k", True)
+    assert found.reason == (
+        "q6_k: the smallest with a negligible expected loss of those that fit and write faster than people read"
+    )
+
+
+def test_where_less_fits_the_least_lossy_of_what_does_is_taken() -> None:
+    assert tag(chosen(5)) == "q4_k_m"
+    last = chosen(3)
+    assert tag(last) == "q2_k"
+    assert last.reason.endswith("; a smaller model may answer better")
+
+
+def test_nothing_fits_is_said_of_the_smallest_with_both_figures() -> None:
+    found = chosen(1)
+    assert (found.build, found.fits) == (None, False)
+    assert found.reason.startswith("none fits, not even q2_k: it needs 2.1 to 2.2 GB and the machine has 1.0 GB")
+
+
+def test_what_is_slower_than_people_read_gives_way_to_a_smaller_build_that_is_not() -> None:
+    slow = {"bf16": between(1, 2), "q8_0": between(2, 3), "q6_k": between(3, 5), "q4_k_m": between(7, 9)}
+    assert tag(chosen(64, slow)) == "q4_k_m"
+    crawling = {name: between(0.5, 1) for name in slow} | {"q2_k": between(2, 3)}
+    found = chosen(64, crawling)
+    assert tag(found) == "q2_k"
+    assert found.reason == "q2_k: the fastest that fits; none writes as fast as people read"
+
+
+def test_where_no_speed_is_known_it_does_not_count_and_the_answer_says_so() -> None:
+    found = chosen(64, {})
+    assert tag(found) == "q6_k"
+    assert "how fast they are is not known" in found.reason
+
+
+def test_a_need_is_only_met_by_the_low_end_of_an_estimate() -> None:
+    assert tag(chosen(64, need="30 tok/s")) == "q6_k"  # 33 to 67
+    assert tag(chosen(64, need="40 tok/s")) == "q4_k_m"  # 50 to 100
+    found = chosen(64, need="150 tok/s")
+    assert (found.build, found.fits) == (None, None), "one reaches 100 to 200: it cannot be said"
+    assert chosen(64, need="500 tok/s").fits is False
+
+
+def test_a_need_for_faithfulness_leaves_out_what_loses_more() -> None:
+    assert tag(chosen(64, need="loss 0.002, 1 tok/s")) == "q8_0"
+    assert chosen(5, need="loss 0.002").fits is False
+
+
+def test_what_cannot_be_told_is_never_a_no() -> None:
+    strange = (option("q4_k_m", 4, 0.03, cannot_say="its architecture 'new' is not known"),)
+    found = chosen(64, options=strange)
+    assert (found.build, found.fits) == (None, None)
+    assert found.reason == "cannot say: its architecture 'new' is not known"
+    assert chosen(64, options=()).fits is None
+
+
+def test_a_build_at_hand_goes_before_one_that_has_to_be_fetched() -> None:
+    twins = (option("q6_k", 6, 0.0055), option("mine", 6, 0.0055, origin="held"))
+    found = chosen(64, {}, options=twins)
+    assert tag(found) == "mine"
+
+
+def test_a_build_whose_loss_nobody_measured_comes_last_and_says_so() -> None:
+    assert tag(chosen(64, {}, options=(option("mxfp4", 1, None), option("q4_k_m", 4, 0.03)))) == "q4_k_m"
+    assert chosen(64, {}, options=(option("mxfp4", 1, None),)).reason.endswith("what it loses has not been measured")
+
+
+@pytest.mark.parametrize(
+    ("need", "answer"),
+    [
+        (Need(), True),
+        (Need(context_tokens=65_536), False),  # it was trained with 32,768
+        (Need(prompt_tokens_per_s=999), True),
+        (Need(prompt_tokens_per_s=1001), False),
+        (Need(generation_tokens_per_s=40), None),  # 33 to 67
+        (Need(generation_tokens_per_s=40, context_tokens=65_536), False),
+    ],
+)
+def test_a_part_that_is_surely_missed_decides_and_one_that_is_open_leaves_it_open(
+    need: Need, answer: bool | None
+) -> None:
+    (build,) = plan([BUILDS[2]], host(64), Wanted(need.context_tokens), fast(QUICK))
+    assert meets(build, need) is answer
