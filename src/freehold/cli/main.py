@@ -28,10 +28,7 @@ READER_GONE = 141
 # name: (module, one line of help). The line is the first of the command's docstring; a test holds them equal.
 COMMANDS: dict[str, tuple[str, str]] = {
     "find": ("find", "Search the models that are known, held or not."),
-    "fit": (
-        "fit",
-        "Say what fits this machine, or one you describe, and what to take.",
-    ),
+    "fit": ("fit", "Say what fits this machine, or one you describe, and what to take."),
     "pull": ("pull", "Bring a build into the store, checked."),
     "verify": ("verify", "Find what is wrong with weight files, before anything opens them."),
     "list": ("builds", "List the builds that are held."),
