@@ -122,18 +122,22 @@ class _Handler(BaseHTTPRequestHandler):
             return self._plain(served.statuses.pop(0), served)
         if served.redirect:
             return self._plain(302, served)
-        start = self._start(served)
-        if start is None:
-            return self._send(200, served, 0)
-        if start >= len(served.data):
+        span = self._span(served)
+        if span is None:
+            return self._send(200, served, 0, len(served.data))
+        if span[0] >= len(served.data):
             return self._plain(416, served)
-        return self._send(206, served, start)
+        return self._send(206, served, *span)
 
-    def _start(self, served: Served) -> int | None:
+    def _span(self, served: Served) -> tuple[int, int] | None:
+        """The bytes that were asked for: from, and up to; `-N` are the last ones."""
         asked, condition = self.headers.get("Range"), self.headers.get("If-Range")
         if not served.ranges or asked is None or condition not in {None, served.tag, served.last_modified}:
             return None
-        return int(asked.removeprefix("bytes=").removesuffix("-"))
+        first, _, last = asked.removeprefix("bytes=").partition("-")
+        if not first:
+            return max(0, len(served.data) - int(last)), len(served.data)
+        return int(first), min(int(last) + 1 if last else len(served.data), len(served.data))
 
     def _plain(self, status: int, served: Served | None = None) -> None:
         self._record(status)
@@ -147,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def _send(self, status: int, served: Served, start: int) -> None:
+    def _send(self, status: int, served: Served, start: int, end: int) -> None:
         self._record(status)
         self.send_response(status)
         if served.tag:
@@ -155,31 +159,31 @@ class _Handler(BaseHTTPRequestHandler):
         if served.last_modified:
             self.send_header("Last-Modified", served.last_modified)
         if status == 206:
-            self.send_header("Content-Range", f"bytes {start}-{len(served.data) - 1}/{len(served.data)}")
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(served.data)}")
         for name, value in served.extra.items():
             self.send_header(name, value)
         if served.chunked:
             self.send_header("Transfer-Encoding", "chunked")
         else:
-            self.send_header("Content-Length", str(len(served.data) - start))
+            self.send_header("Content-Length", str(end - start))
         self.end_headers()
-        self._body(served, start)
+        self._body(served, start, end)
 
-    def _body(self, served: Served, start: int) -> None:
-        stop = start + served.drop_after.pop(0) if served.drop_after else len(served.data)
+    def _body(self, served: Served, start: int, end: int) -> None:
+        stop = start + served.drop_after.pop(0) if served.drop_after else end
         position = start
         try:
-            while position < min(stop, len(served.data)):
+            while position < min(stop, end):
                 if served.stop_at is not None and position >= served.stop_at:
                     served.go.wait()
-                step = served.data[position : min(position + _STEP_BYTES, stop)]
+                step = served.data[position : min(position + _STEP_BYTES, stop, end)]
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(step), step) if served.chunked else step)
                 position += len(step)
-            if served.chunked and stop >= len(served.data):
+            if served.chunked and stop >= end:
                 self.wfile.write(b"0\r\n\r\n")
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
-        if stop < len(served.data):
+        if stop < end:
             self.close_connection = True
 
     def _record(self, status: int) -> None:

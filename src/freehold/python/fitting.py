@@ -84,13 +84,13 @@ def target(ref: str, settings: Settings) -> Target:
 
 async def _from_source(ref: SourceRef, settings: Settings) -> Target:
     from freehold.app import build_house
-    from freehold.store.headers import read_headers
+    from freehold.store.headers import fetch_headers
 
     house = build_house(settings)
     plan = await house.sources[ref.kind].plan(ref)
     with tempfile.TemporaryDirectory(prefix="freehold-header-") as folder:
-        targets = Targets(house.catalog, house.store)
-        return await read_headers(plan, Path(folder), lambda paths: targets.of_files(str(ref), paths))
+        paths = await fetch_headers(plan, Path(folder))
+        return await asyncio.to_thread(Targets(house.catalog, house.store).of_files, str(ref), paths)
 
 
 def _judge(settings: Settings) -> Judge:

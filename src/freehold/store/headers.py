@@ -1,71 +1,112 @@
-"""The headers of weight files that were not downloaded: their first bytes, asked for by range.
+"""Reads the headers of a build that lies somewhere else, and nothing of its weights: a few megabytes of many gigabytes.
 
-Each file becomes one of its full size on this disk, of which only the beginning takes room, so that whoever checks
-headers sees the size that the source states. How long a header is nobody says beforehand: the beginning is asked for
-in growing pieces until the header can be read. What lies inside an archive cannot be read this way.
+What comes is a file as long as the real one with a hole where the weights would be, so that whoever checks weight files
+checks it by the same rules. Nobody can hold it against a hash: it is good for arithmetic, never for running. A server
+that does not answer for parts of a file is hung up on once the header is there; no header takes more than
+`MOST_BYTES`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import os
+import re
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TypeVar
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import aiohttp
 
-from freehold.core.errors import SourceError, WeightsError
+from freehold.core.errors import SourceError
 from freehold.store import transfer
-from freehold.store.plan import Plan, PlannedFile
+from freehold.store.archive_member import member_bytes
+from freehold.store.naming import is_file_name
+from freehold.store.plan import Part, Plan, PlannedFile
+from freehold.store.transfer import Dropped, Patience
+from freehold.weights.gguf import holds_header
 
-Read = TypeVar("Read")
+FIRST_LOOK_BYTES = 1 << 20
+MOST_BYTES = 64 << 20
+"""The largest headers in use come to some 40 MB, where a whole tokenizer is embedded as JSON; most have 2 to 10."""
+CHUNK_BYTES = 1 << 18
 
-PIECES_BYTES = (1 << 21, 1 << 23, 1 << 25, 1 << 27)
-"""2 to 128 MiB: a header's tables of tokens are its largest part, and the longest known take 20."""
-_CHUNK_BYTES = 1 << 18
 
+async def fetch_headers(plan: Plan, folder: Path, *, patience: Patience | None = None) -> tuple[Path, ...]:
+    """The files of `plan` in `folder`, headers only, in order; of files on this disk, they themselves.
 
-async def read_headers(plan: Plan, folder: Path, read: Callable[[Sequence[Path]], Read]) -> Read:
-    """What `read` makes of the files of `plan`, of which `folder` gets the headers.
-
-    Raises SourceError where the source does not send parts of a file or hides it in an archive, and what `read` raises
-    of a header that is wrong.
+    Raises SourceUnreachableError, GatedError, and SourceError where a server does not say how long a file is, or one
+    that does not answer for parts has it inside an archive.
     """
-    for file in plan.files:
-        if len(file.parts) != 1 or file.parts[0].member is not None or file.size_bytes is None:
-            raise SourceError(
-                f"The header of {file.name} of {plan.origin} cannot be read: it lies in an archive or has no size.",
-                hint="Pull it first, or ask by the name of its model.",
-            )
-    async with transfer.open_session(plan.tls, proxy=plan.proxy) as session:
-        for last, piece in enumerate(PIECES_BYTES, 1):
-            paths = [await _begin(session, file, folder, piece) for file in plan.files]
-            try:
-                return await asyncio.to_thread(read, paths)
-            except WeightsError:
-                if last == len(PIECES_BYTES) or all((file.size_bytes or 0) <= piece for file in plan.files):
-                    raise
-    raise AssertionError("the last piece returns or raises")
+    names = [file.name for file in plan.files]
+    if not all(map(is_file_name, names)) or len(set(names)) != len(names):
+        raise SourceError(f"{plan.origin} names files that cannot be kept: {', '.join(names)}.")
+    async with transfer.open_session(plan.tls, patience, plan.proxy) as session:
+        return tuple([await _fetch(file, folder / file.name, session, patience or Patience()) for file in plan.files])
 
 
-async def _begin(session: aiohttp.ClientSession, file: PlannedFile, folder: Path, nbytes: int) -> Path:
-    """The file in `folder` with its first `nbytes` at least."""
-    part, size_bytes = file.parts[0], file.size_bytes or 0
-    path = folder / Path(file.name).name
-    have = path.stat().st_blocks * 512 if path.exists() else 0
-    if have >= min(nbytes, size_bytes):
-        return path
-    headers = {"Accept-Encoding": "identity", "Range": f"bytes=0-{min(nbytes, size_bytes) - 1}"}
-    try:
-        async with transfer.get(session, part.url, private=part.headers, headers=headers) as response:
-            left = min(nbytes, size_bytes)
-            with path.open("wb") as out:
-                async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
-                    out.write(chunk[:left])
-                    left -= len(chunk[:left])
-                    if left <= 0:
-                        break
-                out.truncate(size_bytes)
-    except transfer.Dropped as dropped:
-        raise SourceError(f"The header of {file.name} did not arrive: {dropped}.", hint="Try again.") from dropped
-    return path
+async def _fetch(file: PlannedFile, into: Path, session: aiohttp.ClientSession, patience: Patience) -> Path:
+    part = file.parts[0]
+    if urlsplit(part.url).scheme == "file" and part.member is None:
+        return Path(url2pathname(urlsplit(part.url).path))
+    failures = 0
+    while True:
+        try:
+            size_bytes = await _beginning(file, into, session)
+            break
+        except Dropped as dropped:
+            failures += 1
+            if failures >= patience.attempts:
+                raise transfer.gave_up(part.url, dropped, failures, kept_bytes=0) from dropped
+            wait_s = max(dropped.wait_s or 0, patience.first_wait_s * 2 ** (failures - 1))
+            await asyncio.sleep(min(wait_s, patience.longest_wait_s))
+    os.truncate(into, size_bytes)
+    return into
+
+
+async def _beginning(file: PlannedFile, into: Path, session: aiohttp.ClientSession) -> int:
+    """Write the beginning of `file` up to the end of its header to `into`; how long the whole file is."""
+    part = file.parts[0]
+    if part.member is not None:
+        if file.size_bytes is None:
+            raise SourceError(f"{part.name} does not say how long {file.name} is.", file=file.name)
+        await _write(member_bytes(part, session, MOST_BYTES), into, file.name)
+        return file.size_bytes
+    headers = {"Accept-Encoding": "identity", "Range": f"bytes=0-{MOST_BYTES - 1}"}
+    async with transfer.get(session, part.url, private=part.headers, headers=headers) as response:
+        size_bytes = _whole_size(response, part)
+        await _write(response.content.iter_chunked(CHUNK_BYTES), into, part.name)
+        return size_bytes
+
+
+def _whole_size(response: aiohttp.ClientResponse, part: Part) -> int:
+    """How long the whole file is, by what the server says and what the source named."""
+    said = response.content_length
+    if response.status != 200:
+        match = re.fullmatch(r"bytes 0-\d+/(\d+)", response.headers.get("Content-Range", ""))
+        said = int(match[1]) if match else None
+    if said is None and response.status == 200:
+        said = part.size_bytes
+    if said is None:
+        raise SourceError(f"The server of {part.name} does not say how long it is.", file=part.name)
+    if part.size_bytes not in {None, said}:
+        raise SourceError(
+            f"{part.name} has {said:,} bytes at its server; its source named {part.size_bytes:,}.",
+            hint="The mirror is broken or out of date: try another.",
+            file=part.name,
+        )
+    return said
+
+
+async def _write(chunks: AsyncIterator[bytes], into: Path, name: str) -> None:
+    """Write what comes until it holds a header, or ends."""
+    written, next_look = 0, FIRST_LOOK_BYTES
+    with into.open("wb", buffering=0) as out:
+        async for chunk in chunks:
+            written += out.write(chunk)
+            if written >= next_look:
+                if await asyncio.to_thread(holds_header, into):
+                    return
+                next_look = 2 * written
+            if written > MOST_BYTES:
+                raise SourceError(f"The header of {name} goes on beyond {MOST_BYTES:,} bytes.", file=name)

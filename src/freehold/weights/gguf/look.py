@@ -31,6 +31,11 @@ from freehold.weights.gguf.values import Array
 from freehold.weights.identify import LOOKED_AT_BYTES
 from freehold.weights.report import Finding
 
+# What is found where a file ends before its header does.
+_TOO_SHORT = frozenset(
+    {"gguf.header.truncated", "gguf.string.length", "gguf.array.length", "gguf.count.tensors", "gguf.count.keys"}
+)
+
 Metadata = str | int | float | bool | tuple[str, ...]
 
 
@@ -108,6 +113,20 @@ def read_outline(paths: Sequence[Path]) -> Outline:
     if outline is None:
         raise _says_nothing(paths[0])
     return outline
+
+
+def holds_header(path: Path) -> bool:
+    """Whether the file's bytes hold a header to its end; also True where no further byte could make them one.
+
+    For files of which only the beginning is there. What the header says is not judged.
+    """
+    notes = Findings(path.name)
+    try:
+        with _opened(path, notes) as (descriptor, size_bytes):
+            read_header(Cursor(descriptor, size_bytes, notes))
+    except Stopped:
+        return not any(finding.check in _TOO_SHORT for finding in (*notes.found, *notes.undecided))
+    return True
 
 
 def _checked(paths: Sequence[Path]) -> list[Header]:
