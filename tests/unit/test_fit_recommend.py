@@ -53,7 +53,7 @@ def test_the_larger_comes_first_and_a_year_of_age_counts_as_half_the_size() -> N
 
 def test_what_does_not_fit_is_left_out_and_what_fits_in_fewer_bits_is_named_with_them() -> None:
     result = found([model("huge", billions=70), model("snug", billions=8), model("tiny", billions=1)], host(7))
-    assert [(each.model.name, each.build.tag) for each in result.found] == [("snug", "iq4_xs"), ("tiny", "q6_k")]
+    assert [(each.model.name, each.build.tag) for each in result.found] == [("snug", "q4_k_m"), ("tiny", "q6_k")]
 
 
 def test_what_is_denied_is_never_recommended_and_counted() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from freehold.core.quantity import Estimated, Exact, Quantity, Unknown
 from freehold.fit.blueprint import Blueprint
+from freehold.fit.recipes import mixed_bytes
 
 # Whole-file bits per weight of a quantization: lowest and highest over dense and mixture models of 0.1 to 120 billion
 # parameters. Mixes name the type of most of their tensors; embeddings and outputs are kept in more bits, which weighs
@@ -44,6 +45,9 @@ def weights_bytes(blueprint: Blueprint) -> Quantity:
         return Estimated(
             blueprint.file_bytes * 0.97, blueprint.file_bytes, "the size of its file", blueprint.file_bytes
         )
+    mixed = mixed_bytes(blueprint)
+    if mixed is not None:
+        return mixed
     if blueprint.parameters is None:
         return Unknown("the catalog does not say how many parameters it has")
     bits = BITS.get((blueprint.quantization or "").upper())
