@@ -122,6 +122,20 @@ def test_without_an_organization_it_says_for_whom_and_what_it_would_have_to_know
     assert capsys.readouterr().out == "allow with duties\n"
 
 
+def test_the_licenses_without_a_record_are_listed_with_why_and_stay_open(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["license", "list", "--without-record", "--json"]) == 0
+    rows = {row["id"]: row for row in json.loads(capsys.readouterr().out)}
+    assert {"unknown", "baichuan2-community", "exaone-1.2-nc", "tencent-hunyuan-community"} <= rows.keys()
+    assert len(rows) >= 10 and "proprietary" not in rows and "apache-2.0" not in rows
+    assert all(row["models"] for row in rows.values())
+    assert [name for name, row in rows.items() if name != "unknown" and not row["why"]] == []
+    assert main(["license", "check", rows["tencent-hunyuan-community"]["models"][0]]) == 4
+    said = " ".join(capsys.readouterr().out.split())
+    assert "there is no record of the license tencent-hunyuan-community" in said and "its text has no record" in said
+    assert main(["license", "list", "--without-record"]) == 0
+    assert "MODELS  WHY" in capsys.readouterr().out
+
+
 def test_a_model_nobody_knows_is_named_with_those_that_are_near(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["license", "check", "llama-3.1-8b-instrukt"]) == 2, "not the code of a denial"
     assert "llama-3.1-8b-instruct" in capsys.readouterr().err

@@ -27,6 +27,10 @@ Why = Annotated[str, typer.Argument(metavar="REASON", help="Why, for whoever ask
 By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who decides; you, by your user name.")]
 Withdraw = Annotated[bool, typer.Option("--withdraw", help="Take the override back instead.")]
 
+WithoutRecord = Annotated[
+    bool, typer.Option("--without-record", help="List the catalog's licenses that nobody read here, and why.")
+]
+
 LISTED = (
     Column("id", "LICENSE"),
     Column("kind", "KIND"),
@@ -60,15 +64,27 @@ def check_command(model: Model, profile: As = None, as_json: Json = False, quiet
     return EXIT_CODES[verdict["decision"]]
 
 
-@examples("freehold license list", "freehold license list --json")
-def list_command(as_json: Json = False, quiet: Quiet = False) -> int:
+WITHOUT_RECORD = (
+    Column("id", "LICENSE"),
+    Column("models", "MODELS", lambda models: str(len(models)), right=True),
+    Column("why", "WHY", lambda why: " ".join(why) or None),
+)
+
+
+@examples("freehold license list", "freehold license list --without-record", "freehold license list --json")
+def list_command(without: WithoutRecord = False, as_json: Json = False, quiet: Quiet = False) -> int:
     """List the licenses that were read clause by clause.
 
-    COMMERCIAL says whether commercial use is allowed: yes, no, or conditional.
+    COMMERCIAL says whether commercial use is allowed: yes, no, or conditional. With --without-record: those that were
+    not, of which every clause is unknown and every check an open question.
     """
-    from freehold.python.licenses import known
+    from freehold.python.licenses import known, without_record
 
-    Output(as_json=as_json, quiet=quiet).table(LISTED, known(), empty="There is no license record.")
+    output = Output(as_json=as_json, quiet=quiet)
+    if without:
+        output.table(WITHOUT_RECORD, without_record(), empty="Every license of the catalog has a record.")
+        return 0
+    output.table(LISTED, known(), empty="There is no license record.")
     return 0
 
 

@@ -177,6 +177,24 @@ def known() -> list[dict[str, Any]]:
     ]
 
 
+def without_record() -> list[dict[str, Any]]:
+    """The licenses of the catalog's models that have no record, and why: one row of stable keys each. What depends on
+    one is always an open question. A service's terms are not among them."""
+    from freehold.catalog.licenses.shelf import Licenses
+    from freehold.catalog.model import PROPRIETARY
+
+    ids = frozenset(Licenses.load().ids)
+    found: dict[str, dict[str, Any]] = {}
+    for model in Catalog.load().models:
+        if model.license in ids or model.license == PROPRIETARY:
+            continue
+        row = found.setdefault(model.license, {"id": model.license, "models": [], "why": []})
+        row["models"].append(model.name)
+        if model.license_note and model.license_note not in row["why"]:
+            row["why"].append(model.license_note)
+    return [found[license_id] for license_id in sorted(found)]
+
+
 def paper_of(name: str) -> dict[str, Any]:
     """One license clause by clause, by its id, its SPDX identifier or a hub's tag. Raises NotFoundError with the
     nearest ids, CallError where a tag can mean several texts."""
