@@ -10,7 +10,7 @@ import typer
 
 from freehold.cli.arguments import Json, Quiet, examples, judging, shown_names
 from freehold.cli.layout import wrapped
-from freehold.cli.output import Column, Output
+from freehold.cli.output import UNKNOWN, Column, Output
 from freehold.cli.permitting import recorded, refuse_empty
 from freehold.core.settings import load
 
@@ -67,7 +67,7 @@ def check_command(model: Model, profile: As = None, as_json: Json = False, quiet
 WITHOUT_RECORD = (
     Column("id", "LICENSE"),
     Column("models", "MODELS", lambda models: str(len(models)), right=True),
-    Column("why", "WHY", lambda why: " ".join(why) or None),
+    Column("why", "WHY", lambda why: " ".join(why) or UNKNOWN),
 )
 
 
