@@ -132,7 +132,8 @@ class Redistribution(Clause):
     """What whoever passes the model on must do.
 
     `copy`: give the license's text; `notice`: a notice file or line the license words; `mark_changes`: say what was
-    changed; `flow_down`: bind the recipient to the same restrictions.
+    changed; `flow_down`: bind the recipient to the same restrictions. `notice_with_copies_only`: where a hosted service
+    counts as passing on, no notice is asked of it.
     """
 
     allowed: Literal["yes", "conditional", "no"] = "yes"
@@ -140,6 +141,7 @@ class Redistribution(Clause):
     notice: bool = False
     mark_changes: bool = False
     flow_down: bool = False
+    notice_with_copies_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,6 @@ from freehold.catalog.policy.case import Case, Found
 
 _PASSED_ON = "when it is passed on"
 _MADE_AVAILABLE = "when it is passed on or offered as a service"
-# Texts that count a hosted service as distribution and ask no notice of it: Gemma, section 3.1; Hunyuan 3D, section 3.
-_NOTICE_WITH_COPIES_ONLY = frozenset({"gemma-2024-04-01", "gemma-2025-03-24", "hunyuan-3d-2.0"})
 
 
 def redistribution(case: Case) -> Iterator[Found]:
@@ -30,7 +28,7 @@ def _handing_over(case: Case, clause: Redistribution) -> Iterator[Found]:
     gives, fact, when = _giving(case)
     # Without files, a text whose notice goes with copies asks for none.
     files = case.organization.distributes is not False
-    asked = ", ".join(_papers(clause, notice=files or case.license.id not in _NOTICE_WITH_COPIES_ONLY))
+    asked = ", ".join(_papers(clause, notice=files or not clause.notice_with_copies_only))
     if asked and gives is not False:
         yield case.duty("notices", "redistribution", f"give {asked}", fact=fact, when=None if gives else when)
     if clause.flow_down and case.offered is not False:
