@@ -157,6 +157,7 @@ def _license(record: License, multimodal: bool) -> dict[str, Any]:
         "reading": reading(record),
         "text": asdict(record.text),
         "use_policy": asdict(record.use_policy) if record.use_policy else None,
+        "live": record.live,
         "duties": _duties(record, multimodal),
         "clauses": {name: _clause(name, clause) for name, clause in record.clauses.items()},
         "unknown": record.clauses.unknown,
@@ -252,7 +253,7 @@ def _no_record(license_id: str) -> dict[str, Any]:
     closed = license_id == PROPRIETARY
     name = "the publisher's terms of service" if closed else license_id
     summary = "Offered as a service only." if closed else "There is no record of this license: read its text."
-    empty = dict.fromkeys(("spdx", "kind", "version_date", "osi_approved", "text", "use_policy"))
+    empty = dict.fromkeys(("spdx", "kind", "version_date", "osi_approved", "text", "use_policy", "live"))
     return {
         "id": license_id,
         "known": False,

@@ -86,6 +86,7 @@ def _readings(readings: Sequence[Mapping[str, Any]]) -> str:
         policy = each["use_policy_sha256"]
         lines += [wrapped(f"its use policy: {each['use_policy_source']}", width=WIDTH)] if _has_policy(each) else []
         lines += [f"  sha256:{policy}"] if policy else []
+        lines += [wrapped(each["live"], width=WIDTH)] if each["live"] else []
         parts.append("\n".join(lines))
     return "\n".join([*parts, wrapped(READ_IT, width=WIDTH)])
 

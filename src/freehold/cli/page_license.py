@@ -24,6 +24,7 @@ def license_section(paper: Mapping[str, Any]) -> Section:
         lines += [("version of", license_["version_date"]), ("approved by the OSI", approved)]
         lines += [("text", _text(license_["text"]))]
         lines += [("use policy", _text(license_["use_policy"]))] if license_["use_policy"] else []
+        lines += [("as of that day", wrapped(license_["live"]))] if license_["live"] else []
     for each in license_.get("beside", ()):
         lines += [("and beside it", wrapped(f"{each['name']} ({each['id']})", each["summary"]))]
         lines += [("its text", _text(each["text"]))] if each["text"] else []

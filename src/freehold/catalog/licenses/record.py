@@ -262,6 +262,7 @@ class TextRef:
 
     `sha256` is of the text as `source` holds it, UTF-8; `normalized_sha256` of what `normalize` makes of it, so that
     the same words are recognized in another layout; `normalized_words` counts them. None: nobody computed it.
+    `live`: its publisher offers it as a page of the web alone, whose words of today may be others.
     """
 
     source: str
@@ -270,6 +271,7 @@ class TextRef:
     sha256: str | None = None
     normalized_sha256: str | None = None
     normalized_words: int | None = None
+    live: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,3 +312,17 @@ class License:
     version_date: date | None = None
     osi_approved: bool | None = None
     """False: not on the OSI's list of approved licenses. None: nobody looked."""
+
+    @property
+    def live(self) -> str | None:
+        """What is to be said beside a reading of words that may be others today: as of when it is. None: they stand."""
+        use, updates = self.clauses.acceptable_use, self.clauses.updates
+        terms = self.text.live or (updates is not None and updates.license_mutable)
+        by_reference = use is not None and use.form == "by reference" and use.mutable is True
+        uses = by_reference or (updates is not None and updates.use_policy_mutable)
+        if not terms and not uses:
+            return None
+        what = "The terms and the list of forbidden uses stand" if terms and uses else "The terms stand"
+        what = what if terms else "The list of forbidden uses stands"
+        day = (self.use_policy or self.text).retrieved
+        return f"{what} where the publisher may change them: this is what was read on {day}, not what is there today."

@@ -212,4 +212,5 @@ def _reading(record: License, models: tuple[str, ...]) -> Reading:
         sha256=record.text.sha256,
         use_policy_source=policy.source if policy else None,
         use_policy_sha256=policy.sha256 if policy else None,
+        live=record.live,
     )

@@ -80,7 +80,8 @@ class Risk(Said):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """The text that the clauses of one license are a reading of; the use policy is the separate list of uses."""
+    """The text that the clauses of one license are a reading of; the use policy is the separate list of uses. `live` is
+    said where the words may be others today."""
 
     license: str
     name: str
@@ -90,6 +91,7 @@ class Reading:
     sha256: str | None
     use_policy_source: str | None = None
     use_policy_sha256: str | None = None
+    live: str | None = None
 
     @property
     def words(self) -> str:

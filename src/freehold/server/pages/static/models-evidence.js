@@ -21,7 +21,7 @@ export function licenseSections(paper) {
       h("h4", {}, "What it asks of whoever takes the model"), ...dutiesOf(license),
       ...bases.flatMap((base) => [h("h4", {}, `And the license of ${base.name}, which it was made from: ${base.license_name ?? "unknown"}`), ...dutiesOf(base)]),
       h("p", { class: "fine" }, `${capital(license.reading.split("sha256:")[0])}`, license.text?.sha256 && h("span", { class: "hash" }, `sha256:${license.text.sha256}`),
-        ". A reading is not legal advice.")),
+        ". A reading is not legal advice."), license.live && h("p", { class: "fine" }, license.live)),
     license.known && clauses(license),
   ];
 }

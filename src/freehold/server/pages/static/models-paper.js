@@ -124,7 +124,8 @@ function verdictSection(found, override, asker) {
     override && overridden(override),
     asker.organization === null && h("p", { class: "fine" }, "No organization is described: every fact of it is unknown here."),
     ...list("Why", found.reasons), ...list("What you have to do", found.duties), ...list("What may change it", found.risks),
-    h("ul", { class: "readings" }, ...found.readings.map((each) => h("li", {}, `${each.name}: `, ...reading(each.words)))));
+    h("ul", { class: "readings" }, ...found.readings.map((each) => h("li", {}, `${each.name}: `, ...reading(each.words),
+      each.live && h("p", { class: "fine" }, each.live)))));
 }
 
 /** Who took the model against the policy, when and why; and whether that still answers what stands against it. */
