@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,10 +17,13 @@ from freehold.core.settings import Settings
 from freehold.engines.fake.engine import Fake
 from freehold.engines.llamacpp.engine import LlamaCpp
 from freehold.engines.remote.engine import Remote
+from freehold.gateway.access.access import Access
+from freehold.gateway.access.book import KeyBook
 from freehold.gateway.endpoints import Target
 from freehold.gateway.gateway import Gateway
 from freehold.ledger.energy import Meter, packages
 from freehold.ledger.ledger import Ledger, opened
+from freehold.ledger.usage import spent
 from freehold.permits import Permits
 from freehold.store.holdings import Holding, holding
 from freehold.store.plan import Source
@@ -50,6 +55,7 @@ class House:
     gateway: Gateway
     permits: Permits
     overview: Overview
+    access: Access
 
     def holding(self, build: HeldBuild) -> Holding:
         """What the deed of a held build says of it. Raises DeedError."""
@@ -59,7 +65,7 @@ class House:
 def build_house(settings: Settings, *, recorded: bool = False) -> House:
     """Put a house together. Nothing is started, made or downloaded until something is asked of it. `recorded` is for
     the house that serves: its gateway writes the ledger, which one process alone may."""
-    logs = settings.home / "logs"
+    logs, keys = settings.home / "logs", access(settings)
     store = Store.of(settings)
     catalog = Catalog.load()
     permits = Permits(catalog, store)
@@ -85,16 +91,26 @@ def build_house(settings: Settings, *, recorded: bool = False) -> House:
             find=store.find,
             permit=permits.require_build,
             make_worker=lambda target: _worker(engines, settings, target),
-            open_ledger=(lambda: _ledger(settings)) if recorded and settings.ledger.mode != "off" else None,
+            access=keys,
+            open_ledger=(lambda: _ledger(settings, keys)) if recorded and settings.ledger.mode != "off" else None,
         ),
         permits=permits,
         overview=Overview(catalog, settings.organization, settings.policy),
+        access=keys,
     )
 
 
-async def _ledger(settings: Settings) -> Ledger:
-    meter = Meter(packages())
-    return await opened(settings.ledger_folder, settings.ledger.mode, version=__version__, meter=meter)
+def access(settings: Settings) -> Access:
+    """The API keys of the house that these settings mean."""
+    return Access(KeyBook(settings.home), settings.server.api_key)
+
+
+async def _ledger(settings: Settings, keys: Access) -> Ledger:
+    folder = settings.ledger_folder
+    ledger = await opened(folder, settings.ledger.mode, version=__version__, meter=Meter(packages()))
+    if keys.needed:
+        keys.spent(await asyncio.to_thread(spent, folder, time.time()))
+    return ledger
 
 
 def _worker(engines: Engines, settings: Settings, target: Target) -> Worker:

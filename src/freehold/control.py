@@ -72,6 +72,15 @@ def reload(settings: Settings) -> tuple[str, ...]:
     return tuple(_ask(settings, "POST", "/admin/reload", RELOAD_TIMEOUT_S, hint=REFUSED)["changes"])
 
 
+def reread_keys(settings: Settings) -> int | None:
+    """Let the running house read its API keys again; how many requests that ended, or None where no house runs. Raises
+    SettingsError, EngineError where it could not: then the old keys are in force there."""
+    try:
+        return int(_ask(settings, "POST", "/admin/keys", ANSWER_TIMEOUT_S)["ended"])
+    except NotFoundError:
+        return None
+
+
 def stop(settings: Settings) -> None:
     """End the house and wait until its process is gone: at most its `drain_s` and a margin, then LoadingError."""
     pid = ps(settings)["pid"]

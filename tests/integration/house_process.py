@@ -84,11 +84,12 @@ class RunningHouse:
     def chat(self, model: str, **fields: Any) -> Reply:
         return self.ask("POST", "/v1/chat/completions", {"model": model, **HELLO, **fields})
 
-    def open_stream(self, path: str, body: dict[str, Any]) -> socket.socket:
+    def open_stream(self, path: str, body: dict[str, Any], *, headers: dict[str, str] | None = None) -> socket.socket:
         """A connection on which the head and the first bytes of a streamed answer have come."""
         raw = json.dumps({**body, "stream": True}).encode()
         client = socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE_S)
         head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
         client.sendall(f"{head}connection: close\r\ncontent-length: {len(raw)}\r\n\r\n".encode() + raw)
         seen = b""
         while b"data: " not in seen:

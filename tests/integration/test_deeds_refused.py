@@ -44,7 +44,7 @@ def answered() -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def held(home: Path, smollm2_gguf: Path) -> Path:
     """The folder of the real build, copied into a house with a key."""
-    assert freehold("keys", "create").returncode == 0
+    assert freehold("signing", "create").returncode == 0
     done = freehold("pull", str(smollm2_gguf), "--quiet")
     assert (done.returncode, done.stdout) == (0, f"{NAME}:q4_1\n"), done.stderr
     return Store(home).layout.build(Store(home).find(parse(NAME)).digest)

@@ -138,4 +138,4 @@ except SettingsError as error:
 """
     said = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "0.0.0.0 can be reached from other machines" in said.stdout
-    assert "FREEHOLD_API_KEY" in said.stdout
+    assert "FREEHOLD_API_KEY" in said.stdout and "freehold keys create" in said.stdout

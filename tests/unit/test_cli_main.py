@@ -39,7 +39,9 @@ def test_help_lists_every_command_and_loads_none() -> None:
     assert all(f"  {name} " in done.stdout for name in COMMANDS)
 
 
-@pytest.mark.parametrize(("group", "commands"), [("deed", 5), ("keys", 4), ("bundle", 2)])
+@pytest.mark.parametrize(
+    ("group", "commands"), [("deed", 5), ("signing", 4), ("keys", 4), ("ledger", 3), ("bundle", 2)]
+)
 def test_a_group_alone_shows_its_commands_and_each_has_examples(
     group: str, commands: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,7 +78,7 @@ def test_help_names_parameters_plainly(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_the_lines_of_a_group_are_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    for group in ("deed", "bundle", "keys", "license"):
+    for group in ("deed", "bundle", "keys", "signing", "ledger", "license"):
         assert main([group]) == 0
         listed = capsys.readouterr().out.split("Commands:")[1].split("Examples:")[0]
         assert "..." not in listed and max(map(len, listed.splitlines())) <= 80

@@ -1,4 +1,4 @@
-"""`freehold deed` and `freehold keys`, as a person and as a program call them."""
+"""`freehold deed` and `freehold signing`, as a person and as a program call them."""
 
 from __future__ import annotations
 
@@ -146,8 +146,8 @@ def test_what_is_not_there_is_a_wrong_call_and_no_verdict(
 def test_a_house_makes_a_key_signs_what_it_holds_and_wants_signatures_then(
     freehold: Terminal, build: HeldBuild, home: Path
 ) -> None:
-    assert freehold("keys", "show")[1:] == ("", "This house has no key and trusts none: freehold keys create\n")
-    code, out, err = freehold("keys", "create")
+    assert freehold("signing", "show")[1:] == ("", "This house has no key and trusts none: freehold signing create\n")
+    code, out, err = freehold("signing", "create")
     assert code == 0 and "is this house's key" in out and "1 held and not signed" in err
     assert "PRIVATE" not in out + err
     code, found = freehold.json("deed", "verify", "t")
@@ -185,16 +185,16 @@ def test_all_are_those_that_nobody_signed_and_the_others_are_named(
 def test_one_house_trusts_anothers_key(
     freehold: Terminal, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert freehold("keys", "create")[0] == 0
-    (tmp_path / "theirs.pub").write_text(freehold("keys", "export")[1])
+    assert freehold("signing", "create")[0] == 0
+    (tmp_path / "theirs.pub").write_text(freehold("signing", "export")[1])
     theirs = Store(home).keys.own()
     monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path / "ours"))
-    assert freehold("keys", "trust", "theirs.pub") == (0, f"{theirs} is trusted.\n", "")
-    assert freehold.json("keys", "show") == (
+    assert freehold("signing", "trust", "theirs.pub") == (0, f"{theirs} is trusted.\n", "")
+    assert freehold.json("signing", "show") == (
         0,
         [{"key": theirs, "whose": "trusted", "path": str(next((tmp_path / "ours" / "keys" / "trusted").iterdir()))}],
     )
-    assert freehold("keys", "trust", "nothing.pub")[0] == 2
+    assert freehold("signing", "trust", "nothing.pub")[0] == 2
 
 
 def test_wrong_calls_say_how_to_call(freehold: Terminal, build: HeldBuild) -> None:
@@ -202,8 +202,8 @@ def test_wrong_calls_say_how_to_call(freehold: Terminal, build: HeldBuild) -> No
     assert code == 2 and "--all" in err
     assert freehold("deed", "sign", "t", "--all")[0] == 2
     code, _, err = freehold("deed", "sign", "t")
-    assert code == 3 and "freehold keys create" in err
-    code, _, err = freehold("keys", "export")
+    assert code == 3 and "freehold signing create" in err
+    code, _, err = freehold("signing", "export")
     assert code == 3 and "This house has no key" in err
     assert freehold("deed", "show", "nothing")[0] == 1
     assert freehold("deed", "show", "nothing.json")[0] == 1
@@ -214,7 +214,7 @@ def test_a_passphrase_from_a_file_closes_the_key(
 ) -> None:
     (tmp_path / "phrase").write_text("correct horse\n")
     monkeypatch.setenv("FREEHOLD_KEY_PASSPHRASE_FILE", str(tmp_path / "phrase"))
-    assert freehold("keys", "create")[0] == 0
+    assert freehold("signing", "create")[0] == 0
     assert freehold("deed", "sign", "t")[0] == 0
     monkeypatch.delenv("FREEHOLD_KEY_PASSPHRASE_FILE")
     assert freehold("deed", "verify", "t")[0] == 0

@@ -62,7 +62,7 @@ def test_a_whole_ledger_is_said_to_be_whole_and_what_that_does_not_show(
 def test_a_cut_end_is_found_by_a_signed_checkpoint(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["keys", "create"]) == 0
+    assert main(["signing", "create"]) == 0
     capsys.readouterr()
     kept = tmp_path / "monday.txt"
     text = checkpoint(capsys, kept)
@@ -79,7 +79,7 @@ def test_a_cut_end_is_found_by_a_signed_checkpoint(
 def test_a_checkpoint_typed_from_paper_is_read_and_a_forged_one_is_told(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["keys", "create"]) == 0
+    assert main(["signing", "create"]) == 0
     capsys.readouterr()
     kept = tmp_path / "c.txt"
     text = checkpoint(capsys, kept)

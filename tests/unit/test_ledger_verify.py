@@ -31,7 +31,7 @@ async def write(folder: Path, requests: int = REQUESTS) -> None:
     ledger = await opened(folder, "strict", version="1")
     for number in range(requests):
         admission, began = ledger.admit(ASKED._replace(request=f"req_{number}"))
-        ledger.settle(admission, lambda energy: Outcome("done", None, 10, 0, 12, 2000, 3000, energy), began)
+        ledger.settle(admission, Outcome("done", None, 10, 0, 12, 12, 2000, 3000), began)
         await ledger.durable()
     await ledger.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from freehold.core.errors import (
     WorkerStartError,
 )
 from freehold.core.settings import Secret, ServerSettings
+from freehold.gateway.access.access import Access
+from freehold.gateway.access.book import KeyBook
 from freehold.server.call import request_id
 from freehold.server.errors import InternalError, anthropic_body, error_headers, openai_body
 from freehold.server.security import refuse_open_address
@@ -70,15 +73,18 @@ def test_clients_are_told_whether_to_try_again(error: FreeholdError, said: bytes
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", ""])
-def test_an_address_that_others_can_reach_needs_a_key(host: str) -> None:
+def test_an_address_that_others_can_reach_needs_a_key(host: str, home: Path) -> None:
+    book = KeyBook(home)
     with pytest.raises(SettingsError, match="FREEHOLD_API_KEY"):
-        refuse_open_address(ServerSettings(host=host))
-    refuse_open_address(ServerSettings(host=host, api_key=Secret("key")))
+        refuse_open_address(ServerSettings(host=host), Access(book, None))
+    refuse_open_address(ServerSettings(host=host), Access(book, Secret("key")))
+    book.create("ada")
+    refuse_open_address(ServerSettings(host=host), Access(book, None))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
-def test_a_loopback_address_needs_none(host: str) -> None:
-    refuse_open_address(ServerSettings(host=host))
+def test_a_loopback_address_needs_none(host: str, home: Path) -> None:
+    refuse_open_address(ServerSettings(host=host), Access(KeyBook(home), None))
 
 
 @pytest.mark.parametrize("given", [None, b"", b"a b", b"x" * 129, b"a\nb", "ü".encode()])

@@ -38,7 +38,7 @@ def test_a_house_without_a_key_signs_nothing_and_wants_no_signature(tmp_path: Pa
     keys.require_signer()
     with pytest.raises(HouseKeyError, match="has no key") as caught:
         keys.sign(DEED.sealed)
-    assert "freehold keys create" in caught.value.hint
+    assert "freehold signing create" in caught.value.hint
     assert not keys.folder.exists()
 
 
@@ -222,7 +222,7 @@ def test_a_kill_at_any_moment_of_making_a_key_leaves_none_or_one_that_is_finishe
 
 
 def test_two_that_make_a_key_at_once_make_one(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "freehold", "keys", "create", "--quiet"]
+    command = [sys.executable, "-m", "freehold", "signing", "create", "--quiet"]
     environment = os.environ | {"FREEHOLD_HOME": str(tmp_path)}
     makers = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)

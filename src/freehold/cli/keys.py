@@ -1,86 +1,173 @@
-"""`freehold keys create`, `show`, `export`, `trust`: the key that signs this house's deeds, and whose it believes.
+"""`freehold keys create`, `list`, `revoke`, `rotate`: who may ask this house, what, and how much of it.
 
-The private key is never printed. Its passphrase comes from FREEHOLD_KEY_PASSPHRASE, or from the file that
-FREEHOLD_KEY_PASSPHRASE_FILE names, so that it stands in no history of a shell.
-"""
+A key is shown once, when it is made. What changes here is in force at once, also in a house that runs: what is at work
+by a revoked key ends. The key that signs deeds is another one: `freehold signing`."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+import dataclasses
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from freehold.cli.arguments import Json, Quiet, examples
 from freehold.cli.output import Column, Output
-from freehold.core.errors import CallError
 
-KeyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A public key, PEM: another house's `keys export`.")]
-OF_KEYS = (Column("key", "KEY"), Column("whose", "WHOSE"), Column("path", "FILE"))
+if TYPE_CHECKING:
+    from freehold.python.access import Key, Made
+
+Owner = Annotated[str, typer.Argument(metavar="OWNER", help="Whose it is: a person, or a program.")]
+Name = Annotated[str, typer.Argument(metavar="KEY", help="Its id, or its owner where that one has a single key.")]
+Endpoints = Annotated[
+    list[str] | None, typer.Option("--endpoint", metavar="NAME", help="Only this endpoint; may be given several times.")
+]
+For = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--for", metavar="VERB", help="Only this: chat, complete, embed or tokens; may be given several times."
+    ),
+]
+Admin = Annotated[bool, typer.Option("--admin", help="It may also see what others did: usage and metrics.")]
+Expires = Annotated[str | None, typer.Option("--expires", metavar="WHEN", help="After 30d, or on a day: 2027-01-31.")]
+AtOnce = Annotated[int | None, typer.Option("--at-once", metavar="N", min=1, help="Requests at work at one time.")]
+PerMinute = Annotated[int | None, typer.Option("--requests-per-minute", metavar="N", min=1, help="Requests a minute.")]
+TokensPerMinute = Annotated[
+    int | None, typer.Option("--tokens-per-minute", metavar="N", min=1, help="Tokens a minute.")
+]
+PerDay = Annotated[int | None, typer.Option("--tokens-per-day", metavar="N", min=1, help="Tokens a day (UTC).")]
+PerMonth = Annotated[int | None, typer.Option("--tokens-per-month", metavar="N", min=1, help="Tokens a month (UTC).")]
+Grace = Annotated[
+    str | None, typer.Option("--grace", metavar="SPAN", help="How long the old one still opens: 90m, 12h.")
+]
+All = Annotated[bool, typer.Option("--all", help="Also those that were revoked or have expired.")]
+
+_LIMITS = {
+    "concurrency": "at once",
+    "requests_per_minute": "requests/min",
+    "tokens_per_minute": "tokens/min",
+    "tokens_per_day": "tokens/day",
+    "tokens_per_month": "tokens/month",
+}
 
 
-@examples("freehold keys create", "FREEHOLD_KEY_PASSPHRASE_FILE=/run/secrets/deeds freehold keys create")
-def create_command(as_json: Json = False, quiet: Quiet = False) -> int:
-    """Make this house's key: from now on its deeds are signed, and unsigned ones are not opened.
+@examples(
+    "freehold keys create ada",
+    "freehold keys create nightly-batch --for embed --endpoint small --expires 30d",
+    "freehold keys create ada --tokens-per-day 100000 --at-once 4",
+)
+def create_command(  # noqa: PLR0913 - the parameters are the command's options; typer reads them from here
+    owner: Owner,
+    endpoint: Endpoints = None,
+    verb: For = None,
+    admin: Admin = False,
+    expires: Expires = None,
+    at_once: AtOnce = None,
+    requests_per_minute: PerMinute = None,
+    tokens_per_minute: TokensPerMinute = None,
+    tokens_per_day: PerDay = None,
+    tokens_per_month: PerMonth = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Make a key for a person or a program, and show it once.
 
-    With FREEHOLD_KEY_PASSPHRASE set the private key is encrypted, and every pull needs the passphrase to sign.
-    Builds that are held already are signed with `freehold deed sign --all`.
+    From the first one on the house asks everybody for a key, on every address. It is kept as a hash: who loses a key
+    gets another (`rotate`)."""
+    from freehold.python import access
+
+    scopes = access.Scopes(tuple(dict.fromkeys(endpoint or ())), access.verbs(verb or []), admin)
+    limits = access.Limits(at_once, requests_per_minute, tokens_per_minute, tokens_per_day, tokens_per_month)
+    made = access.create(owner, scopes, limits, access.end_s(expires) if expires is not None else None)
+    return _show_once(made, Output(as_json=as_json, quiet=quiet))
+
+
+@examples("freehold keys list", "freehold keys list --all", "freehold keys list --json")
+def list_command(everyone: All = False, as_json: Json = False, quiet: Quiet = False) -> int:
+    """List the keys: whose, what they may do, and how much."""
+    from freehold.python import access
+
+    rows = [_row(key, access.state(key)) for key in access.every()]
+    shown = [row for row in rows if everyone or row["state"] == "live"]
+    columns = (
+        Column("id", "KEY"),
+        Column("owner", "OWNER"),
+        Column("state", "STATE"),
+        Column("scopes", "MAY", _scopes),
+        Column("limits", "HOW MUCH", _limits),
+        Column("expires", "UNTIL", lambda until: until or "revoked"),
+    )
+    if not as_json:
+        shown = [{**row, "expires": row["expires"] or "always"} for row in shown]
+    empty = "There is no key: whoever reaches the house may ask it. freehold keys create NAME"
+    Output(as_json=as_json, quiet=quiet).table(columns, shown, empty=empty)
+    return 0
+
+
+@examples("freehold keys revoke 5f0c2a91", "freehold keys revoke ada")
+def revoke_command(key: Name, as_json: Json = False, quiet: Quiet = False) -> int:
+    """Let a key open nothing from now on; what is at work by it ends."""
+    from freehold.python import access
+
+    revoked, ended = access.revoke(key)
+    text = f"The key {revoked.id} of {revoked.owner} opens nothing any more."
+    if ended:
+        text += f" {ended} requests were ended."
+    Output(as_json=as_json, quiet=quiet).sentence({"id": revoked.id, "ended": ended}, text, bare=revoked.id)
+    return 0
+
+
+@examples("freehold keys rotate ada", "freehold keys rotate 5f0c2a91 --grace 12h")
+def rotate_command(key: Name, grace: Grace = None, as_json: Json = False, quiet: Quiet = False) -> int:
+    """Give a key a new text, and show it once. Id, scopes, limits and what was used stay.
+
+    The old text opens nothing from now on, or for as long as --grace says.
     """
-    from freehold.python.deeds import keys, unsigned
+    from freehold.python import access
 
-    made = keys()
-    name = made.create()
-    output = Output(as_json=as_json, quiet=quiet)
-    output.sentence({"key": name, "path": str(made.private_path)}, f"{name} is this house's key.", bare=name)
-    if made.exposed is not None:
-        decides = "whoever writes there decides what this house trusts"
-        output.say(f"Other accounts can write {made.exposed}: {decides}. `chmod go-w {made.exposed}`")
-    waiting = unsigned()
-    if waiting:
-        output.say(f"{len(waiting)} held and not signed: look at them, then `freehold deed sign --all`.")
-    return 0
+    made = access.rotate(key, access.span_s(grace) if grace is not None else 0)
+    return _show_once(made, Output(as_json=as_json, quiet=quiet))
 
 
-@examples("freehold keys show", "freehold keys show --json")
-def show_command(as_json: Json = False, quiet: Quiet = False) -> int:
-    """List this house's key and those it trusts, by fingerprint."""
-    from freehold.python.deeds import keys
-
-    known = keys()
-    own = known.own()
-    rows = [{"key": own, "whose": "this house", "path": str(known.public_path)}] if own else []
-    rows += [{"key": key, "whose": "trusted", "path": str(path)} for key, path in known.trusted().items()]
-    output = Output(as_json=as_json, quiet=quiet)
-    output.table(OF_KEYS, rows, empty="This house has no key and trusts none: freehold keys create")
-    return 0
-
-
-@examples("freehold keys export", "freehold keys export > our-house.pub")
-def export_command(as_json: Json = False, quiet: Quiet = False) -> int:
-    """Print the public half of this house's key, for other houses to trust."""
-    from freehold.python.deeds import keys
-
-    known = keys()
-    text = known.export()
-    Output(as_json=as_json, quiet=quiet).sentence(
-        {"key": known.own(), "public": text}, text.removesuffix("\n"), bare=text.removesuffix("\n")
+def _show_once(made: Made, output: Output) -> int:
+    data = {"id": made.key.id, "owner": made.key.owner, "key": made.text}
+    output.sentence(
+        data, f"{made.text}\nThe key of {made.key.owner} ({made.key.id}). It is not shown again.", bare=made.text
     )
     return 0
 
 
-@examples("freehold keys trust their-house.pub")
-def trust_command(file: KeyFile, as_json: Json = False, quiet: Quiet = False) -> int:
-    """Open builds whose deeds are signed by this public key.
-
-    Compare the fingerprint with its owner first, by another way than the one the file came by.
-    """
-    from freehold.python.deeds import keys
-
-    if not file.is_file():
-        raise CallError(f"{file} is not there.", hint="Name the file that `freehold keys export` wrote in their house.")
-    name = keys().trust(file)
-    Output(as_json=as_json, quiet=quiet).sentence({"key": name}, f"{name} is trusted.", bare=name)
-    return 0
+def _row(key: Key, state: str) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "owner": key.owner,
+        "state": state,
+        "created": _iso(key.created_s),
+        "expires": _iso(key.expires_s) if key.expires_s is not None else None,
+        "scopes": dataclasses.asdict(key.scopes),
+        "limits": dataclasses.asdict(key.limits),
+    }
 
 
-keys_commands = {"create": create_command, "show": show_command, "export": export_command, "trust": trust_command}
+def _scopes(scopes: Mapping[str, Any]) -> str:
+    parts = [", ".join(scopes["verbs"]) or "everything"]
+    parts += [f"at {', '.join(scopes['endpoints'])}"] * bool(scopes["endpoints"]) + ["admin"] * scopes["admin"]
+    return "; ".join(parts)
+
+
+def _limits(limits: Mapping[str, int | None]) -> str:
+    told = [f"{limits[name]:,} {word}" for name, word in _LIMITS.items() if limits[name] is not None]
+    return ", ".join(told) or "no limit"
+
+
+def _iso(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+keys_commands = {
+    "create": create_command,
+    "list": list_command,
+    "revoke": revoke_command,
+    "rotate": rotate_command,
+}

@@ -105,7 +105,7 @@ def _notes(looked: Looked) -> list[str]:
     verdict = looked.verdict
     notes = [f"Note: {line}." for line in verdict.clock]
     if verdict.open:
-        notes.append(f"Note: {verdict.open:,} requests have no outcome: in flight, or their house was killed.")
+        notes.append(f"Note: {verdict.open:,} requests are open: in flight, or of a killed house.")
     if verdict.torn_bytes:
         notes.append(
             f"Note: {verdict.torn_bytes:,} bytes stand behind the last whole record. A crash leaves that, and so does "
@@ -120,7 +120,7 @@ def _of_signature(held: Held) -> str:
     return {
         "valid": "",
         "missing": f"Note: {held.called} is not signed; only where it was kept speaks for it.",
-        "unknown key": f"Note: {held.called} is signed by {key}, a key this house does not know: freehold keys trust",
+        "unknown key": f"Note: {held.called} is signed by {key}, unknown to this house: freehold signing trust",
         "wrong": f"{held.called} is not what {key} signed: it is forged or damaged, and was left out.",
     }[held.signature]
 

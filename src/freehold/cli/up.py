@@ -147,7 +147,7 @@ def _nothing_held() -> NotFoundError:
 def announce(address: str, settings: Settings, output: Output) -> None:
     """Say where the house is, once it listens, and who else may come in."""
     others = _open_addresses(address, settings.server.host)
-    key = " -H 'authorization: Bearer '$FREEHOLD_API_KEY" if settings.server.api_key is not None else ""
+    key = _key_header(settings)
     output.sentence(
         {"address": address, "page": f"{address}/", "api": f"{address}/v1", "other_addresses": others},
         f"The house is open: {address}\n"
@@ -156,6 +156,15 @@ def announce(address: str, settings: Settings, output: Output) -> None:
         f"  try    curl -s {address}/v1/models{key}" + _for_others(others, settings),
         bare=address,
     )
+
+
+def _key_header(settings: Settings) -> str:
+    """What a request to the house must carry, for curl."""
+    from freehold.python.access import needed
+
+    if settings.server.api_key is not None:
+        return " -H 'authorization: Bearer '$FREEHOLD_API_KEY"
+    return " -H 'authorization: Bearer KEY'" if needed(settings) else ""
 
 
 def _for_others(others: list[str], settings: Settings) -> str:

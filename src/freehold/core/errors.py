@@ -25,6 +25,7 @@
     │   ├── ReadOnlyError            the store cannot be written
     │   ├── BuildChangedError        the files are not what their deed says   HTTP 500
     │   ├── HouseKeyError            the house's signing key cannot be used   HTTP 500
+    │   ├── KeyBookError             the file of API keys cannot be used      HTTP 500
     │   ├── BundleError              a bundle is damaged, or nobody's whom the house trusts
     │   └── DeedError                a deed is damaged or another build's     HTTP 500
     │       ├── DeedChangedError     it is not what it was when written
@@ -36,6 +37,7 @@
     │   ├── WorkerLostError          a worker ended while it was answering    retryable
     │   └── UpstreamError            an engine answered with an error         its own status
     ├── LoadingError                 the build is not ready yet               retryable, HTTP 503
+    ├── LimitError                   a key has used what it may               exit 1, HTTP 429
     ├── LedgerError                  the ledger cannot be written or read     retryable, HTTP 503
     └── AddressInUseError            the port is taken                        exit 3
 
@@ -49,6 +51,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from freehold.core.failure import FreeholdError as FreeholdError
+from freehold.core.unavailable import AddressInUseError as AddressInUseError
+from freehold.core.unavailable import LedgerError as LedgerError
+from freehold.core.unavailable import LimitError as LimitError
+from freehold.core.unavailable import LoadingError as LoadingError
 
 
 class CallError(FreeholdError):
@@ -253,6 +259,11 @@ class HouseKeyError(StoreError):
     status = 500
 
 
+class KeyBookError(StoreError):
+    code = "key_book"
+    status = 500
+
+
 class BundleError(StoreError):
     """A bundle is not what its maker made, or its maker is nobody this house trusts. Nothing of it was taken in."""
 
@@ -323,19 +334,3 @@ class UpstreamError(EngineError):
     @property
     def retryable(self) -> bool:
         return self._http_status in {408, 429, 500, 502, 503, 504}
-
-
-class LoadingError(FreeholdError):
-    code = "loading"
-    status = 503
-    can_retry = True
-
-
-class LedgerError(FreeholdError):
-    code = "ledger_unavailable"
-    status = 503
-    can_retry = True
-
-
-class AddressInUseError(FreeholdError):
-    code = "address_in_use"

@@ -10,21 +10,24 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import aiohttp
 
 from freehold.core.errors import FreeholdError, LedgerError
 from freehold.core.ports import Upstream
+from freehold.gateway.access.access import Holder, Permit
+from freehold.gateway.access.key import Key
+from freehold.gateway.access.meter import Meter
 from freehold.gateway.upstream import UpstreamClient
 from freehold.ledger.energy import Mark
 from freehold.ledger.ledger import Ledger
-from freehold.ledger.record import Asked, Ending, Energy, Outcome
+from freehold.ledger.record import Asked, Ending, Outcome
 
 
-class Caller(Protocol):
-    """Who asks: the request's id, the route it came by, the key's id, when it came (`time.perf_counter`), and whether
+class Caller(Holder, Protocol):
+    """Who asks: by which key, the request's id, the route it came by, when it came (`time.perf_counter`), and whether
     the client has gone."""
 
     @property
@@ -32,36 +35,52 @@ class Caller(Protocol):
     @property
     def route(self) -> str: ...
     @property
-    def key_id(self) -> str | None: ...
-    @property
     def started_at(self) -> float: ...
     @property
     def gone(self) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Local:
-    """A caller in this process, who came by no route."""
+    """A caller in this process, who came by no route and needs no key."""
 
     id: bytes = b"local"
     route: str = "local"
-    key_id: str | None = None
-    started_at: float = 0.0
+    key: Key | None = None
+    started_at: float = field(default_factory=time.perf_counter)
     gone: bool = False
-
-
-LOCAL = Local()
+    meter: Meter | None = None
+    ended: FreeholdError | None = None
 
 
 class Asking:
-    """`client` may be exchanged for the one of the worker's next start. End it with `done` or `failed`, once."""
+    """`client` may be exchanged for the one of the worker's next start. `usage` is what the engine counted, None where
+    it has not told; `prompt_tokens` what it said of the prompt before, `pieces` how many pieces of an answer have come.
+    End it with `done` or `failed`, once; the permit is closed by whoever asked for it."""
 
-    __slots__ = ("_admission", "_began", "_caller", "_endpoint", "_ledger", "client", "first_at", "usage")
+    __slots__ = (
+        "_admission",
+        "_began",
+        "_caller",
+        "_endpoint",
+        "_ledger",
+        "_permit",
+        "client",
+        "first_at",
+        "pieces",
+        "prompt_tokens",
+        "usage",
+    )
 
-    def __init__(self, client: UpstreamClient, endpoint: str, caller: Caller, ledger: Ledger | None) -> None:
+    def __init__(
+        self, client: UpstreamClient, endpoint: str, caller: Caller, ledger: Ledger | None, permit: Permit | None
+    ) -> None:
         self.client = client
         self.usage: Mapping[str, Any] | None = None
+        self.prompt_tokens: int | None = None
+        self.pieces: int | None = None
         self.first_at: float | None = None
+        self._permit = permit
         self._endpoint = endpoint
         self._caller = caller
         self._ledger = ledger
@@ -84,21 +103,20 @@ class Asking:
 
     async def done(self) -> None:
         """The answer is whole. Returns once that counts. Raises LedgerError."""
-        if self._admission and self._ledger is not None:
-            self._settle(self._ledger, "done", None)
+        self._settle("done", None)
+        if self._ledger is not None:
             await self._ledger.durable()
 
     async def failed(self, error: BaseException | None = None) -> None:
         """There will be no whole answer, because of `error` or because nobody waits for it."""
-        if not self._admission or self._ledger is None:
-            return
         if not isinstance(error, FreeholdError):
-            self._settle(self._ledger, "stopped", self._why(error))
+            self._settle("stopped", self._why(error))
             return
-        self._settle(self._ledger, "failed", error.code)
-        # The error is what the client is told, whether or not the disk takes it.
-        with contextlib.suppress(LedgerError):
-            await self._ledger.durable()
+        self._settle("failed", error.code)
+        if self._ledger is not None:
+            # The error is what the client is told, whether or not the disk takes it.
+            with contextlib.suppress(LedgerError):
+                await self._ledger.durable()
 
     async def _admit(self) -> None:
         ledger = self._ledger
@@ -108,7 +126,7 @@ class Asking:
         caller, upstream = self._caller, self.client.upstream
         asked = Asked(
             request=caller.id.decode(),
-            key=caller.key_id,
+            key=caller.key.id if caller.key is not None else None,
             endpoint=self._endpoint,
             route=caller.route,
             build=upstream.digest,
@@ -118,27 +136,32 @@ class Asking:
         self._admission, self._began = ledger.admit(asked)
         await ledger.durable()
 
-    def _settle(self, ledger: Ledger, ending: Ending, error: str | None) -> None:
-        started_at, first_at = self._caller.started_at, self.first_at
+    def _settle(self, ending: Ending, error: str | None) -> None:
         usage = self.usage or {}
+        tokens_in = _count(usage.get("prompt_tokens", self.prompt_tokens))
+        tokens_out = _count(usage.get("completion_tokens"))
+        if self._permit is not None:
+            counted = tokens_out if tokens_out is not None else self.pieces
+            self._permit.tokens = (tokens_in or 0) + (counted or 0)
+        if self._ledger is None or not self._admission:
+            return
         details = usage.get("prompt_tokens_details")
-        first_us = None if first_at is None else round(1e6 * (first_at - started_at))
-
-        def outcome(energy: Energy | None) -> Outcome:
-            return Outcome(
-                ending,
-                error,
-                tokens_in=_count(usage.get("prompt_tokens")),
-                tokens_cached=_count(details.get("cached_tokens")) if isinstance(details, dict) else None,
-                tokens_out=_count(usage.get("completion_tokens")),
-                first_us=first_us,
-                total_us=_since_us(started_at),
-                energy=energy,
-            )
-
-        ledger.settle(self._admission, outcome, self._began)
+        started_at, first_at = self._caller.started_at, self.first_at
+        outcome = Outcome(
+            ending,
+            error,
+            tokens_in=tokens_in,
+            tokens_cached=_count(details.get("cached_tokens")) if isinstance(details, dict) else None,
+            tokens_out=tokens_out,
+            pieces=self.pieces,
+            first_us=None if first_at is None else round(1e6 * (first_at - started_at)),
+            total_us=_since_us(started_at),
+        )
+        self._ledger.settle(self._admission, outcome, self._began)
 
     def _why(self, error: BaseException | None) -> str:
+        if self._caller.ended is not None:
+            return "key_ended"
         if self._caller.gone:
             return "client_gone"
         task = asyncio.current_task()

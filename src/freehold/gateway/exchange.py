@@ -58,6 +58,7 @@ class Exchange:
         self._ended = False
         self._failure: FreeholdError | None = None
         self._closed = False
+        self._progress = b""
 
     @property
     def usage(self) -> dict[str, Any] | None:
@@ -94,12 +95,13 @@ class Exchange:
         self._closed = True
         self._ended = True
         self._response.close()
-        self._on_close()
         self._asking.usage = self.usage
-        if self.finished and self._failure is None:
-            await self._asking.done()
-        else:
-            await self._asking.failed(self._failure)
+        if self._progress and self.usage is None:
+            self._asking.prompt_tokens = _prompt_tokens(self._progress)
+        try:
+            await (self._asking.done() if self.finished and not self._failure else self._asking.failed(self._failure))
+        finally:
+            self._on_close()
 
     def _take(self, piece: bytes) -> None:
         """Make chunks of what has arrived; an empty piece is the end of the connection."""
@@ -111,10 +113,15 @@ class Exchange:
                 self._shaper.finished = True
                 self._end()
                 return
-            if not (self._hides_progress and _PROGRESS in data):
-                if self._asking.first_at is None:
-                    self._asking.first_at = time.perf_counter()
-                self._ready.extend(self._shaper.feed(self._parsed(data)))
+            if _PROGRESS in data:
+                self._progress = data
+                if self._hides_progress:
+                    continue
+            asking = self._asking
+            if asking.first_at is None:
+                asking.first_at, asking.pieces = time.perf_counter(), 0
+            asking.pieces += 1  # type: ignore[operator]  # a number since the first
+            self._ready.extend(self._shaper.feed(self._parsed(data)))
 
     def _end(self) -> None:
         self._ended = True
@@ -134,3 +141,11 @@ class Exchange:
         if self._upstream.socket_path is None:
             remote_shape.check(chunk, self._upstream.base_url)
         return chunk
+
+
+def _prompt_tokens(event: bytes) -> int | None:
+    """The length of the prompt, as the engine told it while it read it."""
+    try:
+        return from_json(event)["prompt_progress"]["total"]  # type: ignore[no-any-return]  # looked at by who counts
+    except (ValueError, KeyError, TypeError):
+        return None

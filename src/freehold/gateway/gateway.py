@@ -27,11 +27,14 @@ from freehold.core.ports import Capabilities, Upstream, WorkerReport
 from freehold.core.refs import Reference
 from freehold.core.settings import DEFAULT_MODEL, EndpointSettings, Settings
 from freehold.gateway import endpoints, requests, tokens
-from freehold.gateway.asking import LOCAL, Asking, Caller
+from freehold.gateway.access.access import Access, Permit
+from freehold.gateway.access.key import Verb as Allowed
+from freehold.gateway.asking import Asking, Caller, Local
 from freehold.gateway.assemble import assemble
 from freehold.gateway.changes import changes, needs_restart
 from freehold.gateway.endpoints import EndpointInfo, EndpointTable, Target
 from freehold.gateway.exchange import Exchange
+from freehold.gateway.held import Held
 from freehold.gateway.pool import MakeWorker, Post, WorkerPool
 from freehold.gateway.sending import adapted, sent
 from freehold.gateway.shaping import Verb
@@ -52,8 +55,8 @@ class Answer:
 
 class Gateway:
     """`held` gives the builds of the store, `find` the one a reference names (NotFoundError); `permit` raises
-    PolicyError for a build that those settings do not let the house serve. `open_ledger` opens the ledger that every
-    request is recorded in; None records nothing."""
+    PolicyError for a build that those settings do not let the house serve. `open_ledger` opens the ledger that    every
+    request is recorded in; None records nothing. `access` knows the keys of those who ask; None lets everybody."""
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class Gateway:
         permit: Callable[[HeldBuild, Settings], object],
         make_worker: MakeWorker,
         open_ledger: Callable[[], Awaitable[Ledger]] | None = None,
+        access: Access | None = None,
     ) -> None:
         self._settings = settings
         self._held = held
@@ -71,6 +75,7 @@ class Gateway:
         self._permit = permit
         self._make_worker = make_worker
         self._open_ledger = open_ledger
+        self._access = access
         self._ledger: Ledger | None = None
         self._pool = WorkerPool(make_worker, drain_s=settings.server.drain_s)
         self._table = EndpointTable({})
@@ -131,35 +136,33 @@ class Gateway:
 
     async def ready(self, name: str) -> EndpointInfo:
         """Wait until the worker of endpoint `name` answers. Raises NotFoundError, WorkerStartError."""
-        async with self._asking({"model": name}, LOCAL) as (own, _):
+        async with self._asking("tokens", {"model": name}, None) as (own, _):
             return self._info(own, self._table.targets[own])
 
     def workers(self) -> tuple[WorkerReport, ...]:
         return self._pool.reports()
 
-    async def open(self, verb: Verb, body: Mapping[str, Any], caller: Caller = LOCAL) -> Exchange:
+    async def open(self, verb: Verb, body: Mapping[str, Any], caller: Caller | None = None) -> Exchange:
         """Send `body` to the endpoint it names and give its stream, once the engine has taken the work.
 
         Raises NotFoundError, RequestError, ContextLengthError, UnsupportedError, UpstreamError, WorkerStartError,
         WorkerLostError, LedgerError. The caller closes the Exchange, whatever happens.
         """
+        caller = caller or Local()
         name, target = self._endpoint(requests.endpoint_name(body))
         post = self._pool.post(target)
-        post.borrow()
-        try:
-            asking = Asking(await post.client(), name, caller, self._ledger)
+        with Held(post, self._enter(caller, verb, name, body)) as held:
+            asking = Asking(await post.client(), name, caller, self._ledger, held.permit)
             try:
                 response, tools = await sent(asking, post, verb, body)
             except BaseException as error:
                 await asking.failed(error)
                 raise
-        except BaseException:
-            post.give_back()
-            raise
+            held.keep()
         seen = requests.wanted(body, verb, name)
-        return Exchange(asking, response, seen, tools=tools, on_close=post.give_back)
+        return Exchange(asking, response, seen, tools=tools, on_close=held.let_go)
 
-    async def answer(self, verb: Verb, body: Mapping[str, Any], caller: Caller = LOCAL) -> Answer:
+    async def answer(self, verb: Verb, body: Mapping[str, Any], caller: Caller | None = None) -> Answer:
         """The whole answer to `body`; cancelling the call stops the generation. Raises what `open` raises."""
         exchange = await self.open(verb, {**body, "stream": False}, caller)
         try:
@@ -168,9 +171,9 @@ class Gateway:
             await exchange.aclose()
         return Answer(whole, exchange.endpoint, exchange.engine, exchange.digest)
 
-    async def embed(self, body: Mapping[str, Any], caller: Caller = LOCAL) -> Answer:
+    async def embed(self, body: Mapping[str, Any], caller: Caller | None = None) -> Answer:
         """Embeddings of `input`, in its order, as the endpoint's engine normalizes them."""
-        async with self._asking(body, caller) as (name, asking):
+        async with self._asking("embed", body, caller) as (name, asking):
             upstream = asking.upstream
             if not upstream.capabilities.embeddings:
                 raise UnsupportedError(f"{name} gives no embeddings.", param="model")
@@ -180,39 +183,42 @@ class Gateway:
             asking.usage = whole["usage"] if isinstance(whole.get("usage"), dict) else None
             return _named(whole, name, upstream)
 
-    async def tokenize(self, body: Mapping[str, Any], caller: Caller = LOCAL) -> Answer:
+    async def tokenize(self, body: Mapping[str, Any], caller: Caller | None = None) -> Answer:
         """Token ids of `prompt` or of `messages` under the chat template: `tokens`, `count`, `max_model_len`."""
-        async with self._asking(body, caller) as (name, asking):
+        async with self._asking("tokens", body, caller) as (name, asking):
             return _named(await tokens.tokenize(asking, body), name, asking.upstream)
 
-    async def detokenize(self, body: Mapping[str, Any], caller: Caller = LOCAL) -> Answer:
+    async def detokenize(self, body: Mapping[str, Any], caller: Caller | None = None) -> Answer:
         """The text of `tokens`, as `prompt`."""
-        async with self._asking(body, caller) as (name, asking):
+        async with self._asking("tokens", body, caller) as (name, asking):
             return _named(await tokens.detokenize(asking, body), name, asking.upstream)
 
-    async def count_tokens(self, body: Mapping[str, Any], caller: Caller = LOCAL) -> int:
+    async def count_tokens(self, body: Mapping[str, Any], caller: Caller | None = None) -> int:
         """How many tokens the chat request `body` has as its prompt, tools and template included: counted by the
         engine, never estimated. Raises UnsupportedError where the engine cannot count."""
-        async with self._asking(body, caller) as (_, asking):
+        async with self._asking("tokens", body, caller) as (_, asking):
             whole, _ = adapted(body, "chat", asking.upstream)
             return len(await tokens.of_messages(asking, whole))
 
     @asynccontextmanager
-    async def _asking(self, body: Mapping[str, Any], caller: Caller) -> AsyncIterator[tuple[str, Asking]]:
+    async def _asking(
+        self, verb: Allowed, body: Mapping[str, Any], caller: Caller | None
+    ) -> AsyncIterator[tuple[str, Asking]]:
         """A way to the endpoint that `body` names, for whole answers. What reached the engine is recorded."""
+        caller = caller or Local()
         name, target = self._endpoint(requests.endpoint_name(body))
         post = self._pool.post(target)
-        post.borrow()
-        try:
-            asking = Asking(await post.client(), name, caller, self._ledger)
+        with Held(post, self._enter(caller, verb, name, {})) as held:
+            asking = Asking(await post.client(), name, caller, self._ledger, held.permit)
             try:
                 yield name, asking
             except BaseException as error:
                 await asking.failed(error)
                 raise
             await asking.done()
-        finally:
-            post.give_back()
+
+    def _enter(self, caller: Caller, verb: Allowed, endpoint: str, body: Mapping[str, Any]) -> Permit | None:
+        return self._access.enter(caller, verb, endpoint, requests.most_tokens(body)) if self._access else None
 
     def _endpoint(self, name: str) -> tuple[str, Target]:
         try:

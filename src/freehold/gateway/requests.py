@@ -77,6 +77,13 @@ def endpoint_name(body: Mapping[str, Any]) -> str:
     return name
 
 
+def most_tokens(body: Mapping[str, Any]) -> int | None:
+    """How many tokens the answers to `body` may have at most, None where it does not say."""
+    most = body.get("max_completion_tokens") or body.get("max_tokens")
+    count = body.get("n") or 1
+    return most * count if type(most) is int and type(count) is int else None
+
+
 def _refuse_ignored(body: Mapping[str, Any], verb: Verb) -> None:
     for field, why in _IGNORED_LOCALLY[verb].items():
         if body.get(field) not in (None, False, [], {}):

@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from freehold.core.errors import LedgerError
 from freehold.core.settings import LedgerMode
 from freehold.ledger.energy import Mark, Meter
-from freehold.ledger.record import Asked, Chain, Clock, Energy, Outcome
+from freehold.ledger.record import Asked, Chain, Clock, Outcome
 from freehold.ledger.recover import Found, look
 from freehold.ledger.segments import SEGMENT_BYTES, Tail, segment_path
 from freehold.ledger.writer import Writer, refused
@@ -52,11 +51,11 @@ class Ledger:
         self._put(line)  # which may begin a new file, with a record of its own
         return number, self._meter.begin()
 
-    def settle(self, admission: int, outcome: Callable[[Energy | None], Outcome], began: Mark | None) -> None:
+    def settle(self, admission: int, outcome: Outcome, began: Mark | None) -> None:
         """Record how the request ended that had this admission. It counts once `durable` has returned."""
         if admission in self._open:
             self._open.discard(admission)
-            self._put(self._chain.outcome(admission, outcome(self._meter.end(began))))
+            self._put(self._chain.outcome(admission, outcome, self._meter.end(began)))
 
     async def durable(self) -> None:
         """Return once everything recorded so far counts. Raises LedgerError where it cannot be written."""

@@ -54,16 +54,17 @@ class Energy(NamedTuple):
 
 class Outcome(NamedTuple):
     """How a request ended. `error` is the code of what stopped it: an error's, `client_gone`, `house_closing`.
-    `first_us` is the time to the first piece of the answer."""
+    `first_us` is the time to the first piece of the answer, `pieces` how many there were of a streamed one: the least
+    that came out where nobody told `tokens_out`."""
 
     ending: Ending
     error: str | None = None
     tokens_in: int | None = None
     tokens_cached: int | None = None
     tokens_out: int | None = None
+    pieces: int | None = None
     first_us: int | None = None
     total_us: int | None = None
-    energy: Energy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +118,8 @@ class Chain:
             }
         )
 
-    def outcome(self, of: int, outcome: Outcome) -> bytes:
+    def outcome(self, of: int, outcome: Outcome, energy: Energy | None = None) -> bytes:
         at_ms, clock_ms = self._times()
-        energy = outcome.energy
         return self._add(
             {
                 "at_ms": at_ms,
@@ -131,6 +131,7 @@ class Chain:
                 "kind": "outcome",
                 "of": of,
                 "outcome": outcome.ending,
+                "pieces": outcome.pieces,
                 "prev": self.head,
                 "seq": self.seq + 1,
                 "tokens_cached": outcome.tokens_cached,

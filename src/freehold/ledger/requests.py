@@ -20,6 +20,7 @@ OUTCOME_FIELDS = (
     "tokens_in",
     "tokens_cached",
     "tokens_out",
+    "pieces",
     "first_us",
     "total_us",
     "energy_uj",

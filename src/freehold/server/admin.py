@@ -1,6 +1,5 @@
-"""What `freehold ps`, `reload` and `stop` ask of the running house. Only over its Unix socket, which only this user
-can open: over TCP these routes do not exist.
-"""
+"""What `freehold ps`, `reload`, `stop` and `keys` ask of the running house. Only over its Unix socket, which only this
+user can open: over TCP these routes do not exist."""
 
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 from pydantic_core import to_json
 
 from freehold import __version__
-from freehold.gateway.gateway import Gateway
+from freehold.app import House
 from freehold.server.answers import Handler
 from freehold.server.call import Call
 
@@ -30,8 +29,9 @@ class Running:
 class Admin:
     """Handlers of the control socket."""
 
-    def __init__(self, gateway: Gateway, running: Running) -> None:
-        self._gateway = gateway
+    def __init__(self, house: House, running: Running) -> None:
+        self._gateway = house.gateway
+        self._access = house.access
         self._running = running
 
     def routes(self) -> dict[str, tuple[str, Handler]]:
@@ -40,6 +40,7 @@ class Admin:
             "/admin/ps": ("GET", self._ps),
             "/admin/reload": ("POST", self._reload),
             "/admin/stop": ("POST", self._stop),
+            "/admin/keys": ("POST", self._keys),
         }
 
     async def _ps(self, call: Call) -> None:
@@ -57,6 +58,10 @@ class Admin:
 
     async def _reload(self, call: Call) -> None:
         await call.reply(200, {"changes": await self._running.reload()})
+
+    async def _keys(self, call: Call) -> None:
+        """Read the keys again. What is at work by one that opens no more ends now."""
+        await call.reply(200, {"ended": self._access.reread()})
 
     async def _stop(self, call: Call) -> None:
         await call.reply(202, {"stopping": True})

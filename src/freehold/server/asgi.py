@@ -40,14 +40,14 @@ class Application:
         server = house.settings.server
         self.metrics = Metrics(house.gateway.workers)
         self._gateway = house.gateway
-        self._guard = Guard(server)
+        self._guard = Guard(server, house.access)
         self._house_routes = HouseRoutes(house, self.metrics)
         answers = Answers(house.gateway, max_body_bytes=server.max_body_bytes).routes()
         self._routes: dict[str, tuple[str, Handler]] = {path: ("POST", handler) for path, handler in answers.items()}
         self._routes |= {path: ("GET", handler) for path, handler in self._house_routes.routes().items()}
         self._catalog_routes = CatalogRoutes(house)
         self._routes |= {path: ("GET", handler) for path, handler in self._catalog_routes.routes().items()}
-        self._admin = Admin(house.gateway, running).routes() if running is not None else {}
+        self._admin = Admin(house, running).routes() if running is not None else {}
         self._page = Starlette(routes=page_routes())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -15,7 +15,11 @@ from typing import Any
 from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
-Header = tuple[bytes, bytes]
+from freehold.core.errors import FreeholdError
+from freehold.gateway.access.key import Key
+from freehold.gateway.access.meter import Meter
+from freehold.server.limits import Header as Header
+from freehold.server.limits import limit_headers
 
 SECURITY_HEADERS: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
@@ -30,9 +34,9 @@ _JSON: Header = (b"content-type", b"application/json")
 
 class Call:
     """`route` is the template that matched, for metrics; `endpoint` and `digest` are known once the gateway has
-    answered; `status` 0 means that no answer has begun, `complete` that its last byte was handed over, `gone` that the
-    client left before; `broken` is the code of the error that ended a stream. `extra` headers go on whatever answer
-    comes."""
+    answered; `status` 0 means that no answer has begun, `complete` that its last byte was handed over, `gone`that the
+    client left before; `key` is the one it showed, `meter` counts what that one uses, `ended` says why its work was
+    ended;  `broken` is the code of the error that ended a stream. `extra` headers go on whatever answer comes."""
 
     __slots__ = (
         "_send",
@@ -40,13 +44,15 @@ class Call:
         "broken",
         "complete",
         "digest",
+        "ended",
         "endpoint",
         "extra",
         "first_token_at",
         "gone",
         "headers",
         "id",
-        "key_id",
+        "key",
+        "meter",
         "method",
         "path",
         "receive",
@@ -72,7 +78,9 @@ class Call:
         self.status = 0
         self.complete = False
         self.gone = False
-        self.key_id: str | None = None
+        self.key: Key | None = None
+        self.meter: Meter | None = None
+        self.ended: FreeholdError | None = None
         self.broken: str | None = None
         self.extra: list[Header] = []
         self.started_at = time.perf_counter()
@@ -117,6 +125,8 @@ class Call:
 
     def _own_headers(self) -> list[Header]:
         own = [(b"x-request-id", self.id), *self.extra]
+        if self.meter is not None:
+            own += limit_headers(self.meter)
         if self.endpoint is not None:
             own.append((b"x-freehold-endpoint", self.endpoint.encode("ascii", "backslashreplace")))
         if self.digest is not None:

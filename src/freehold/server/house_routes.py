@@ -11,6 +11,7 @@ from freehold import __version__
 from freehold.app import House
 from freehold.core.errors import NotFoundError
 from freehold.core.names import nearest
+from freehold.gateway.access.access import require_admin
 from freehold.gateway.endpoints import EndpointInfo
 from freehold.server.answers import Handler
 from freehold.server.call import Call
@@ -45,19 +46,24 @@ class HouseRoutes:
     async def model(self, call: Call) -> None:
         """One endpoint by name. Raises NotFoundError with the nearest names."""
         name = call.path.removeprefix("/v1/models/")
-        found = {info.name: info for info in self._house.gateway.endpoints()}
+        found = {info.name: info for info in self._endpoints(call)}
         if name not in found:
             raise NotFoundError("model", name, nearest=nearest(name, found), hint="GET /v1/models lists them.")
         await call.reply(200, self._shape_for(call)(found[name]))
 
     async def _models(self, call: Call) -> None:
         shape = self._shape_for(call)
-        data = [shape(info) for info in self._house.gateway.endpoints()]
+        data = [shape(info) for info in self._endpoints(call)]
         if not speaks_anthropic(call.path, call.headers):
             await call.reply(200, {"object": "list", "data": data})
             return
         first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
         await call.reply(200, {"data": data, "has_more": False, "first_id": first, "last_id": last})
+
+    def _endpoints(self, call: Call) -> list[EndpointInfo]:
+        """Those that the caller's key may ask."""
+        allowed = call.key.scopes.endpoints if call.key is not None else ()
+        return [info for info in self._house.gateway.endpoints() if not allowed or info.name in allowed]
 
     def _shape_for(self, call: Call) -> Callable[[EndpointInfo], dict[str, Any]]:
         return self._anthropic_model if speaks_anthropic(call.path, call.headers) else self._openai_model
@@ -103,4 +109,5 @@ class HouseRoutes:
         return [f"{first.name} {_NOT_READY[first.state]}."] if first.state in _NOT_READY else []
 
     async def _show_metrics(self, call: Call) -> None:
+        require_admin(call.key)
         await call.reply_bytes(200, self._metrics.render(), ((b"content-type", CONTENT_TYPE),))

@@ -2,7 +2,8 @@
 
 - Host: only names of this house, so that DNS rebinding (CVE-2024-28224 in another server) reaches nothing.
 - Origin and Sec-Fetch-Site: only the house's own page and configured origins; nothing is allowed by a wildcard.
-- Key: one, compared in constant time, needed everywhere but at /health and for the page's own files.
+- Key: needed everywhere but at /health and for the page's own files, once the house has any; what it may do then is for
+  the gateway to say.
 
 What it does not do: it cannot tell two programs of this machine apart; that is what the key is for.
 Over the control socket nothing is checked here: the kernel has checked that the caller is this user.
@@ -10,15 +11,15 @@ Over the control socket nothing is checked here: the kernel has checked that the
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 import re
 import socket
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from freehold.core.errors import ForbiddenError, KeyRefusedError, SettingsError
+from freehold.core.errors import ForbiddenError, SettingsError
 from freehold.core.settings import ServerSettings
+from freehold.gateway.access.access import Access
 from freehold.server.call import Call, Header
 
 _METHODS = b"GET, POST, OPTIONS"
@@ -29,22 +30,23 @@ _PAGES = ("/", "/models")
 _OPEN = ("/health", "/health/live", "/health/ready", *_PAGES)
 
 
-def refuse_open_address(server: ServerSettings) -> None:
-    """Raises SettingsError where the house would listen beyond this machine without a key."""
-    if server.api_key is None and not _stays_here(server.host):
+def refuse_open_address(server: ServerSettings, access: Access) -> None:
+    """Raises SettingsError where the house would listen beyond this machine without asking for a key."""
+    if not access.needed and not _stays_here(server.host):
         raise SettingsError(
-            f"{server.host} can be reached from other machines, and no key is set.",
-            hint="Set FREEHOLD_API_KEY (or FREEHOLD_API_KEY_FILE) first, or listen on 127.0.0.1.",
+            f"{server.host} can be reached from other machines, and there is no key.",
+            hint="Make one first (`freehold keys create NAME`, or set FREEHOLD_API_KEY), or listen on 127.0.0.1.",
         )
 
 
 class Guard:
-    """Checks requests against one ServerSettings. `check` raises, or gives the headers that CORS needs."""
+    """Checks requests against one ServerSettings and the house's keys. `check` raises, or gives the headers that CORS
+    needs, and notes the key that was shown."""
 
-    def __init__(self, server: ServerSettings) -> None:
+    def __init__(self, server: ServerSettings, access: Access) -> None:
         self._hosts = frozenset(_host_name(host) for host in (*server.hosts, server.host)) - {""}
         self._origins = frozenset(origin.rstrip("/").lower().encode() for origin in server.origins)
-        self._key = server.api_key.reveal().encode() if server.api_key is not None else None
+        self._access = access
 
     def check(self, call: Call) -> list[Header]:
         """Headers for the answer to a request that may pass. Raises ForbiddenError, KeyRefusedError."""
@@ -52,8 +54,8 @@ class Guard:
             return []
         self._check_host(call)
         headers = self._check_origin(call)
-        if self._key is not None and not _is_open(call) and not is_preflight(call):
-            self._check_key(call)
+        if self._access.needed and not _is_open(call) and not is_preflight(call):
+            call.key = self._access.require(_given_key(call))
         return headers
 
     def preflight(self, call: Call) -> list[Header]:
@@ -86,7 +88,7 @@ class Guard:
             return self._check_site(call)
         origin = origin.lower()
         if origin in self._origins:
-            exposed = b"x-request-id, x-freehold-build, x-freehold-endpoint"
+            exposed = b"x-request-id, x-freehold-build, x-freehold-endpoint, retry-after"
             return [
                 (b"access-control-allow-origin", origin),
                 (b"access-control-expose-headers", exposed),
@@ -104,16 +106,6 @@ class Guard:
         if site not in (b"none", b"same-origin") and not opened_as_a_page:
             raise _foreign("of another site")
         return []
-
-    def _check_key(self, call: Call) -> None:
-        assert self._key is not None, "asked only where a key is set"
-        given = _given_key(call)
-        if given is None:
-            raise KeyRefusedError(
-                "A key is needed.", hint="Send it as `Authorization: Bearer KEY` or `x-api-key: KEY`."
-            )
-        if not hmac.compare_digest(given, self._key):
-            raise KeyRefusedError("The key is wrong.", hint="It is the one in FREEHOLD_API_KEY of this house.")
 
 
 def is_preflight(call: Call) -> bool:

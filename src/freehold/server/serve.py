@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
-from freehold.app import House, build_house
-from freehold.core.errors import FreeholdError
+from freehold.app import House, access, build_house
+from freehold.core.errors import FreeholdError, SettingsError
 from freehold.core.settings import Settings, load
 from freehold.server import sockets
 from freehold.server.admin import Running
@@ -28,6 +28,7 @@ from freehold.server.protocol import BoundedProtocol
 from freehold.server.security import refuse_open_address
 
 KEEP_ALIVE_S = 30
+LOOK_FOR_EXPIRED_S = 1.0
 FILES_WANTED = 65536
 _log = logging.getLogger("freehold.server")
 
@@ -44,7 +45,13 @@ def serve(
     `on_ready` is called once with the address, when connections are accepted. `log_access` logs one JSON line for
     each answer, without prompts. Raises SettingsError, AddressInUseError before anything is started.
     """
-    refuse_open_address(settings.server)
+    keys = access(settings)
+    refuse_open_address(settings.server, keys)
+    if settings.ledger.mode == "off" and keys.has_budgets:
+        raise SettingsError(
+            "Some keys have a budget of tokens, and without a ledger nobody remembers what they used.",
+            hint='Set mode in [ledger] of freehold.toml to "relaxed" or "strict".',
+        )
     access_log.setLevel(logging.INFO if log_access else logging.WARNING)
     with sockets.only_house(settings.runtime_dir, settings.home):
         return run(build_house(settings, recorded=True), reread=reread, on_ready=on_ready)
@@ -71,6 +78,7 @@ class _Process:
         self._house = house
         self._reread = reread
         self._reloading: set[asyncio.Task[None]] = set()
+        self._expiring: asyncio.TimerHandle | None = None
         running = Running(reload=self._reload, stop=self._stop, address=address)
         self._address = address
         self._server = _Server(_config(Application(house, running), house.settings.server.drain_s))
@@ -83,9 +91,12 @@ class _Process:
                 await gateway.start()
                 # What was imported stays for good; without this the garbage collector looks through it again and again.
                 gc.freeze()
+                self._end_expired()
                 self._server.on_started = lambda: on_ready(self._address)
                 await self._server.serve(sockets=listeners)
             finally:
+                if self._expiring is not None:
+                    self._expiring.cancel()
                 # What may be drained has been: now only the workers are left to end.
                 await gateway.close(drain_s=0)
 
@@ -100,6 +111,11 @@ class _Process:
         finally:
             for number in handlers:
                 loop.remove_signal_handler(number)
+
+    def _end_expired(self) -> None:
+        """What is at work by a key ends when the key does."""
+        self._house.access.end_dead()
+        self._expiring = asyncio.get_running_loop().call_later(LOOK_FOR_EXPIRED_S, self._end_expired)
 
     def _stop(self) -> None:
         """The first time drains, the second ends at once."""

@@ -116,6 +116,9 @@ async def _relay(call: Call, exchange: Exchange, frames: Frames, watch: ClientWa
     except asyncio.CancelledError:
         if watch.gone:
             raise
+        if call.ended is not None:
+            call.broken = call.ended.code
+            return frames.fail(call.ended)
         call.broken = "closing"
         return frames.fail(LoadingError("The house is closing.", hint="Send the request again when it is back."))
     except Exception:

@@ -35,6 +35,10 @@ class ClientWatch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         self._watcher.cancel()
+        ended = self._call.ended
+        if ended is not None and kind is asyncio.CancelledError:
+            self._work.uncancel()
+            raise ended
         if not self.gone:
             return False
         self._work.uncancel()

@@ -115,7 +115,7 @@ def _in_file(path: Path) -> Ed25519PublicKey:
 def _unsigned(path: Path) -> BundleError:
     return BundleError(
         f"{path} is not signed, and this house wants a signature.",
-        hint="Ask its maker for one that is: `freehold keys create` there, then `freehold bundle make` again.",
+        hint="Ask its maker for one that is: `freehold signing create` there, then `freehold bundle make` again.",
         file=str(path),
     )
 

@@ -165,7 +165,7 @@ class _Opening:
             raise DeedSignatureError(
                 f"{error.message} It came in {self.path}, and nothing of that was taken in.",
                 hint="Ask its maker for another copy, after `freehold deed sign --all` there; or, if you know whose "
-                "key it is, `freehold keys trust FILE` with its public half.",
+                "key it is, `freehold signing trust FILE` with its public half.",
                 **error.data,
             ) from error
         return False

@@ -66,7 +66,7 @@ def read_private(path: Path, passphrase: Secret | None) -> Ed25519PrivateKey:
         key = load_pem_private_key(data, None if phrase is None else phrase.reveal().encode())
     except (TypeError, ValueError) as error:  # TypeError: it is encrypted and there is no passphrase
         why = "is encrypted" if phrase is None else "does not open with the passphrase given"
-        restore = "Restore it, or move both halves away and make a new key: `freehold keys create`."
+        restore = "Restore it, or move both halves away and make a new key: `freehold signing create`."
         raise HouseKeyError(
             f"{path} {why if locked else 'cannot be read as a key'}.",
             hint=f"Set {PASSPHRASE}, or {PASSPHRASE}_FILE to a file that holds it." if locked else restore,

@@ -190,7 +190,7 @@ class Keys:
     def _there_already(self) -> HouseKeyError:
         return HouseKeyError(
             f"{self.folder} holds a key of this house already.",
-            hint="`freehold keys show` says which. To replace it, trust its public half and move both files away.",
+            hint="`freehold signing show` says which. To replace it, trust its public half and move both files away.",
         )
 
 
@@ -221,7 +221,7 @@ def _refused(deed: Deed, state: SignatureState, own: str | None) -> DeedSignatur
         ),
         "unknown key": (
             f"The deed of {name} is signed by {key}, a key this house does not trust.",
-            "If you know whose it is, `freehold keys trust FILE` with its public half. "
+            "If you know whose it is, `freehold signing trust FILE` with its public half. "
             f"To vouch for the build yourself: `freehold deed verify {name}`, then `freehold deed sign {name}`.",
         ),
         "wrong": (
@@ -234,7 +234,9 @@ def _refused(deed: Deed, state: SignatureState, own: str | None) -> DeedSignatur
 
 
 def _no_key(folder: Path) -> HouseKeyError:
-    return HouseKeyError(f"This house has no key: there is none in {folder}.", hint="Make one: `freehold keys create`.")
+    return HouseKeyError(
+        f"This house has no key: there is none in {folder}.", hint="Make one: `freehold signing create`."
+    )
 
 
 def public_key(pem: bytes, called: str) -> Ed25519PublicKey:
@@ -247,7 +249,7 @@ def public_key(pem: bytes, called: str) -> Ed25519PublicKey:
         key = load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise HouseKeyError(
-            f"{called} is not a public key in PEM.", hint="`freehold keys export` in the other house writes one."
+            f"{called} is not a public key in PEM.", hint="`freehold signing export` in the other house writes one."
         ) from error
     if not isinstance(key, Ed25519PublicKey):
         raise HouseKeyError(f"{called} is a key of another kind than Ed25519.")

@@ -1,0 +1,40 @@
+"""The errors of a house that cannot serve now; everybody else finds them in `core.errors`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from freehold.core.failure import FreeholdError
+
+
+class LoadingError(FreeholdError):
+    code = "loading"
+    status = 503
+    can_retry = True
+
+
+class LimitError(FreeholdError):
+    """A key has used what it may: `limit` names which, and after `retry_after_s` seconds it opens again."""
+
+    code = "rate_limit_exceeded"
+    exit_code = 1
+    status = 429
+
+    def __init__(self, message: str, *, retry_after_s: int, **data: Any) -> None:
+        super().__init__(message, retry_after=str(retry_after_s), **data)
+        self.retry_after_s = retry_after_s
+
+    @property
+    def retryable(self) -> bool:
+        """Clients repeat what they are told to; for longer than a minute nobody waits."""
+        return self.retry_after_s <= 60
+
+
+class LedgerError(FreeholdError):
+    code = "ledger_unavailable"
+    status = 503
+    can_retry = True
+
+
+class AddressInUseError(FreeholdError):
+    code = "address_in_use"

@@ -1,0 +1,188 @@
+"""Who is at work in the house by which key: lets requests in, counts what they use, and ends them where their key ends.
+
+Without a key, over the control socket or in a house that has none, nothing is counted and nothing refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Protocol
+
+from freehold.core.errors import ForbiddenError, FreeholdError, KeyRefusedError
+from freehold.core.settings import Secret
+from freehold.gateway.access.book import KeyBook
+from freehold.gateway.access.key import Hash, Key, Scopes, Verb, hash_of, id_in
+from freehold.gateway.access.meter import Clocks, Meter
+
+HOUSE_KEY = "house"
+"""The id of the key that FREEHOLD_API_KEY holds: the administrator's."""
+
+
+class Holder(Protocol):
+    """Who asks, as far as keys go. `meter` is set to what counts the key's use; `ended` before the holder's task is
+    cancelled because the key opens no more."""
+
+    ended: FreeholdError | None
+    meter: Meter | None
+
+    @property
+    def key(self) -> Key | None: ...
+
+
+class Permit:
+    """One request that was let in. Close it, whatever happens."""
+
+    __slots__ = ("_access", "_held", "_meter", "_task", "holder", "tokens")
+
+    def __init__(self, access: Access, holder: Holder, meter: Meter, held: int) -> None:
+        self.holder = holder
+        self.tokens = 0
+        self._access = access
+        self._meter = meter
+        self._held = held
+        self._task = asyncio.current_task()
+
+    @property
+    def meter(self) -> Meter:
+        return self._meter
+
+    def end(self, error: FreeholdError) -> None:
+        """Stop the request's task, which is told why."""
+        if self.holder.ended is None and self._task is not None:
+            self.holder.ended = error
+            self._task.cancel()
+
+    def close(self) -> None:
+        self._meter.leave(self._held, self.tokens)
+        self._access.closed(self)
+
+
+class Access:
+    """The keys of one house. They are read when they are first asked for, and again by `reread`."""
+
+    def __init__(self, book: KeyBook, house_key: Secret | None, *, clocks: Clocks | None = None) -> None:
+        self._book = book
+        self._clocks = clocks or Clocks()
+        self._house = _house(house_key)
+        self._keys: dict[str, Key] | None = None
+        self._meters: dict[str, Meter] = {}
+        self._at_work: dict[str, set[Permit]] = {}
+        self._spent: Mapping[str, tuple[int, int]] = {}
+
+    @property
+    def keys(self) -> Mapping[str, Key]:
+        """Every key by its id. Raises KeyBookError."""
+        if self._keys is None:
+            self._keys = self._read()
+        return self._keys
+
+    @property
+    def needed(self) -> bool:
+        """Whether a key must be shown: once one was ever made, so that revoking the last one locks the house."""
+        return bool(self.keys)
+
+    @property
+    def has_budgets(self) -> bool:
+        return any(key.limits.has_budget for key in self.keys.values() if key.revoked_s is None)
+
+    def spent(self, spent: Mapping[str, tuple[int, int]]) -> None:
+        """Begin with the tokens that the ledger knows of: today's and this month's, by key."""
+        self._spent = spent
+
+    def require(self, given: bytes | None) -> Key:
+        """The key that `given` is. Raises KeyRefusedError."""
+        if given is None:
+            raise KeyRefusedError(
+                "A key is needed.", hint="Send it as `Authorization: Bearer KEY` or `x-api-key: KEY`."
+            )
+        now_s = self._clocks.wall_s()
+        key = self.keys.get(id_in(given) or HOUSE_KEY)
+        if key is None or not key.opens(given, now_s):
+            raise KeyRefusedError("The key is wrong.", hint="`freehold keys list` shows whose there are.")
+        if not key.is_live(now_s):
+            raise _ended(key)
+        return key
+
+    def enter(self, holder: Holder, verb: Verb, endpoint: str, most_tokens: int | None) -> Permit | None:
+        """Let a request of `holder` in. Raises ForbiddenError where its key may not do that, LimitError."""
+        key = holder.key
+        if key is None:
+            return None
+        require_scope(key, verb, endpoint)
+        holder.meter = meter = self._meter(key)
+        permit = Permit(self, holder, meter, meter.enter(most_tokens))
+        self._at_work.setdefault(key.id, set()).add(permit)
+        return permit
+
+    def closed(self, permit: Permit) -> None:
+        """Called by the permit itself."""
+        at_work = self._at_work.get(permit.meter.key.id)
+        if at_work is not None:
+            at_work.discard(permit)
+
+    def reread(self) -> int:
+        """Read the keys again; those that open nothing any more end what is at work by them. Gives how many requests
+        were ended. Raises KeyBookError; then nothing has changed."""
+        self._keys = keys = self._read()
+        for key_id, meter in self._meters.items():
+            if key_id in keys:
+                meter.key = keys[key_id]
+        return self.end_dead()
+
+    def end_dead(self) -> int:
+        """End what is at work by keys that were revoked or have expired."""
+        now_s, count = self._clocks.wall_s(), 0
+        for key_id, permits in self._at_work.items():
+            key = self.keys.get(key_id)
+            if key is not None and key.is_live(now_s):
+                continue
+            for permit in list(permits):
+                permit.end(_ended(permit.meter.key))
+                count += 1
+        return count
+
+    def _meter(self, key: Key) -> Meter:
+        if key.id not in self._meters:
+            today, month = self._spent.get(key.id, (0, 0))
+            self._meters[key.id] = Meter(key, spent_today=today, spent_this_month=month, clocks=self._clocks)
+        return self._meters[key.id]
+
+    def _read(self) -> dict[str, Key]:
+        found = {key.id: key for key in self._book.read()}
+        return found if self._house is None else {**found, HOUSE_KEY: self._house}
+
+
+def require_scope(key: Key, verb: Verb, endpoint: str) -> None:
+    """Raise ForbiddenError unless `key` may do `verb` at `endpoint`."""
+    scopes = key.scopes
+    if scopes.endpoints and endpoint not in scopes.endpoints:
+        raise ForbiddenError(
+            f"The key of {key.owner} may not ask {endpoint}.", hint=f"It may ask {', '.join(scopes.endpoints)}."
+        )
+    if scopes.verbs and verb not in scopes.verbs:
+        raise ForbiddenError(
+            f"The key of {key.owner} may not be used for this ({verb}).", hint=f"It may {', '.join(scopes.verbs)}."
+        )
+
+
+def require_admin(key: Key | None) -> None:
+    """Raise ForbiddenError where `key` may not see what others did. Whoever needs none may."""
+    if key is not None and not key.scopes.admin:
+        raise ForbiddenError(
+            f"The key of {key.owner} may not see what others did.",
+            hint="`freehold keys create NAME --admin` makes one that may.",
+        )
+
+
+def _house(secret: Secret | None) -> Key | None:
+    if secret is None:
+        return None
+    hashes = (Hash(hash_of(secret.reveal())),)
+    return Key(HOUSE_KEY, "the house (FREEHOLD_API_KEY)", hashes, int(time.time()), scopes=Scopes(admin=True))
+
+
+def _ended(key: Key) -> KeyRefusedError:
+    how = "was revoked" if key.revoked_s is not None else "has expired"
+    return KeyRefusedError(f"This key of {key.owner} {how}.", hint="Ask whoever runs the house for another.")

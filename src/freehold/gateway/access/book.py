@@ -1,0 +1,129 @@
+"""The file that a house's API keys are written in, `access/keys.json` of its home, for its owner alone (0600).
+
+It holds hashes, so whoever reads it cannot ask with a key; whoever can write it decides who may ask. A revoked key
+stays in it, because the ledger names it. Changes are whole or not at all, one at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from freehold.core.errors import CallError, KeyBookError, NotFoundError
+from freehold.core.names import nearest
+from freehold.gateway.access.key import ANYTHING, ENDLESS, Hash, Key, Limits, Scopes, hash_of, new_id, new_text
+from freehold.store.durable import make_folder, write_whole
+from freehold.store.locks import hold_briefly
+
+FORMAT = 1
+Result = TypeVar("Result")
+_OTHERS = 0o077
+_KEYS: TypeAdapter[tuple[Key, ...]] = TypeAdapter(tuple[Key, ...])
+
+
+class KeyBook:
+    """The keys of the house at `home`. Making one touches nothing."""
+
+    def __init__(self, home: Path) -> None:
+        self.path = home / "access" / "keys.json"
+
+    def read(self) -> tuple[Key, ...]:
+        """Every key there ever was; none where no key was ever made. Raises KeyBookError."""
+        try:
+            mode = self.path.stat().st_mode & 0o777
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise KeyBookError(f"{self.path} cannot be read: {error.strerror}.") from error
+        if mode & _OTHERS:
+            raise KeyBookError(
+                f"{self.path} is open to other accounts (mode {mode:04o}); no key in it is believed.",
+                hint=f"See whether it is yours still, then `chmod 600 {self.path}`.",
+            )
+        return _parsed(self.path, data)
+
+    def create(
+        self, owner: str, *, scopes: Scopes = ANYTHING, limits: Limits = ENDLESS, expires_s: int | None = None
+    ) -> tuple[Key, str]:
+        """A new key, and its text, which is nowhere else. Raises CallError, KeyBookError, StoreError."""
+        if not owner.strip() or not owner.isprintable() or len(owner) > 100:
+            raise CallError(
+                "A key needs the name of its owner, of at most 100 characters.", hint="freehold keys create ada"
+            )
+
+        def add(keys: tuple[Key, ...]) -> tuple[tuple[Key, ...], tuple[Key, str]]:
+            taken = {key.id for key in keys}
+            key_id = next(each for each in iter(new_id, "") if each not in taken)
+            text = new_text(key_id)
+            key = Key(key_id, owner, (Hash(hash_of(text)),), int(time.time()), expires_s, None, scopes, limits)
+            return (*keys, key), (key, text)
+
+        return self._change(add)
+
+    def revoke(self, name: str) -> Key:
+        """Let the key with this id, or the one key of this owner, open nothing from now on. Raises NotFoundError,
+        CallError."""
+
+        def end(keys: tuple[Key, ...]) -> tuple[tuple[Key, ...], Key]:
+            key = dataclasses.replace(_named(keys, name), revoked_s=int(time.time()))
+            return _with(keys, key), key
+
+        return self._change(end)
+
+    def rotate(self, name: str, *, grace_s: int = 0) -> tuple[Key, str]:
+        """A new text for a key, which keeps its id, scopes and budgets; the old one opens for `grace_s` more. Raises
+        NotFoundError, CallError."""
+
+        def turn(keys: tuple[Key, ...]) -> tuple[tuple[Key, ...], tuple[Key, str]]:
+            found = _named(keys, name)
+            text = new_text(found.id)
+            old = Hash(found.hashes[0].sha256, int(time.time()) + grace_s)
+            hashes = (Hash(hash_of(text)), *((old,) if grace_s else ()))
+            key = dataclasses.replace(found, hashes=hashes)
+            return _with(keys, key), (key, text)
+
+        return self._change(turn)
+
+    def _change(self, how: Callable[[tuple[Key, ...]], tuple[tuple[Key, ...], Result]]) -> Result:
+        make_folder(self.path.parent)
+        with hold_briefly(self.path.with_name("lock")):
+            keys, result = how(self.read())
+            rows = [dataclasses.asdict(key) for key in keys]
+            data = json.dumps({"format": FORMAT, "keys": rows}, ensure_ascii=False, indent=1).encode()
+            write_whole(self.path, data + b"\n", mode=0o600)
+        return result
+
+
+def _parsed(path: Path, data: bytes) -> tuple[Key, ...]:
+    try:
+        told: Mapping[str, Any] = json.loads(data)
+        if told["format"] != FORMAT:
+            raise KeyBookError(f"{path} has the format {told['format']!r}, which this Freehold does not know.")
+        return _KEYS.validate_python(told["keys"])
+    except (ValueError, TypeError, KeyError, RecursionError, ValidationError) as error:
+        raise KeyBookError(
+            f"{path} is damaged, so nobody can be let in.", hint="Restore it from a copy. It holds no key, only hashes."
+        ) from error
+
+
+def _named(keys: tuple[Key, ...], name: str) -> Key:
+    """The live key that `name` means. Raises NotFoundError with the nearest, CallError where several are meant."""
+    live = [key for key in keys if key.revoked_s is None]
+    found = [key for key in live if key.id == name] or [key for key in live if key.owner == name]
+    if not found:
+        known = {key.id for key in live} | {key.owner for key in live}
+        raise NotFoundError("key", name, nearest=nearest(name, known), hint="`freehold keys list` shows them.")
+    if len(found) > 1:
+        ids = ", ".join(key.id for key in found)
+        raise CallError(f"{name} has {len(found)} keys: {ids}.", hint="Say which, by its id.")
+    return found[0]
+
+
+def _with(keys: tuple[Key, ...], changed: Key) -> tuple[Key, ...]:
+    return tuple(changed if key.id == changed.id else key for key in keys)

@@ -1,0 +1,101 @@
+"""An API key: whose it is, what it may do and how much of it. Of the key itself only a hash is here.
+
+A key is `fh_`, its id, `_` and 256 random bits. Nobody guesses those, so a fast hash keeps them as well as a slow one
+would: slow hashes are for passwords, which people choose from few. SHA-256 costs a request a microsecond."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Verb = Literal["chat", "complete", "embed", "tokens"]
+VERBS: tuple[Verb, ...] = get_args(Verb)
+_PREFIX = "fh"
+_SECRET_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Scopes:
+    """What a key may do. Empty `endpoints` and `verbs` are every one there is; `admin` may see what others did."""
+
+    endpoints: tuple[str, ...] = ()
+    verbs: tuple[Verb, ...] = ()
+    admin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a key may do; None is as much as the house can. Tokens are those of prompts and answers together; days
+    and months are the calendar's, in UTC."""
+
+    concurrency: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    tokens_per_day: int | None = None
+    tokens_per_month: int | None = None
+
+    @property
+    def has_budget(self) -> bool:
+        return self.tokens_per_day is not None or self.tokens_per_month is not None
+
+
+ANYTHING = Scopes()
+ENDLESS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Hash:
+    """The SHA-256 of one key's text, and until when it opens (seconds since 1970); None is as long as its key."""
+
+    sha256: str
+    until_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """`hashes` has the newest first: after a rotation the one before may open for a while. Times are seconds since
+    1970, None is never."""
+
+    id: str
+    owner: str
+    hashes: tuple[Hash, ...]
+    created_s: int
+    expires_s: int | None = None
+    revoked_s: int | None = None
+    scopes: Scopes = ANYTHING
+    limits: Limits = ENDLESS
+
+    def is_live(self, now_s: float) -> bool:
+        return self.revoked_s is None and (self.expires_s is None or now_s < self.expires_s)
+
+    def opens(self, given: bytes, now_s: float) -> bool:
+        """Whether `given` is this key's text. Takes as long whatever it is."""
+        digest = hashlib.sha256(given).hexdigest()
+        found = False
+        for each in self.hashes:
+            same = hmac.compare_digest(digest, each.sha256)
+            found |= same and (each.until_s is None or now_s < each.until_s)
+        return found
+
+
+def new_id() -> str:
+    return secrets.token_hex(4)
+
+
+def new_text(key_id: str) -> str:
+    """A key of 256 random bits that says which it is."""
+    return f"{_PREFIX}_{key_id}_{secrets.token_urlsafe(_SECRET_BYTES)}"
+
+
+def hash_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def id_in(given: bytes) -> str | None:
+    """The id that a key's text names; None where it is no key of ours."""
+    prefix, _, rest = given.partition(b"_")
+    name, found, _ = rest.partition(b"_")
+    return name.decode("ascii", "replace") if found and prefix == _PREFIX.encode() else None

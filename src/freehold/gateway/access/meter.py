@@ -1,0 +1,178 @@
+"""How much one key has used, and whether it may ask once more. Pure but for the clocks it is given.
+
+A minute is any 60 seconds, a day and a month are the calendar's (UTC) and never begin again where the wall clock is set
+back. Tokens are counted when an answer has ended. What a request may take at most is held back from the budgets while
+it is at work, where it says so (`max_tokens`); one that does not say takes what it takes, and the next one waits."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple
+
+from freehold.core.errors import LimitError
+from freehold.gateway.access.key import Key, Limits
+
+MINUTE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """`now_s` only goes forward; `wall_s` is since 1970."""
+
+    now_s: Callable[[], float] = time.monotonic
+    wall_s: Callable[[], float] = time.time
+
+
+class Standing(NamedTuple):
+    """One limit as it stands: how much in all, how much is left, and the seconds until more is."""
+
+    limit: int
+    remaining: int
+    reset_s: float
+
+
+class Meter:
+    """One key's use. `spent_today` and `spent_this_month` are the tokens that the ledger knows of."""
+
+    def __init__(
+        self, key: Key, *, spent_today: int = 0, spent_this_month: int = 0, clocks: Clocks | None = None
+    ) -> None:
+        self.key = key
+        self._clocks = clocks or Clocks()
+        self._at_work = 0
+        self._held = 0
+        self._requests: deque[float] = deque()
+        self._tokens: deque[tuple[float, int]] = deque()
+        self._minute_tokens = 0
+        self._day = self._month = datetime.fromtimestamp(self._clocks.wall_s(), UTC)
+        self._day_tokens, self._month_tokens = spent_today, spent_this_month
+
+    @property
+    def limits(self) -> Limits:
+        return self.key.limits
+
+    def enter(self, most_tokens: int | None) -> int:
+        """Take in a request that says it takes `most_tokens` at most (None: it does not say); gives what is held back
+        for it. Raises LimitError, and then nothing is counted."""
+        self._forget()
+        held = max(1, most_tokens or 1)
+        self._require_room()
+        self._require_tokens(held)
+        self._requests.append(self._clocks.now_s())
+        self._at_work += 1
+        self._held += held
+        return held
+
+    def leave(self, held: int, tokens: int) -> None:
+        """The request has ended for which `held` was held back; it took `tokens`."""
+        self._forget()
+        self._at_work -= 1
+        self._held -= held
+        if tokens:
+            self._tokens.append((self._clocks.now_s(), tokens))
+            self._minute_tokens += tokens
+            self._day_tokens += tokens
+            self._month_tokens += tokens
+
+    def requests(self) -> Standing | None:
+        """The limit of requests a minute as it stands; None where there is none."""
+        limit = self.limits.requests_per_minute
+        if limit is None:
+            return None
+        self._forget()
+        return Standing(limit, max(0, limit - len(self._requests)), self._until_request_fades())
+
+    def tokens(self) -> Standing | None:
+        """The shortest limit of tokens there is, as it stands; None where there is none."""
+        self._forget()
+        return next((standing for _, standing in self._token_limits()), None)
+
+    def _require_room(self) -> None:
+        limits, owner = self.limits, self.key.owner
+        if limits.concurrency is not None and self._at_work >= limits.concurrency:
+            text = f"The key of {owner} has {self._at_work} requests at work, which is all it may have at once."
+            raise _refusal(text, 1.0, "concurrency", limits.concurrency)
+        limit = limits.requests_per_minute
+        if limit is not None and len(self._requests) >= limit:
+            text = f"The key of {owner} has asked {limit:,} times within a minute, which is all it may."
+            raise _refusal(text, self._until_request_fades(), "requests_per_minute", limit)
+
+    def _require_tokens(self, held: int) -> None:
+        for name, standing in self._token_limits():
+            if held <= standing.remaining:
+                continue
+            span = _SPANS[name]
+            opens = self._clocks.wall_s() + standing.reset_s
+            limit, left, owner = f"{standing.limit:,}", standing.remaining, self.key.owner
+            if left > 0:
+                text = (
+                    f"This request may take {held:,} tokens, and {left:,} are left of the {limit} that the key of "
+                    f"{owner} has {span}. Ask for fewer (`max_tokens`), or wait until {_iso(opens)}."
+                )
+            else:
+                used = f"The key of {owner} has used its {limit} tokens {span}"
+                text = f"{used}; it opens again at {_iso(opens)}."
+            raise _refusal(text, standing.reset_s, name, standing.limit)
+
+    def _token_limits(self) -> list[tuple[Span, Standing]]:
+        """Every limit of tokens as it stands, the shortest span first."""
+        limits, found = self.limits, []
+        spans: tuple[tuple[Span, int | None, int, Callable[[], float]], ...] = (
+            ("tokens_per_minute", limits.tokens_per_minute, self._minute_tokens, self._until_tokens_fade),
+            ("tokens_per_day", limits.tokens_per_day, self._day_tokens, self._until_tomorrow),
+            ("tokens_per_month", limits.tokens_per_month, self._month_tokens, self._until_next_month),
+        )
+        for name, limit, used, reset_s in spans:
+            if limit is not None:
+                found.append((name, Standing(limit, max(0, limit - used - self._held), reset_s())))
+        return found
+
+    def _forget(self) -> None:
+        """Let go of what is over: a minute ago, yesterday, last month."""
+        past_s = self._clocks.now_s() - MINUTE_S
+        while self._requests and self._requests[0] <= past_s:
+            self._requests.popleft()
+        while self._tokens and self._tokens[0][0] <= past_s:
+            self._minute_tokens -= self._tokens.popleft()[1]
+        wall = datetime.fromtimestamp(self._clocks.wall_s(), UTC)
+        if wall.date() > self._day.date():
+            self._day, self._day_tokens = wall, 0
+        if (wall.year, wall.month) > (self._month.year, self._month.month):
+            self._month, self._month_tokens = wall, 0
+
+    def _until_request_fades(self) -> float:
+        return self._requests[0] + MINUTE_S - self._clocks.now_s() if self._requests else 0.0
+
+    def _until_tokens_fade(self) -> float:
+        return self._tokens[0][0] + MINUTE_S - self._clocks.now_s() if self._tokens else 0.0
+
+    def _until_tomorrow(self) -> float:
+        return self._until(self._day.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1))
+
+    def _until_next_month(self) -> float:
+        first = self._month.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        return self._until((first + timedelta(days=32)).replace(day=1))
+
+    def _until(self, then: datetime) -> float:
+        return max(0.0, then.timestamp() - self._clocks.wall_s())
+
+
+Span = Literal["tokens_per_minute", "tokens_per_day", "tokens_per_month"]
+_SPANS: dict[Span, str] = {
+    "tokens_per_minute": "for a minute",
+    "tokens_per_day": "for today",
+    "tokens_per_month": "for this month",
+}
+
+
+def _refusal(text: str, wait_s: float, limit: str, value: int) -> LimitError:
+    return LimitError(text, retry_after_s=max(1, math.ceil(wait_s)), limit=limit, value=value)
+
+
+def _iso(wall_s: float) -> str:
+    return datetime.fromtimestamp(round(wall_s), UTC).isoformat().replace("+00:00", "Z")
