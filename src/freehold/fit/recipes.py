@@ -11,8 +11,10 @@ Source: llama.cpp, src/llama-quant.cpp, `llama_tensor_get_type` and `llama_model
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
 from typing import Literal
 
 from freehold.core.quantity import Estimated
@@ -43,6 +45,9 @@ _FUSED = frozenset({"phi2", "phi3", "falcon", "gptneox", "starcoder", "bloom", "
 _PLAIN = frozenset({"F32", "F16", "BF16"})
 _BESIDE = 0.005
 """Norms, biases and routers, which stay in 32 bits; and what the shape does not say."""
+_BY_LAYER: tuple[Part, ...] = ("v", "down")
+"""Parts whose type depends on which layer they are of."""
+_MINDS_IMATRIX = frozenset({"IQ3_XXS", "IQ4_NL", "IQ4_XS", "Q4_0", "Q5_0"})
 _SHARED_BY_MANY = 4
 _EIGHT = 8
 
@@ -178,7 +183,7 @@ def mixed_bytes(blueprint: Blueprint) -> Estimated | None:
     sizes = [
         _bytes(blueprint, _recipe(blueprint, name, imatrix=imatrix), tables)
         for tables in _tables(blueprint, table)
-        for imatrix in (False, True)
+        for imatrix in ((False, True) if name in _MINDS_IMATRIX else (False,))
     ]
     low, high = min(sizes), max(sizes)
     basis = f"llama.cpp's recipe of {name} over the matrices of the model's shape"
@@ -205,9 +210,8 @@ def _tables(blueprint: Blueprint, table: int) -> tuple[int, ...]:
     width = blueprint.feed_forward
     if blueprint.experts or not width:
         return (1, 2)
-    matrices = 3 if _gated(blueprint.layers[0], width) else 2
-    layers = sum(sum(_attention(blueprint.hidden, layer).values()) for layer in blueprint.layers)
-    layers += matrices * blueprint.hidden * width * len(blueprint.layers)
+    feeds = 3 if _gated(blueprint.layers[0], width) else 2
+    layers = _attentions(blueprint).total() + feeds * blueprint.hidden * width * len(blueprint.layers)
     left = ((blueprint.parameters or 0) - layers) / table
     return (2,) if left > 1.5 else (1,)
 
@@ -215,6 +219,15 @@ def _tables(blueprint: Blueprint, table: int) -> tuple[int, ...]:
 def _gated(layer: Layer, width: int) -> bool:
     """A layer holds three vectors of a gated network at once, and one of any other (`fit.feed_forward`)."""
     return layer.feed_forward >= 3 * width
+
+
+def _attentions(blueprint: Blueprint) -> Counter[Part]:
+    """The weights of each part of attention over all layers, which come in runs that are alike."""
+    found: Counter[Part] = Counter()
+    for layer, run in groupby(blueprint.layers):
+        count = len(list(run))
+        found.update({part: weights * count for part, weights in _attention(blueprint.hidden, layer).items()})
+    return found
 
 
 def _attention(hidden: int, layer: Layer) -> dict[Part, int]:
@@ -226,26 +239,28 @@ def _attention(hidden: int, layer: Layer) -> dict[Part, int]:
 
 
 def _bytes(blueprint: Blueprint, recipe: _Recipe, tables: int) -> float:
-    table = blueprint.vocabulary * blueprint.hidden
-    attention = [_attention(blueprint.hidden, layer) for layer in blueprint.layers]
-    left = (blueprint.parameters or 0) - tables * table - sum(sum(each.values()) for each in attention)
-    width = blueprint.feed_forward or blueprint.hidden
-    gated = bool(blueprint.experts) or _gated(blueprint.layers[0], width)
-    feeds: tuple[Part, ...] = ("gate", "up", "down") if gated else ("up", "down")
-    each = max(0, left) / len(blueprint.layers) / len(feeds)
-    whole = table * _bytes_each(recipe.output(), blueprint.hidden)
-    whole += table * _bytes_each(recipe.embedding(), blueprint.hidden) if tables > 1 else 0
-    for number, matrices in enumerate(attention):
-        rows = blueprint.layers[number]
-        for part, weights in _parts(matrices, feeds, each):
-            inputs = {"down": width, "o": rows.heads * rows.value_size}.get(part, blueprint.hidden)
-            whole += weights * _bytes_each(recipe.of(part, number), inputs)
+    hidden, first = blueprint.hidden, blueprint.layers[0]
+    width = blueprint.feed_forward or hidden
+    matrices = _attentions(blueprint)
+    table = blueprint.vocabulary * hidden
+    left = max(0, (blueprint.parameters or 0) - tables * table - matrices.total())
+    feeds: tuple[Part, ...] = ("gate", "up", "down") if blueprint.experts or _gated(first, width) else ("up", "down")
+    matrices.update({part: left // len(feeds) for part in feeds})
+    inputs: dict[Part, int] = {"down": width, "o": first.heads * first.value_size}
+    whole = table * _bytes_each(recipe.output(), hidden)
+    whole += table * _bytes_each(recipe.embedding(), hidden) if tables > 1 else 0
+    for part, weights in matrices.items():
+        for kind, share in _shares(recipe, part):
+            whole += weights * share * _bytes_each(kind, inputs.get(part, hidden))
     return whole
 
 
-def _parts(matrices: dict[Part, int], feeds: tuple[Part, ...], each: float) -> Iterator[tuple[Part, float]]:
-    yield from matrices.items()
-    yield from ((part, each) for part in feeds)
+@cache
+def _shares(recipe: _Recipe, part: Part) -> tuple[tuple[str, float], ...]:
+    """The types of one part's matrices, and the share of the layers that have each."""
+    layers = range(recipe.layers) if part in _BY_LAYER else range(1)
+    kinds = Counter(recipe.of(part, layer) for layer in layers)
+    return tuple((kind, count / len(layers)) for kind, count in kinds.items())
 
 
 def _bytes_each(kind: str, inputs: int) -> float:
