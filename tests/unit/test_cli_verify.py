@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -101,27 +100,6 @@ def test_a_scanner_gets_sarif_with_every_rule_that_ran(tmp_path: Path, capsys: C
     # A result that is not of kind "fail" has no level (SARIF 2.1.0, 3.27.10).
     assert (undecided["ruleId"], undecided["kind"], undecided["level"]) == ("safetensors.dtype", "open", "none")
     assert "b%20c.safetensors" in undecided["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
-    _fits(log)
-
-
-_TYPES: dict[str, Any] = {
-    "ruleId": str, "level": str, "message": dict, "locations": list, "ruleIndex": int, "kind": str,
-}  # fmt: skip
-_LEVELS, _KINDS = (
-    {"none", "note", "warning", "error"},
-    {"notApplicable", "pass", "fail", "review", "open", "informational"},
-)
-
-
-def _fits(log: dict[str, Any]) -> None:
-    """The parts of the standard's schema that a result has to keep."""
-    for result in log["runs"][0]["results"]:
-        assert result.keys() <= _TYPES.keys() and {"message", "ruleId"} <= result.keys()
-        assert all(isinstance(value, _TYPES[key]) for key, value in result.items())
-        assert result["message"]["text"] and result.get("level", "warning") in _LEVELS
-        assert result.get("kind", "fail") in _KINDS
-    for artifact in log["runs"][0]["artifacts"]:
-        assert isinstance(artifact["length"], int) and artifact["location"]["uri"]
 
 
 def test_two_forms_of_one_answer_are_a_wrong_call(clean: Path) -> None:
