@@ -12,7 +12,7 @@ from freehold.cli.output import Output, size
 from freehold.cli.permitting import By, Reason, Wish, permitted
 from freehold.cli.progress import display_for
 from freehold.core.builds import HeldBuild
-from freehold.core.errors import CallError
+from freehold.core.errors import CallError, DoesNotFitError
 from freehold.core.refs import FileRef, Reference, parse
 
 Source = Annotated[
@@ -24,6 +24,8 @@ InPlace = Annotated[
     bool,
     typer.Option("--in-place", help="For a file of this disk: use it where it lies instead of copying it."),
 ]
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Pull it without asking, also what cannot run here.")]
 
 
 @examples(
@@ -38,13 +40,15 @@ def pull_command(
     in_place: InPlace = False,
     override: Reason = None,
     by: By = None,
+    yes: Yes = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
     """Bring a build into the store, checked.
 
     A pull that was interrupted goes on where it was. A build appears whole or not at all. What your policy refuses is
-    not pulled: `freehold license check` says why.
+    not pulled: `freehold license check` says why. Where this machine cannot run it, that is said before anything is
+    downloaded, and a person at the terminal is asked.
     """
     output = Output(as_json=as_json, quiet=quiet)
     parsed = parse(ref)
@@ -52,7 +56,7 @@ def pull_command(
         raise CallError(
             "--in-place is for a file of this disk.", hint=f"Leave it out: freehold pull {ref}", reference=ref
         )
-    build = pull_now(parsed, output, copy=not in_place, name=name, wish=Wish(override, by))
+    build = pull_now(parsed, output, copy=not in_place, name=name, wish=Wish(override, by), yes=yes)
     output.sentence(
         build_json(build),
         f"{build.name} is held: {size(build.size_bytes)}, {build.digest}",
@@ -62,16 +66,36 @@ def pull_command(
 
 
 def pull_now(
-    ref: Reference, output: Output, *, copy: bool = True, name: str | None = None, wish: Wish | None = None
+    ref: Reference,
+    output: Output,
+    *,
+    copy: bool = True,
+    name: str | None = None,
+    wish: Wish | None = None,
+    yes: bool = False,
 ) -> HeldBuild:
-    """Pull `ref` and show how far it is. `wish` is the override of a policy that refuses it."""
+    """Pull `ref` and show how far it is. `wish` is the override of a policy that refuses it.
+
+    A person at the terminal is asked about what cannot run here, unless `yes`; elsewhere it is said and pulled: it may
+    be meant for another machine. Raises DoesNotFitError where the answer is no.
+    """
     from freehold.python.opening import house_for, pull_into
 
-    def once() -> HeldBuild:
+    def once(*, refuse_unfit: bool) -> HeldBuild:
         with display_for(output) as display:
-            return asyncio.run(pull_into(house_for(None), ref, progress=display, copy=copy, name=name))
+            pulling = pull_into(house_for(None), ref, progress=display, copy=copy, name=name, refuse_unfit=refuse_unfit)
+            return asyncio.run(pulling)
 
-    return permitted(once, output, wish or Wish())
+    def asked() -> HeldBuild:
+        try:
+            return once(refuse_unfit=output.talks_to_person and not yes)
+        except DoesNotFitError as problem:
+            output.say(f"{problem.message}\n{problem.hint}")
+            if not output.ask("Pull it all the same?"):
+                raise
+            return once(refuse_unfit=False)
+
+    return permitted(asked, output, wish or Wish())
 
 
 def build_json(build: HeldBuild) -> dict[str, object]:

@@ -16,6 +16,7 @@
     ├── NotFoundError                no such thing; carries the nearest names exit 1, HTTP 404
     ├── PolicyError                  the house's policy refuses a model       exit 1, HTTP 403
     │   └── PolicyReviewError        whether it may be used is an open question  exit 4
+    ├── DoesNotFitError              weights that this machine cannot run     exit 1
     ├── SourceError                  a source of builds failed                exit 3, HTTP 502
     │   ├── SourceUnreachableError   it does not answer                       retryable
     │   ├── GatedError               it wants an accepted license or a token  HTTP 403
@@ -168,6 +169,13 @@ class PolicyReviewError(PolicyError):
 
     code = "policy_review"
     exit_code = 4
+
+
+class DoesNotFitError(FreeholdError):
+    """Weights are larger than all memory there is. `instead` refers to a build that would fit, or is None."""
+
+    code = "does_not_fit"
+    exit_code = 1
 
 
 class SourceError(FreeholdError):

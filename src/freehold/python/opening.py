@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 from freehold.app import House, build_house
 from freehold.core.builds import HeldBuild
-from freehold.core.errors import CallError, NotFoundError
+from freehold.core.errors import CallError, DoesNotFitError, NotFoundError
 from freehold.core.ports import Progress
 from freehold.core.progress import Silent
 from freehold.core.refs import FakeRef, FileRef, Reference, RemoteRef
 from freehold.core.settings import EndpointSettings, EngineOptions, Settings, load
 from freehold.gateway.endpoints import EndpointInfo
+from freehold.python.foresight import Foreseeing
 from freehold.store.pull import pull
 
 
@@ -64,19 +65,33 @@ async def hold(house: House, ref: Reference, *, may_pull: bool, progress: Progre
 
 
 async def pull_into(
-    house: House, ref: Reference, *, progress: Progress | None = None, copy: bool = True, name: str | None = None
+    house: House,
+    ref: Reference,
+    *,
+    progress: Progress | None = None,
+    copy: bool = True,
+    name: str | None = None,
+    refuse_unfit: bool = False,
 ) -> HeldBuild:
     """Pull `ref` into the store of `house`. `copy` False leaves a file of this disk where it lies; `name` is what the
-    build is called instead of the name that its source suggests. Raises PolicyError where the house does not take it.
+    build is called instead of the name that its source suggests. What this machine cannot run is noted, or with
+    `refuse_unfit` raises DoesNotFitError before anything is downloaded. Raises PolicyError where the house does not
+    take it.
     """
     if isinstance(ref, RemoteRef | FakeRef):
         raise CallError(f"{ref} is no build: there is nothing to pull.", hint=f"Use it as it is: freehold run {ref}")
     settings, said = house.settings, progress or Silent()
+
+    def say(problem: DoesNotFitError) -> None:
+        if refuse_unfit:
+            raise problem
+        said.note(f"{problem.message} {problem.hint}")
+
     build = await pull(
         ref,
         store=house.store,
         catalog=house.catalog,
-        sources=house.sources,
+        sources={kind: Foreseeing(each, house.catalog, house.store, say) for kind, each in house.sources.items()},
         progress=said,
         copy=copy,
         name=name,

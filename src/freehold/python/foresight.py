@@ -1,0 +1,95 @@
+"""What can be said of a pull before it downloads: that this machine cannot run what would come, and what it could.
+
+Only the sizes that the source states are looked at: weights that are larger than all the memory there is, whatever runs
+now, cannot be run. What no size is stated of, or what is a close call, is never held up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from freehold.catalog import Catalog
+from freehold.core.errors import DoesNotFitError
+from freehold.core.quantity import Unknown
+from freehold.core.refs import HubRef, SourceRef, parse
+from freehold.fit.weights import BITS
+from freehold.hardware import here, probe
+from freehold.hardware.rig import Rig
+from freehold.planning.planner import Planner
+from freehold.planning.targets import Targets
+from freehold.store.candidate import of_plan
+from freehold.store.plan import Plan, Source
+from freehold.store.store import Store
+
+WEIGHTS_SHARE = 0.97
+"""Of a file, at least: the rest is its header."""
+
+
+def memory_bytes(rig: Rig) -> int:
+    """All the memory of a machine that models can lie in, whoever has it now."""
+    return sum(place.memory_bytes for place in rig.places)
+
+
+def foresee(plan: Plan, asked: str, catalog: Catalog, store: Store, rig: Rig) -> DoesNotFitError | None:
+    """Why what `plan` would bring cannot run on `rig`, and what would; None where it can, or nobody can tell."""
+    sizes = [file.size_bytes for file in plan.files]
+    if not sizes or None in sizes:
+        return None
+    needed = int(sum(size or 0 for size in sizes) * WEIGHTS_SHARE)
+    there = memory_bytes(rig)
+    if needed <= there:
+        return None
+    instead = _beside(plan, needed, there) or _of_its_model(plan, asked, catalog, store, rig)
+    return DoesNotFitError(
+        f"{asked} takes {needed / 1e9:,.1f} GB of memory for its weights alone, and this machine has "
+        f"{there / 1e9:,.1f} GB: it cannot run here.",
+        hint=f"{f'What would: {instead}. ' if instead else ''}`freehold fit` says what fits.",
+        needed_bytes=needed,
+        memory_bytes=there,
+        instead=instead,
+    )
+
+
+def _beside(plan: Plan, needed_bytes: int, there_bytes: int) -> str | None:
+    """The largest build of the same repository that is small enough, by the bits of its type and of the one asked
+    for; None where there is none, or their names do not tell."""
+    origin = parse(plan.origin)
+    if not isinstance(origin, HubRef) or (origin.tag or "").upper() not in BITS:
+        return None
+    bits = BITS[(origin.tag or "").upper()][1]
+    labels = [label.strip() for label in plan.provenance.get("other_builds", "").split(",")]
+    known = [label for label in labels if label.upper() in BITS]
+    small = [each for each in known if needed_bytes * BITS[each.upper()][1] / bits <= there_bytes]
+    best = max(small, key=lambda label: BITS[label.upper()][1], default=None)
+    return None if best is None else f"hf:{origin.repository}:{best}"
+
+
+def _of_its_model(plan: Plan, asked: str, catalog: Catalog, store: Store, rig: Rig) -> str | None:
+    found = of_plan(plan, asked, catalog)
+    model = found.model if found is not None else None
+    if model is None:
+        return None
+    # With all its memory: what else is loaded now may be gone when the model is run.
+    free = replace(rig, places=tuple(replace(each, usable_bytes=each.memory_bytes) for each in rig.places))
+    planner = Planner(catalog, free, Unknown("speed does not matter to whether it fits"))
+    best = planner.best(Targets(catalog, store).of_model(model)).build
+    return None if best is None else f"{model.name}:{best.tag}"
+
+
+class Foreseeing:
+    """A source that looks at what it plans before anything is downloaded, and tells `say` what cannot run here."""
+
+    def __init__(self, source: Source, catalog: Catalog, store: Store, say: Callable[[DoesNotFitError], None]) -> None:
+        self._source = source
+        self._catalog = catalog
+        self._store = store
+        self._say = say
+
+    async def plan(self, ref: SourceRef) -> Plan:
+        """As the source plans; raises what it raises, and what `say` raises."""
+        plan = await self._source.plan(ref)
+        problem = foresee(plan, str(ref), self._catalog, self._store, here.rig(probe.machine()))
+        if problem is not None:
+            self._say(problem)
+        return plan
