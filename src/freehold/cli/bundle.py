@@ -59,11 +59,14 @@ def make_command(
         "builds": list(made.builds),
         "wheels": made.wheels,
         "signed_by": made.key,
+        "without_license_text": list(made.without_text),
     }
     by = f"signed by {made.key}" if made.key else "not signed: this house has no key"
     held = "1 build" if len(made.builds) == 1 else f"{len(made.builds)} builds"
     text = f"{out} is written: {size(made.size_bytes)}, {held}, {made.wheels or 'no'} wheels, {by}"
     output.sentence(data, text, bare=str(out))
+    for name in made.without_text:
+        output.say(f"No license text of {name} is in it: none came with the weights. {_keep(name)}")
     return 0
 
 
@@ -93,16 +96,23 @@ def open_command(
                 "manifest_sha256": opened.manifest_sha256,
                 "signed_by": maker.key,
                 "signature": maker.state,
+                "without_license_text": list(opened.without_text),
                 "wheels": [str(path) for path in opened.wheels],
             }
         )
         return 0
     for build in opened.builds:
         output.line(build.name if quiet else f"{build.name} is held: {size(build.size_bytes)}, {build.digest}")
+    for name in opened.without_text:
+        output.say(f"No license text of {name} came with it. {_keep(name)}")
     output.say(_vouched(maker.key, maker.state))
     if opened.wheels:
         output.say(f"To install the wheels: python3 -m pip install --no-index --no-deps {wheels_to}/*.whl")
     return 0
+
+
+def _keep(name: str) -> str:
+    return f"To keep the one you accepted: freehold license keep {name} FILE"
 
 
 def _vouched(key: str | None, state: str) -> str:

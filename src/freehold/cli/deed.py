@@ -196,7 +196,7 @@ def _lines(found: Found) -> list[tuple[str, str | None]]:
         ("names", "\n".join(deed.names)),
         ("digest", deed.digest),
         ("files", "\n".join(files)),
-        ("texts", "\n".join(texts) or "none came with it"),
+        ("texts", "\n".join(texts) or "none came with it, and none was added: `freehold license keep`"),
         ("had from", f"{stated.origin.pinned}, asked for as {stated.origin.asked}"),
         ("made from", _made_from(found)),
         ("on", stated.origin.date[:19].replace("T", " ") + " UTC"),

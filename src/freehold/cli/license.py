@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from freehold.cli.arguments import Json, Quiet, examples, judging, shown_names
+from freehold.cli.arguments import Json, Quiet, examples, held_names, judging, shown_names
 from freehold.cli.layout import wrapped
 from freehold.cli.output import UNKNOWN, Column, Output
 from freehold.cli.permitting import recorded, refuse_empty
@@ -29,6 +29,11 @@ Withdraw = Annotated[bool, typer.Option("--withdraw", help="Take the override ba
 
 WithoutRecord = Annotated[
     bool, typer.Option("--without-record", help="List the catalog's licenses that nobody read here, and why.")
+]
+
+Held = Annotated[str, typer.Argument(metavar="BUILD", help="A held build.", autocompletion=held_names)]
+Unrecognized = Annotated[
+    bool, typer.Option("--unrecognized", help="Keep it although it is no text we know; the deed says so.")
 ]
 
 LISTED = (
@@ -135,6 +140,29 @@ def recognize_command(text: Text, as_json: Json = False, quiet: Quiet = False) -
 
 
 @examples(
+    "freehold license keep gemma-3-270m ./gemma-terms.txt",
+    "freehold license keep gemma-3-270m ./page.txt --unrecognized",
+)
+def keep_command(
+    build: Held, text: Text, unrecognized: Unrecognized = False, as_json: Json = False, quiet: Quiet = False
+) -> int:
+    """Keep a license text beside a held build, where none came with it.
+
+    The text must be the very one that our record of its license is of, or its list of uses. The deed names it with its
+    hash and is signed again; deeds, exports and bundles carry it.
+    """
+    from freehold.python.license_keeping import keep_text
+
+    kept = keep_text(build, text, load(), unrecognized=unrecognized)
+    data = {"build": kept.build, **asdict(kept.text), "recognized": kept.recognized, "added": kept.added}
+    what = f"recognized as {kept.recognized}" if kept.recognized else "not recognized"
+    how = "is kept" if kept.added else "was kept already"
+    said = f"{kept.text.name} {how} beside {kept.build}: {what}, sha256 {kept.text.sha256}"
+    Output(as_json=as_json, quiet=quiet).sentence(data, said, bare=kept.text.sha256)
+    return 0
+
+
+@examples(
     'freehold license override llama-3.3-70b-instruct "Licensed by contract L-17" --by "A. Counsel"',
     'freehold license override llama-3.3-70b-instruct "The contract ended" --withdraw',
 )
@@ -163,5 +191,6 @@ license_commands = {
     "list": list_command,
     "show": show_command,
     "recognize": recognize_command,
+    "keep": keep_command,
     "override": override_command,
 }

@@ -12,16 +12,16 @@ import hashlib
 import re
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import aiohttp
 
-from freehold.core.errors import SourceError
+from freehold.core.errors import CallError, SourceError
 from freehold.core.ports import Progress
 from freehold.store import transfer
-from freehold.store.deeds.record import TextFile
-from freehold.store.durable import make_folder, writing
+from freehold.store.deeds.record import Deed, TextFile
+from freehold.store.durable import make_folder, write_whole, writing
 from freehold.store.naming import is_file_name, public_url
 from freehold.store.plan import Part
 from freehold.store.transfer import Dropped
@@ -80,6 +80,23 @@ async def keep_texts(
     for line in missing:
         progress.note(f"Not kept beside the weights: {line}")
     return Kept(tuple(texts), tuple(missing))
+
+
+def with_text(folder: Path, deed: Deed, text: TextFile, data: bytes) -> Deed:
+    """`deed` with one text more, which is put into `folder`, that of the texts of its build; the same deed where it has
+    that text. Raises CallError, StoreError."""
+    texts, name = deed.statement.texts, deed.names[0]
+    if any(text.sha256 == kept.sha256 for kept in texts):
+        return deed
+    if any(text.name.casefold() == kept.name.casefold() for kept in texts):
+        raise CallError(
+            f"{name} has another text named {text.name} beside it.", hint="Give the file another name, and add that."
+        )
+    if len(texts) == MAX_TEXTS:
+        raise CallError(f"{name} has {MAX_TEXTS} texts beside it, and that is the most.")
+    make_folder(folder)
+    write_whole(folder / text.name, data, mode=0o444)
+    return Deed(replace(deed.statement, texts=(*texts, text)), deed.labels, deed.signature)
 
 
 async def _fetched(part: Part, session: aiohttp.ClientSession) -> bytes:

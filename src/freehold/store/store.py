@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,11 +27,12 @@ from freehold.core.settings import Settings
 from freehold.store.deeds.document import write_deed
 from freehold.store.deeds.key_files import PASSPHRASE
 from freehold.store.deeds.presence import confirm, file_path, is_in_place
-from freehold.store.deeds.record import Deed, Labels, Origin
+from freehold.store.deeds.record import Deed, Labels, Origin, TextFile
 from freehold.store.deeds.signing import Keys
 from freehold.store.durable import make_folder, sync_file, sync_folder, writing
 from freehold.store.index import matcher, read_held, scan
 from freehold.store.layout import DEED_FILE, PAPERS_FOLDER, Layout
+from freehold.store.license_texts import with_text
 from freehold.store.locks import hold_briefly
 from freehold.store.naming import digest_of
 
@@ -154,6 +156,22 @@ class Store:
         get the house's word for it. Raises NotFoundError, DeedError, BuildChangedError, HouseKeyError.
         """
         self.keys.require_own()
+        return self._anew(ref, lambda _, deed: deed)
+
+    def add_text(self, ref: Reference, text: TextFile, data: bytes) -> Deed:
+        """Keep `data` beside a held build as the license text that `text` describes; the deed, which names it from now
+        on. As with `sign`, every file is hashed first, and the new statement bears the house's signature. One that is
+        kept already changes nothing.
+
+        Raises what `sign` raises, CallError for a name that is taken and for one text too many; HouseKeyError where
+        somebody signed the deed and this house has no key to do it again.
+        """
+        if self._lookup(ref).signature is not None:
+            self.keys.require_own()
+        return self._anew(ref, lambda folder, deed: with_text(folder / PAPERS_FOLDER, deed, text, data))
+
+    def _anew(self, ref: Reference, change: Callable[[Path, Deed], Deed]) -> Deed:
+        """The deed of a held build written as `change` gives it, once every file of it was hashed."""
         found = self._lookup(ref)
         self.keys.refuse_wrong(found)
         folder = self.layout.build(found.digest)
@@ -162,7 +180,7 @@ class Store:
             deed = read_held(folder)
             if deed.sealed != found.sealed:
                 raise DeedError(f"The deed of {found.names[0]} changed while its files were hashed.", hint="Try again.")
-            return self._write(self._signed(deed))
+            return self._write(self._signed(change(folder, deed)))
 
     def _signed(self, deed: Deed) -> Deed:
         return replace(deed, signature=self.keys.sign(deed.sealed)) if self.keys.has_own else deed

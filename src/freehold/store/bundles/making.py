@@ -32,11 +32,13 @@ from freehold.store.layout import DEED_FILE, PAPERS_FOLDER
 from freehold.store.store import Store
 
 _STEP_BYTES = 1 << 20
+NO_TEXT = "no license text came with these weights, and whoever packed them had added none"
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A bundle that was written. `key` is the fingerprint of the key that signed it, `manifest_sha256` its seal."""
+    """A bundle that was written. `key` is the fingerprint of the key that signed it, `manifest_sha256` its seal,
+    `without_text` the builds of which it has no license text."""
 
     path: Path
     size_bytes: int
@@ -44,6 +46,7 @@ class Made:
     builds: tuple[str, ...]
     wheels: int
     key: str | None
+    without_text: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +106,13 @@ def make(
     if not unique:
         raise CallError("A bundle needs a build.", hint="freehold bundle make MODEL -o house.tar")
     pieces = [*_helpers(), *_wheels(wheels)]
-    for build in sorted(unique.values(), key=lambda build: build.digest):
-        pieces += _build(store, store.deed(build))
+    deeds = {build.digest: store.deed(build) for build in unique.values()}
+    for digest in sorted(deeds):
+        pieces += _build(store, deeds[digest])
     manifest = {
         "version": unaided.VERSION,
         "freehold": __version__,
-        "builds": [_summary(build) for build in unique.values()],
+        "builds": [_summary(build, deeds[build.digest]) for build in unique.values()],
         "wheels": wheels.made_for.shown() if wheels else None,
         "members": [piece.named for piece in pieces],
     }
@@ -123,11 +127,20 @@ def make(
         builds=tuple(build.name for build in unique.values()),
         wheels=sum(piece.path.startswith("wheels/") for piece in pieces),
         key=store.keys.own(),
+        without_text=tuple(build.name for build in unique.values() if not deeds[build.digest].statement.texts),
     )
 
 
-def _summary(build: HeldBuild) -> dict[str, str | None]:
-    return {"name": build.name, "digest": build.digest, "license": build.license}
+def _summary(build: HeldBuild, deed: Deed) -> dict[str, object]:
+    texts = [text.name for text in deed.statement.texts]
+    note = None if texts else NO_TEXT
+    return {
+        "name": build.name,
+        "digest": build.digest,
+        "license": build.license,
+        "license_texts": texts,
+        "license_note": note,
+    }
 
 
 def _envelope(store: Store, manifest: dict[str, object]) -> bytes:

@@ -35,12 +35,14 @@ Permit = Callable[[Deed, bool], object]
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a bundle brought. `maker` is who signed it; `wheels` are the files put into the folder asked for."""
+    """What a bundle brought. `maker` is who signed it; `wheels` are the files put into the folder asked for;
+    `without_text` the builds that no license text came with."""
 
     builds: tuple[HeldBuild, ...]
     maker: Maker
     manifest_sha256: str
     wheels: tuple[Path, ...]
+    without_text: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,8 @@ class _Opening:
                 builds = tuple([self.store.keep(each.folder, self._labelled(each.deed)) for each in unpacked])
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
-        return Opened(builds, self.maker, seal, wheels)
+        bare = [build.name for build, each in zip(builds, unpacked, strict=True) if not each.deed.statement.texts]
+        return Opened(builds, self.maker, seal, wheels, tuple(bare))
 
     def _unpack(self, aside: Path, *, with_wheels: bool) -> None:
         members = self.bundle.manifest.members

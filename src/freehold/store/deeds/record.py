@@ -92,7 +92,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What never changes of one held build, and what is signed.
+    """What never changes of one held build, and what is signed. The house may add license texts, and signs that again.
 
     `papers` is what the catalog said on the day of the pull (model, license with its clauses and the hash of its text,
     openness, lineage), None where it did not know the model. `verification` None: the files were looked at by an
