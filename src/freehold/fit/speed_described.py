@@ -14,6 +14,7 @@ from freehold.fit.blueprint import RunShape
 from freehold.fit.cache import CACHE_TYPES
 from freehold.fit.placement import Placement, Share
 from freehold.fit.work import Matrix, Work
+from freehold.hardware.rig import Place
 
 DENSE_SHARE = (0.38, 0.87)
 EXPERTS_SHARE = (0.24, 0.41)
@@ -54,16 +55,26 @@ def ranges(
 def _generation(work: Work, run: RunShape, placement: Placement, used_tokens: int, concurrency: int) -> Quantity:
     read = sum(_read_bytes(matrix, concurrency) for matrix in work.matrices) + _read_bytes(work.output, 1)
     read += concurrency * _cache_read_bytes(work, run, used_tokens)
-    shares = [share for share in placement.shares if share.layers or len(placement.shares) == 1]
     low, high = EXPERTS_SHARE if any(matrix.experts > 1 for matrix in work.matrices) else DENSE_SHARE
     quickest = slowest = 0.0
-    for share in shares:
-        promised = at_most(share.place.bandwidth)
+    for place, part in _parts(placement, work, read, concurrency):
+        promised = at_most(place.bandwidth)
         if not promised:
-            return Unknown(f"the bandwidth of {share.place.name} is not known")
-        part = read * _part(share, work)
+            return Unknown(f"the bandwidth of {place.name} is not known")
         quickest, slowest = quickest + part / promised / high, slowest + part / promised / low
     return Estimated(1 / slowest, 1 / quickest, _BASIS)
+
+
+def _parts(placement: Placement, work: Work, read: float, concurrency: int) -> list[tuple[Place, float]]:
+    """Bytes that each place reads, in turn: of its layers, and on the host of the experts that were left there."""
+    layers, host = len(work.layers), placement.shares[-1]
+    routed = sum(_read_bytes(matrix, concurrency) for matrix in work.matrices if matrix.experts > 1)
+    left = routed * placement.host_experts / layers
+    kept = 1 - left / read * layers / max(1, placement.offloaded_layers)
+    parts = [(share.place, read * _part(share, work) * kept) for share in placement.shares[:-1] if share.layers]
+    alone = len(placement.shares) == 1
+    at_host = left + read * (1.0 if alone else _part(host, work))
+    return [*parts, (host.place, at_host)] if at_host else parts
 
 
 def _prompt(work: Work, placement: Placement) -> Quantity:

@@ -1,0 +1,35 @@
+"""How fast a described machine is said to be where part of a build lies with its host, which is the slow part."""
+
+from __future__ import annotations
+
+from freehold.catalog import Catalog
+from freehold.core.quantity import Estimated, Quantity, Unknown
+from freehold.fit.blueprint import RunShape
+from freehold.fit.placement import place
+from freehold.fit.read_catalog import blueprint_of_model
+from freehold.fit.speed import speeds
+from freehold.hardware.describe import described
+
+CATALOG = Catalog.load()
+
+
+def written(name: str, quantization: str, on: str) -> tuple[int, Quantity]:
+    """How many layers have their experts with the host, and how fast it writes."""
+    blueprint, run, rig = blueprint_of_model(CATALOG.model(name), quantization), RunShape(8192), described(on)
+    placed = place(blueprint, run, rig)
+    found = speeds(blueprint, run, rig, Unknown("described"), used_tokens=4096, placement=placed)
+    return placed.host_experts, found.generation_tokens_per_s
+
+
+def test_experts_that_were_left_with_the_host_are_read_at_its_pace() -> None:
+    left, split = written("gpt-oss-120b", "MXFP4", "1x rtx-4090, 128GB ddr5-5600 x2")
+    none, whole = written("gpt-oss-120b", "MXFP4", "4x rtx-4090, 128GB ddr5-5600 x2")
+    assert left > 0 and none == 0
+    assert isinstance(split, Estimated) and isinstance(whole, Estimated)
+    assert split.high < whole.low, "two channels of memory are a tenth as fast as a card's"
+
+
+def test_a_host_of_unknown_pace_leaves_the_whole_unknown() -> None:
+    left, split = written("gpt-oss-120b", "MXFP4", "1x rtx-4090, 64GB")
+    assert left > 0
+    assert split == Unknown("the bandwidth of host is not known")
