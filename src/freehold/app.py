@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from freehold import __version__
 from freehold.catalog import Catalog
@@ -23,7 +24,11 @@ from freehold.gateway.endpoints import Target
 from freehold.gateway.gateway import Gateway
 from freehold.ledger.energy import Meter, packages
 from freehold.ledger.ledger import Ledger, opened
-from freehold.ledger.usage import spent
+from freehold.ledger.report import UsageAsked as UsageAsked
+from freehold.ledger.report import read_by as read_by
+from freehold.ledger.report import read_day as read_day
+from freehold.ledger.report import rows
+from freehold.ledger.usage import spent, usage
 from freehold.permits import Permits
 from freehold.store.holdings import Holding, holding
 from freehold.store.plan import Source
@@ -56,6 +61,12 @@ class House:
     permits: Permits
     overview: Overview
     access: Access
+
+    def usage(self, asked: UsageAsked) -> list[dict[str, Any]]:
+        """What was used of this house, as `asked`, each key with its `owner`. Raises LedgerError, KeyBookError."""
+        found = rows(usage(self.settings.ledger_folder, since_ms=asked.since_ms), asked)
+        owners = {key.id: key.owner for key in self.access.keys.values()}
+        return [{**row, "owner": owners.get(row["key"])} if "key" in row else row for row in found]
 
     def holding(self, build: HeldBuild) -> Holding:
         """What the deed of a held build says of it. Raises DeedError."""

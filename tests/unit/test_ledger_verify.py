@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from freehold.core.errors import LedgerError
 from freehold.ledger import ledger as ledgers
 from freehold.ledger.ledger import opened
-from freehold.ledger.record import NOTHING, Asked, Outcome, hash_of
+from freehold.ledger.record import NOTHING, Asked, Clock, Outcome, hash_of
 from freehold.ledger.segments import segments
 from freehold.ledger.verify import Seen, Verdict, verify
 
@@ -141,6 +142,30 @@ async def test_a_torn_line_is_no_tampering_and_the_next_run_sets_it_aside(folder
     assert (found(verdict), verdict.torn_bytes, verdict.last) == ([], 0, 47)
     assert [aside.read_bytes() for aside in set_aside(folder)] == [b'{"at_ms":17']
     assert json.loads(path.read_bytes().splitlines()[43])["torn_bytes"] == 11
+
+
+async def test_a_wall_clock_that_jumps_is_told_and_breaks_nothing(tmp_path: Path) -> None:
+    wall_s, steady_s = [1_764_500_000.0], [100.0]
+    clock = Clock(lambda: int(wall_s[0] * 1e9), lambda: int(steady_s[0] * 1e9))
+    ledger = await opened(tmp_path / "ledger", "strict", version="1", clock=clock)
+    for jump_s in (0, -3600, 0, 7200):
+        wall_s[0] += jump_s + 5
+        steady_s[0] += 5
+        ledger.settle(ledger.admit(ASKED)[0], Outcome("done"), None)
+    await ledger.close()
+    verdict = verify(tmp_path / "ledger")
+    assert found(verdict) == []
+    first, second = verdict.clock
+    assert first.startswith("before record 5 the wall clock went back by 3,600 s, to 2025-11-30T")
+    assert second.startswith("before record 9 the wall clock went forward by 7,200 s")
+
+
+async def test_only_one_process_writes_a_ledger(folder: Path) -> None:
+    ledger = await opened(folder, "relaxed", version="1")
+    with pytest.raises(LedgerError, match="Another process writes the ledger"):
+        await opened(folder, "relaxed", version="1")
+    await ledger.close()
+    await (await opened(folder, "relaxed", version="1")).close()
 
 
 async def test_a_page_that_the_disk_lost_is_found_and_the_house_goes_on(folder: Path) -> None:

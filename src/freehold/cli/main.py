@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reload": ("house", "Make the running house read its settings again."),
     "stop": ("house", "Stop the running house."),
     "ledger": ("ledger", "Show that the record of what was asked is whole, and what is in it."),
+    "usage": ("usage", "Show what was used: requests, tokens, time and energy."),
     "run": ("run", "Answer one prompt; works in pipes."),
     "chat": ("chat", "Talk to a model in this terminal."),
     "machine": ("machine", "Say what this machine can hold and how fast it is."),

@@ -71,7 +71,7 @@ def verify(folder: Path, checkpoints: Sequence[Seen] = ()) -> Verdict:
     ahead: bytes | None = None
     for raw in _all_lines(folder):
         if ahead is not None:
-            walk.take(ahead[:-1], _number(raw))
+            walk.take(ahead[:-1], raw)
         ahead = raw
     if ahead is not None and ahead.endswith(b"\n"):
         walk.take(ahead[:-1], None)
@@ -89,8 +89,8 @@ def _all_lines(folder: Path) -> Iterator[bytes]:
         yield from lines(path)
 
 
-def _number(raw: bytes) -> int | None:
-    record = record_of(raw.removesuffix(b"\n"))
+def _number(raw: bytes | None) -> int | None:
+    record = record_of(raw.removesuffix(b"\n")) if raw is not None else None
     return None if record is None else int(record["seq"])
 
 
@@ -129,8 +129,8 @@ class _Walk:
         self._open: set[int] = set()
         self._clocks = ClockWatch(self.verdict.clock)
 
-    def take(self, line: bytes, following: int | None) -> None:
-        """The next line, and the number that the line after it has."""
+    def take(self, line: bytes, following: bytes | None) -> None:
+        """The next line, and the one after it as it is on the disk."""
         self.verdict.records += 1
         record, found = record_of(line), hash_of(line)
         if record is None:
@@ -142,9 +142,9 @@ class _Walk:
         self._whole &= seq == self._expected
         if self._damaged_from:
             self._end_of_damage(seq)
-        if seq != self._expected and self._is_stray(seq, following):
+        if seq != self._expected and self._is_stray(seq, _number(following)):
             self._strays.append(_Stray(seq, self._expected, found))
-            if following == self._expected + 1:  # it took another's place, rather than coming between
+            if _number(following) == self._expected + 1:  # it took another's place, rather than coming between
                 self._gaps.append(_Gap(self._expected, self._expected, None))
                 self._go_on(found, known=False)
             elif seq == self._expected - 1:

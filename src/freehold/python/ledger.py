@@ -13,6 +13,7 @@ from freehold.core.errors import CallError, LedgerError, NotFoundError
 from freehold.core.settings import Settings, load_despite_errors
 from freehold.ledger import requests
 from freehold.ledger.checkpoint import LONGEST_BYTES, Checkpoint, read_checkpoint
+from freehold.ledger.report import UsageAsked, read_by, read_day
 from freehold.ledger.segments import segments, unreadable
 from freehold.ledger.verify import Verdict, verify
 from freehold.store.deeds.record import Signature
@@ -112,3 +113,32 @@ def _sync(path: Path) -> None:
             os.close(descriptor)
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def asked(by: str, *, since: str | None, until: str | None, key: str | None) -> UsageAsked:
+    """What somebody asks of the usage, in words. Raises CallError."""
+    return UsageAsked(
+        read_by(by),
+        read_day(since) if since is not None else None,
+        read_day(until) if until is not None else None,
+        key,
+    )
+
+
+def usage(asked: UsageAsked, *, told: bool) -> list[dict[str, Any]]:
+    """What was used, one row for each sum. `told` is for people: keys by owner and id, and `not_done` as one count.
+    Raises NotFoundError, LedgerError, KeyBookError."""
+    from freehold.app import build_house  # every engine with it, which verifying a ledger needs nothing of
+
+    settings = load_despite_errors()
+    _require(settings.ledger_folder)
+    rows = build_house(settings).usage(asked)
+    return [_told(row) for row in rows] if told else rows
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    named = {}
+    if "key" in row:
+        owner, key = row["owner"], row["key"]
+        named["key"] = "none" if key is None else f"{owner} ({key})" if owner else key
+    return {**row, **named, "not_done": row["requests"] - row["done"]}

@@ -25,7 +25,8 @@ from freehold.server.errors import InternalError, anthropic_body, error_headers,
 from freehold.server.house_routes import HouseRoutes
 from freehold.server.metrics import Metrics
 from freehold.server.pages.routes import routes as page_routes
-from freehold.server.security import Guard, is_preflight
+from freehold.server.security import PAGES, Guard, is_preflight
+from freehold.server.usage_routes import UsageRoutes
 
 _JSON = (b"content-type", b"application/json")
 _MODEL_PREFIX = "/v1/models/"
@@ -47,6 +48,7 @@ class Application:
         self._routes |= {path: ("GET", handler) for path, handler in self._house_routes.routes().items()}
         self._catalog_routes = CatalogRoutes(house)
         self._routes |= {path: ("GET", handler) for path, handler in self._catalog_routes.routes().items()}
+        self._routes |= {path: ("GET", handler) for path, handler in UsageRoutes(house).routes().items()}
         self._admin = Admin(house, running).routes() if running is not None else {}
         self._page = Starlette(routes=page_routes())
 
@@ -115,7 +117,7 @@ def create_app(house: House) -> Application:
 
 
 def _is_page(path: str) -> bool:
-    return path in ("/", "/models") or path.startswith(("/static/", "/ui/"))
+    return path in PAGES or path.startswith(("/static/", "/ui/"))
 
 
 def _only(method: str, call: Call, handler: Handler) -> Handler:

@@ -26,8 +26,8 @@ _METHODS = b"GET, POST, OPTIONS"
 _PREFLIGHT_AGE_S = b"600"
 # A name or an address and nothing else: no user, path or query, which a URL's parser would pass over.
 _HOST = re.compile(r"[A-Za-z0-9._:-]+|\[[0-9A-Fa-f:.]+\](:[0-9]{0,5})?")
-_PAGES = ("/", "/models")
-_OPEN = ("/health", "/health/live", "/health/ready", *_PAGES)
+PAGES = ("/", "/models", "/usage")
+_OPEN = ("/health", "/health/live", "/health/ready", *PAGES)
 
 
 def refuse_open_address(server: ServerSettings, access: Access) -> None:
@@ -102,7 +102,7 @@ class Guard:
     def _check_site(self, call: Call) -> list[Header]:
         """Browsers leave Origin out of some requests, but then tell where the request came from."""
         site = call.headers.get(b"sec-fetch-site", b"none")
-        opened_as_a_page = call.path in _PAGES and call.headers.get(b"sec-fetch-mode") == b"navigate"
+        opened_as_a_page = call.path in PAGES and call.headers.get(b"sec-fetch-mode") == b"navigate"
         if site not in (b"none", b"same-origin") and not opened_as_a_page:
             raise _foreign("of another site")
         return []

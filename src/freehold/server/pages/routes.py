@@ -1,5 +1,5 @@
-"""The routes of the pages: the chat page at `/`, the Models page at `/models`, their files under `/static`, and the
-markdown renderer that the chat page asks.
+"""The routes of the pages: the chat page at `/`, the Models page at `/models`, the Usage page at `/usage`, their
+files under `/static`, and the markdown renderer that the chat page asks.
 
 Each page is served with a policy under which it can reach this house and nothing else, run only its own modules,
 and turn only the renderer's output into HTML. Keys, Host and Origin are the application's to check: the pages and
@@ -45,6 +45,7 @@ def routes() -> list[BaseRoute]:
     return [
         Route("/", _chat_page, methods=["GET"]),
         Route("/models", _models_page, methods=["GET"]),
+        Route("/usage", _usage_page, methods=["GET"]),
         Mount("/static", _Files(directory=STATIC)),
         Route("/ui/markdown", _Renderer()),
     ]
@@ -56,6 +57,10 @@ async def _chat_page(_request: Request) -> Response:
 
 async def _models_page(_request: Request) -> Response:
     return FileResponse(STATIC / "models.html", headers=HEADERS)
+
+
+async def _usage_page(_request: Request) -> Response:
+    return FileResponse(STATIC / "usage.html", headers=HEADERS)
 
 
 class _Files(StaticFiles):

@@ -20,6 +20,8 @@ export class HouseError extends Error {
 }
 
 export const rememberKey = (key) => sessionStorage.setItem(KEY, key);
+export const forgetKey = () => sessionStorage.removeItem(KEY);
+export const hasKey = () => sessionStorage.getItem(KEY) !== null;
 
 /** A request to the house; answers the response or throws HouseError. An abort stays an AbortError. */
 export async function ask(path, { body, signal, accept = "application/json" } = {}) {
