@@ -13,8 +13,13 @@ from freehold.cli.figures import figure, memory, operations, rate
 from freehold.cli.output import Column, Output, Section
 from freehold.core.errors import CallError
 
-Words = Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="With --devices: words of their names.")]
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[TEXT]...", help="With --devices: words of their names. With --check: builds."),
+]
 On = Annotated[str | None, typer.Option("--on", metavar="TEXT", help='A machine in words: "2x rtx-4090, 64GB".')]
+Measure = Annotated[bool, typer.Option("--measure", help="Measure this machine: a minute, and all of its processor.")]
+Check = Annotated[bool, typer.Option("--check", help="Run the held builds and set predictions beside measurements.")]
 ListDevices = Annotated[bool, typer.Option("--devices", help="List the devices that descriptions may name.")]
 
 DEVICES = (
@@ -33,24 +38,42 @@ DEVICES = (
     'freehold machine --on "2x rtx-4090, 64GB"',
     'freehold machine --on "16 cores, 32GB, ddr5-5600 x2" --json',
     "freehold machine --devices rtx 40",
+    "freehold machine --measure",
 )
 def machine_command(
-    text: Words = None, on: On = None, devices: ListDevices = False, as_json: Json = False, quiet: Quiet = False
+    text: Words = None,
+    on: On = None,
+    devices: ListDevices = False,
+    measure: Measure = False,
+    check: Check = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> int:
     """Say what this machine can hold and how fast it is.
 
     Processors, memory, accelerators and the disk of the store, with the fingerprint that measurements are kept under;
     --on says what a description of another machine is understood as. Every figure says whether it was counted,
-    measured or estimated. Quiet prints the fingerprint, or the places' names.
+    measured or estimated. --measure takes the figures that speeds are predicted from; --check holds predictions of the
+    held builds to what they do. Quiet prints the fingerprint, or the places' names.
     """
     output = Output(as_json=as_json, quiet=quiet)
+    if sum((devices, measure, check, on is not None)) > 1:
+        raise CallError("--on, --devices, --measure and --check each ask for something else.", hint="Give one of them.")
     if devices:
         return _devices(output, " ".join(text or ()))
+    if check:
+        from freehold.cli.measuring import check_command
+
+        return check_command(output, text or ())
     if text:
         raise CallError(
             f"{' '.join(text)!r} is said to be neither a description nor a device.",
             hint=f'Try `freehold machine --on "{" ".join(text)}"` or `freehold machine --devices {" ".join(text)}`.',
         )
+    if measure:
+        from freehold.cli.measuring import measure_command
+
+        return measure_command(output)
     from freehold.python.machines import described_machine, this_machine
 
     found = described_machine(on) if on is not None else this_machine()

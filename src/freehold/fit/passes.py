@@ -3,7 +3,7 @@
     t = t_pass + t_node * nodes + tokens * t_width * (inputs + outputs of all matrices)
       + sum over matrices of weights * t_weight[type](tokens at once)
       + sum over layers of heads * tokens seen * t_attention[cache, head size](tokens at once)
-      + sequences * (t_sequence + t_sampling * vocabulary)
+      + t_vocabulary * vocabulary + sequences * (t_sequence + t_sampling * vocabulary)
 
 A weight's time holds both what reading it costs and what computing with it costs, whichever bounds it; so it is
 measured for each type, and by how many tokens share the reading. Of a mixture of experts, those are read that at least
@@ -57,7 +57,10 @@ def pass_s(work: Work, run: RunShape, calibration: Calibration, batch: Batch, pi
     sizes = calibration.attention[run.cache_type_k]
     looks = sum(_looks(layer, batch) * _at_size(sizes, layer, batch.tokens, pick) for layer in work.layers)
     sampling = pick(calibration.sequence_s) + pick(calibration.sampling_s) * work.vocabulary
-    return pick(calibration.pass_s) + work.nodes * pick(calibration.node_s) + products + looks + batch.asked * sampling
+    step = pick(calibration.pass_s) + work.nodes * pick(calibration.node_s)
+    if batch.asked:
+        step += pick(calibration.vocabulary_s) * work.vocabulary
+    return step + products + looks + batch.asked * sampling
 
 
 def _product_s(matrix: Matrix, tokens: int, calibration: Calibration, pick: Pick) -> float:

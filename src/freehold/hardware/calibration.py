@@ -39,13 +39,15 @@ class Quiet:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """All times in seconds, with `threads` threads, which were the fastest of those tried (`by_threads`).
+    """All times in seconds, with `threads` threads, which were the fastest of those tried (`by_threads`, passes a
+    second).
 
     One pass of the engine over a batch takes `pass_s`; `node_s` for each operation of its graph; `width_s` for each
     number that goes into or comes out of a matrix product; `weights` for each weight of a type, by tokens at once;
     `attention` for each head to look at one held token, by the cache's type, the size of a head (keys and values
-    together) and tokens at once; `sequence_s` for each sequence it goes on with, and `sampling_s` for each entry of
-    the vocabulary it may choose from. `bandwidth` is bytes/s at which memory is read, by threads.
+    together) and tokens at once; `vocabulary_s` for each entry of the vocabulary; `sequence_s` for each sequence it
+    goes on with, and `sampling_s` for each entry that each of them may choose. `bandwidth` is bytes/s at which memory
+    is read, by threads.
     """
 
     fingerprint: str
@@ -57,6 +59,7 @@ class Calibration:
     pass_s: Measured
     node_s: Measured
     width_s: Measured
+    vocabulary_s: Measured
     sequence_s: Measured
     sampling_s: Measured
     weights: Mapping[str, ByTokens]
@@ -106,7 +109,7 @@ def decoded(data: bytes) -> Calibration:
         raise ValueError(f"it lacks or has too much: {', '.join(sorted(fields.keys() ^ names))}")
     read_as: dict[str, Callable[[Any], Any]] = {
         **dict.fromkeys(("fingerprint", "engine", "on"), _text),
-        **dict.fromkeys(("pass_s", "node_s", "width_s", "sequence_s", "sampling_s"), _measured),
+        **dict.fromkeys(("pass_s", "node_s", "width_s", "vocabulary_s", "sequence_s", "sampling_s"), _measured),
         **dict.fromkeys(("bandwidth", "by_threads"), _by_count),
         "threads": _count,
         "weights": lambda value: {name: _by_count(each) for name, each in _table(value).items()},
@@ -155,8 +158,8 @@ def _quiet(value: Any) -> Quiet:
 
 
 def _table(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError(f"{value!r} is not a table")
+    if not isinstance(value, dict) or not value:
+        raise TypeError(f"{value!r} is not a table with something in it")
     return value
 
 

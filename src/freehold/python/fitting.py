@@ -17,6 +17,7 @@ from freehold.core.errors import CallError, FreeholdError
 from freehold.core.quantity import Unknown
 from freehold.core.refs import FakeRef, ModelRef, RemoteRef, SourceRef, parse
 from freehold.core.settings import Settings, load
+from freehold.engines.llamacpp.identity import engine_id
 from freehold.hardware import calibration, here, probe
 from freehold.hardware.describe import described
 from freehold.hardware.rig import Rig
@@ -25,8 +26,6 @@ from freehold.planning.targets import Target, Targets
 from freehold.store.store import Store
 
 __all__ = ["Fitting", "Question", "fit", "planner_for", "rig", "target"]
-
-ENGINE = "llama.cpp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ def planner_for(on: str | None, settings: Settings) -> Planner:
     found = rig(on, settings)
     if found.fingerprint is None:
         return Planner(Catalog.load(), found, Unknown("a machine that is described was not measured"))
-    measured = calibration.read(settings.home, fingerprint=found.fingerprint, engine=ENGINE)
+    measured = calibration.read(settings.home, fingerprint=found.fingerprint, engine=engine_id())
     return Planner(Catalog.load(), found, measured)
 
 

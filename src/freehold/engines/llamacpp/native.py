@@ -76,6 +76,17 @@ class Batch(ctypes.Structure):
     )
 
 
+class ThreadPoolParameters(ctypes.Structure):
+    """`ggml_threadpool_params`. `poll` 0: threads that have nothing to do sleep, as the house's workers have it."""
+
+    _fields_ = (
+        ("cpumask", c_bool * 512),
+        *((name, c_int) for name in ("n_threads", "prio")),
+        ("poll", c_uint32),
+        *((name, c_bool) for name in ("strict_cpu", "paused")),
+    )
+
+
 class GgufParameters(ctypes.Structure):
     """`gguf_init_params`."""
 
@@ -109,6 +120,7 @@ _FUNCTIONS: Mapping[str, tuple[Any, ...]] = {  # name: result, then arguments
     "llama_tokenize": (c_int32, pointer, c_char_p, c_int32, POINTER(c_int32), c_int32, c_bool, c_bool),
     "llama_init_from_model": (pointer, pointer, ContextParameters),
     "llama_free": (None, pointer),
+    "llama_attach_threadpool": (None, pointer, pointer, pointer),
     "llama_get_memory": (pointer, pointer),
     "llama_memory_clear": (None, pointer, c_bool),
     "llama_batch_init": (Batch, c_int32, c_int32, c_int32),
@@ -129,6 +141,9 @@ _FUNCTIONS: Mapping[str, tuple[Any, ...]] = {  # name: result, then arguments
     "gguf_set_tensor_type": (None, pointer, c_char_p, c_int),
     "gguf_set_val_u32": (None, pointer, c_char_p, c_uint32),
     "ggml_get_type_traits": (POINTER(TypeTraits), c_int),
+    "ggml_threadpool_params_init": (None, POINTER(ThreadPoolParameters), c_int),
+    "ggml_threadpool_new": (pointer, POINTER(ThreadPoolParameters)),
+    "ggml_threadpool_free": (None, pointer),
     "ggml_quantize_chunk": (c_size_t, c_int, pointer, pointer, c_int64, c_int64, c_int64, pointer),
 }
 _DEFAULTS = {"n_ctx": 512, "n_batch": 2048, "n_ubatch": 512, "n_seq_max": 1, "type_k": 1, "type_v": 1}

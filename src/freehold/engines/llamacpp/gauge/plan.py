@@ -1,0 +1,68 @@
+"""What the micro-benchmark measures, in which order. The base type and attention are always
+measured; of the other types, those at the end where there is time.
+
+Data only. Every model is larger than the processor's caches, because the weights of those that people run are; the
+two small ones that isolate a pass and a look of attention are the exception.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from freehold.engines.llamacpp.gauge.shapes import Shape
+
+TYPES = (
+    *("Q8_0", "Q4_0", "Q4_K", "Q6_K", "F16", "Q4_1", "Q5_0", "Q5_K", "Q5_1", "BF16", "IQ4_NL", "MXFP4", "Q3_K"),
+    *("Q2_K", "IQ4_XS", "F32", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "TQ2_0", "TQ1_0"),
+)
+AT_ONCE = (1, 2, 4, 8, 32, 128)
+"""Tokens that share one reading of the weights: sequences that generate together, and batches of prompts."""
+MANY = 128
+"""Tokens at once where many are told from one."""
+LEAST_BYTES = 64 << 20
+CACHES = 2
+"""How many times a model is as large as the largest cache of the processor."""
+LARGEST_BYTES = 1 << 29
+LOOKED_AT = 1024
+"""Held tokens that heads look at, where attention is timed."""
+LOOKS = (("f16", 64), ("f16", 128), ("f16", 256), ("q8_0", 64), ("q8_0", 128), ("q4_0", 64), ("q4_0", 128))
+"""Types of the cache and sizes of a head."""
+BASE = "Q8_0"
+"""The type that everything but the types themselves is measured with."""
+
+SMALL = Shape(BASE, layers=1, hidden=256, feed_forward=512)
+SPOKEN = {
+    count: Shape(BASE, layers=1, hidden=32, feed_forward=32, heads=1, kv_heads=1, head_size=32, vocabulary=count)
+    for count in (2048, 131_072)
+}
+"""Next to no arithmetic: what the server itself takes for a step, with few and with many tokens to choose from."""
+SPOKEN_TOGETHER = (1, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One pass that is timed: `tokens` new ones after `held`."""
+
+    tokens: int
+    held: int = 0
+
+
+def wide(kind: str, cache_bytes: int) -> Shape:
+    """Matrices as wide as those of models of a billion parameters; as many layers as make it large enough."""
+    return _filled(Shape(kind, 1, 1024, 4096, heads=16, kv_heads=8), cache_bytes)
+
+
+def narrow(cache_bytes: int) -> Shape:
+    """Many layers with little in them: what an operation costs beside its arithmetic."""
+    return _filled(Shape(BASE, 1, 256, 512), cache_bytes)
+
+
+def looking(head_size: int) -> Shape:
+    """Attention and hardly anything else."""
+    return Shape(BASE, layers=4, hidden=256, feed_forward=256, heads=16, kv_heads=4, head_size=head_size)
+
+
+def _filled(one: Shape, cache_bytes: int) -> Shape:
+    wanted = min(max(LEAST_BYTES, CACHES * cache_bytes), LARGEST_BYTES)
+    return replace(one, layers=math.ceil(wanted / one.layer_bytes))

@@ -1,0 +1,150 @@
+"""The process of the micro-benchmark: runs what `plan` names with the engine's library, and prints a line of JSON for
+each timing. It is started by `measure`; after the seconds it is given it begins no further type.
+
+What must stay true: a timing during which other programs had the processor is repeated, and printed all the same,
+marked; nothing is read but the models that were written here, in the scratch folder that is named.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import random
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from freehold.engines.llamacpp import native
+from freehold.engines.llamacpp.gauge import plan
+from freehold.engines.llamacpp.gauge.disturbance import timed
+from freehold.engines.llamacpp.gauge.loaded import Loaded, RefusedError, Room
+from freehold.engines.llamacpp.gauge.plan import Pass
+from freehold.engines.llamacpp.gauge.shapes import Shape, written
+from freehold.engines.sandbox import lock
+from freehold.weights.gguf.tensor_types import TENSOR_TYPES
+
+_ROWS, _ROW = 64, 1024
+_SHORT, _LONG, _LONG_S = 5, 3, 0.1
+"""Undisturbed windows that are wanted of a pass: fewer of one that takes longer than that."""
+_TRIES = 3
+_PATIENCE_S = 1.5
+"""How long undisturbed windows of one pass are waited for, once there are three of any kind."""
+_NICE = -20
+
+
+class Bench:
+    """Runs probes until `deadline` (monotonic)."""
+
+    def __init__(self, library: Any, folder: Path, deadline: float, *, cache_bytes: int) -> None:
+        self._library = library
+        self._folder = folder
+        self._deadline = deadline
+        self._blocks: dict[str, bytes] = {}
+        self._other = ctypes.create_string_buffer(2 * cache_bytes)
+
+    def write(self, name: str, shape: Shape, *, words: bool = False) -> Path:
+        """The file of `shape`, in the scratch folder."""
+        for kind in ("F32", shape.type):
+            if kind not in self._blocks:
+                self._blocks[kind] = _block(self._library, kind)
+        path = self._folder / f"{name}.gguf"
+        written(path, shape, self._blocks, words=words)
+        return path
+
+    def run(self, name: str, shape: Shape, room: Room, passes: Sequence[Pass], *, cold: bool = False) -> None:
+        """Time `passes` of `shape`; says why where the engine refuses. `cold`: with nothing of it in the processor's
+        caches, as it is where the weights of a real model pass through them between two looks."""
+        path = self.write("probe", shape)
+        try:
+            with Loaded(self._library, path, room) as model:
+                for one in passes:
+                    self._time(name, model, one, room, cold=cold)
+        except RefusedError as error:
+            _say({"probe": name, "refused": str(error)})
+
+    @property
+    def over(self) -> bool:
+        """The time is over: no more is begun that could be left out."""
+        return time.monotonic() > self._deadline
+
+    def _time(self, name: str, model: Loaded, one: Pass, room: Room, *, cold: bool) -> None:
+        """The first pass warms up and is not told."""
+        model.forget()
+        for start in range(0, one.held, room.batch):
+            model.decode(min(room.batch, one.held - start), start=start)
+        wanted, quiet, began = _SHORT, 0, time.monotonic()
+        for turn in range(1 + _TRIES * _SHORT):
+            if quiet >= wanted or (turn > _LONG and time.monotonic() - began > _PATIENCE_S):
+                return
+            if not one.held:
+                model.forget()
+            start = one.held + turn * one.tokens if one.held else 0
+            if cold:
+                ctypes.memset(self._other, turn, len(self._other))
+            window = timed(lambda: model.decode(one.tokens, start=start))  # noqa: B023 - called before it is bound anew
+            if turn:
+                wanted = _LONG if window.seconds > _LONG_S else _SHORT
+                quiet += not window.disturbed
+                said = {"seconds": window.seconds, "waited_share": window.waited_share}
+                _say({"probe": name, "tokens": one.tokens, "held": one.held, **said})
+
+
+def _block(library: Any, kind: str) -> bytes:
+    """Rows of small random numbers in `kind`, as the engine itself quantizes them."""
+    source = random.Random(0)  # noqa: S311 - weights of no meaning
+    count = _ROWS * _ROW
+    numbers = (ctypes.c_float * count)(*(source.uniform(-0.05, 0.05) for _ in range(count)))
+    if kind == "F32":
+        return bytes(numbers)
+    number = next(number for number, each in TENSOR_TYPES.items() if each.name == kind)
+    size_bytes = count // TENSOR_TYPES[number].block_weights * TENSOR_TYPES[number].block_bytes
+    made, importance = ctypes.create_string_buffer(size_bytes), (ctypes.c_float * _ROW)(*[1.0] * _ROW)
+    library.ggml_quantize_chunk(number, numbers, made, 0, _ROWS, _ROW, importance)
+    return made.raw
+
+
+def main() -> None:
+    """Orders on stdin: scratch, try_threads, cache_bytes, seconds; then, once asked for, threads."""
+    lock.arm_death_signal()
+    orders = json.loads(sys.stdin.readline())
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, _NICE)
+    cache_bytes, deadline = orders["cache_bytes"], time.monotonic() + orders["seconds"]
+    bench = Bench(native.library(lambda _: None), Path(orders["scratch"]), deadline, cache_bytes=cache_bytes)
+    for count, shape in plan.SPOKEN.items():
+        bench.write(f"spoken-{count}", shape, words=True)
+    for kind in ("F16", plan.BASE):
+        for count in orders["try_threads"]:
+            bench.run(f"threads {count} {kind}", plan.wide(kind, cache_bytes), Room(count), [Pass(1)])
+    _say({"tried": True})
+    threads = json.loads(sys.stdin.readline())["threads"]
+    _parts(bench, Room(threads), cache_bytes)
+
+
+def _parts(bench: Bench, room: Room, cache_bytes: int) -> None:
+    bench.run("small", plan.SMALL, room, [Pass(1)])
+    bench.run("narrow", plan.narrow(cache_bytes), room, [Pass(1), Pass(plan.MANY)])
+    first, *others = plan.TYPES
+    at_once = [Pass(count) for count in plan.AT_ONCE]
+    bench.run(f"weights {first}", plan.wide(first, cache_bytes), room, at_once)
+    cells = plan.LOOKED_AT + (2 + _TRIES * _SHORT) * plan.MANY
+    for cache_type, size in plan.LOOKS:
+        passes = [Pass(count, held) for count in (1, plan.MANY) for held in (0, plan.LOOKED_AT)]
+        long = Room(room.threads, cells=-(-cells // 256) * 256, cache_type=cache_type)
+        bench.run(f"look {cache_type} {size}", plan.looking(size), long, passes, cold=True)
+    for kind in others:
+        if not bench.over:
+            bench.run(f"weights {kind}", plan.wide(kind, cache_bytes), room, at_once)
+
+
+def _say(line: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
