@@ -17,6 +17,8 @@ from freehold.core.refs import SourceKind
 from freehold.core.settings import Settings
 from freehold.engines.fake.engine import Fake
 from freehold.engines.llamacpp.engine import LlamaCpp
+from freehold.engines.openvino.engine import OpenVino
+from freehold.engines.openvino.files import FORMAT as OPENVINO_FORMAT
 from freehold.engines.remote.engine import Remote
 from freehold.gateway.access.access import Access
 from freehold.gateway.access.book import KeyBook
@@ -30,6 +32,7 @@ from freehold.ledger.report import read_day as read_day
 from freehold.ledger.report import rows
 from freehold.ledger.usage import spent, usage
 from freehold.permits import Permits
+from freehold.store.derived import derive
 from freehold.store.holdings import Holding, holding
 from freehold.store.plan import Source
 from freehold.store.sources.disk import DiskSource
@@ -44,6 +47,7 @@ class Engines:
     """Every engine this house has."""
 
     llamacpp: LlamaCpp
+    openvino: OpenVino
     remote: Remote
     fake: Fake
 
@@ -82,6 +86,14 @@ def build_house(settings: Settings, *, recorded: bool = False) -> House:
     permits = Permits(catalog, store)
     engines = Engines(
         llamacpp=LlamaCpp(runtime_dir=settings.runtime_dir, log_dir=logs, confirm=store.confirm),
+        openvino=OpenVino(
+            runtime_dir=settings.runtime_dir,
+            log_dir=logs,
+            confirm=store.confirm,
+            derive=lambda build, making, make, facts: derive(
+                build, making, make, store=store, catalog=catalog, facts=facts
+            ),
+        ),
         remote=Remote(),
         fake=Fake(runtime_dir=settings.runtime_dir, log_dir=logs),
     )
@@ -126,6 +138,8 @@ async def _ledger(settings: Settings, keys: Access) -> Ledger:
 
 def _worker(engines: Engines, settings: Settings, target: Target) -> Worker:
     if target.build is not None:
+        if target.options.engine == "openvino" or target.build.facts.format == OPENVINO_FORMAT:
+            return engines.openvino.worker(target.build, target.options)
         return engines.llamacpp.worker(target.build, target.options)
     if target.remote is not None:
         key = settings.secret(target.key_env) if target.key_env else None

@@ -1,4 +1,5 @@
-"""Every engine, started: the fake, llama.cpp on the real small model, and a remote one (the fake behind a key)."""
+"""Every engine, started: the fake, llama.cpp and OpenVINO on the real small model, and a remote one (the fake behind a
+key)."""
 
 from __future__ import annotations
 
@@ -20,9 +21,12 @@ from freehold.weights.gguf import read_facts
 from tests.conftest import SMOLLM2_SHA256
 from tests.contract import calls
 from tests.contract.bridge import Bridge
+from tests.openvino_builds import Converted
+from tests.openvino_builds import engine as openvino_engine
 
 # The folders of src/freehold/engines that hold an engine, in the order of the suite.
-ENGINES = ("fake", "llamacpp", "remote")
+ENGINES = ("fake", "llamacpp", "openvino", "remote")
+REAL = {"llamacpp", "openvino"}
 CONTEXT_TOKENS = 512
 KEY = "key-of-the-contract-suite"
 # Slow enough that an answer of a thousand tokens would outlast every wait of the suite.
@@ -57,6 +61,12 @@ def make_fake(reference: str = FAKE) -> Worker:
     return Fake(runtime_dir=settings.runtime_dir, log_dir=settings.home / "logs").worker(ref)
 
 
+def make_openvino(converted: Converted) -> Worker:
+    return openvino_engine(converted.store).worker(
+        converted.build, EngineOptions(context_tokens=CONTEXT_TOKENS, slots=2)
+    )
+
+
 def make_llamacpp(gguf: Path) -> Worker:
     settings = load()
     engine = LlamaCpp(runtime_dir=settings.runtime_dir, log_dir=settings.home / "logs")
@@ -71,11 +81,11 @@ def make_llamacpp(gguf: Path) -> Worker:
     return engine.worker(build, EngineOptions(context_tokens=CONTEXT_TOKENS, slots=2))
 
 
-@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.engine if name == "llamacpp" else ()) for name in ENGINES])
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.engine if name in REAL else ()) for name in ENGINES])
 async def case(request: pytest.FixtureRequest, home: Path) -> AsyncIterator[Case]:
     """A started engine; stopped whatever the test does."""
     async with AsyncExitStack() as stack:
-        worker = make_llamacpp(request.getfixturevalue("smollm2_gguf")) if request.param == "llamacpp" else make_fake()
+        worker = _make(request)
         stack.push_async_callback(worker.stop)
         await worker.start()
         if request.param != "remote":
@@ -85,6 +95,14 @@ async def case(request: pytest.FixtureRequest, home: Path) -> AsyncIterator[Case
         address = await bridge.open()
         stack.push_async_callback(bridge.close)
         yield Case("remote", await _remote(address, worker), worker)
+
+
+def _make(request: pytest.FixtureRequest) -> Worker:
+    if request.param == "llamacpp":
+        return make_llamacpp(request.getfixturevalue("smollm2_gguf"))
+    if request.param == "openvino":
+        return make_openvino(request.getfixturevalue("openvino_build"))
+    return make_fake()
 
 
 async def _remote(address: str, behind: Worker) -> Worker:

@@ -1,4 +1,4 @@
-"""What every engine promises, whichever it is: the same tests for the fake, for llama.cpp and for a remote one."""
+"""What every engine promises, whichever it is: the same tests for the fake, llama.cpp, OpenVINO and a remote one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CITY = {
 def test_every_engine_there_is_passes_this_suite() -> None:
     folder = Path(freehold.engines.__file__).parent
     assert sorted(file.parent.name for file in folder.glob("*/engine.py")) == sorted(ENGINES)
-    assert len(ENGINES) == 3
+    assert len(ENGINES) == 4
 
 
 async def test_started_it_is_ready_and_reports_itself(case: Case) -> None:
@@ -156,20 +156,24 @@ async def test_a_grammar_is_honored_or_refused_never_ignored(case: Case) -> None
 
 async def test_logprobs_name_every_token(case: Case) -> None:
     assert case.upstream.capabilities.logprobs
-    asked = {**HELLO, "max_tokens": 4, "temperature": 0, "logprobs": True, "top_logprobs": 3}
-    chunks = await calls.stream(case.upstream, "/chat/completions", asked)
+    asked = {**HELLO, "max_tokens": 4, "temperature": 0, "logprobs": True}
+    others = 3 if case.upstream.capabilities.top_logprobs else 0
+    chunks = await calls.stream(case.upstream, "/chat/completions", {**asked, "top_logprobs": others})
     entries = [entry for choice in calls.choices(chunks) for entry in (choice.get("logprobs") or {}).get("content", ())]
     assert len(entries) == 4
     assert "".join(entry["token"] for entry in entries) == calls.text_of(chunks)
     for entry in entries:
         assert entry["logprob"] <= 0
-        assert len(entry["top_logprobs"]) == 3
+        assert len(entry["top_logprobs"]) == others
         assert sum(math.exp(top["logprob"]) for top in entry["top_logprobs"]) <= 1.0001
+    if not others:
+        status, body = await calls.call(case.upstream, "/chat/completions", {**asked, "top_logprobs": 1})
+        assert (status, "top_logprobs" in body["error"]["message"]) == (501, True)
 
 
 async def test_a_forced_tool_is_called_with_its_arguments(case: Case) -> None:
     if not case.upstream.capabilities.forced_tools:
-        assert case.name == "llamacpp", "the gateway enforces tools where the engine does not; only one such is known"
+        assert case.name in {"llamacpp", "openvino"}, "the gateway enforces tools where these engines do not"
         return
     tools = [{"type": "function", "function": {"name": "look_up", "parameters": CITY}}]
     asked = {**HELLO, "max_tokens": 60, "tools": tools, "tool_choice": "required"}
@@ -220,6 +224,9 @@ async def test_the_template_shows_what_a_chat_becomes(case: Case) -> None:
 async def test_embeddings_are_unit_vectors_in_the_order_of_their_inputs(case: Case) -> None:
     texts = ["the house", "a river of stone", "the house"]
     status, body = await calls.call(case.upstream, "/embeddings", {"model": case.upstream.model, "input": texts})
+    if not case.upstream.capabilities.embeddings:
+        assert (status, "embeddings" in body["error"]["message"]) == (501, True)
+        return
     assert status == 200, body
     vectors = [row["embedding"] for row in body["data"]]
     assert [row["index"] for row in body["data"]] == [0, 1, 2]

@@ -37,7 +37,8 @@ class HeldBuild:
 
     `name` is the reference people type (`smollm2-135m-instruct:q4_1`), `model` the part before the colon.
     `digest` is `sha256:` and the hash of the weight file; for a split build, the hash of its files' hashes.
-    `files` are absolute paths, the one an engine opens first. `license` is an SPDX id or None (unknown).
+    `files` are absolute paths, the one an engine opens first. `license` is an SPDX id or None (unknown). `parent` is
+    the digest of the build that this one was made from here, None where it is as it was had.
     """
 
     name: str
@@ -47,6 +48,7 @@ class HeldBuild:
     size_bytes: int
     facts: WeightFacts
     license: str | None = None
+    parent: str | None = None
 
 
 class Stamp(NamedTuple):

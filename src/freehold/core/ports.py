@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+SchemaRules = Literal["llama.cpp", "xgrammar"]
 WorkerState = Literal["stopped", "starting", "ready", "backing-off", "failed", "stopping"]
 
 
@@ -20,7 +21,8 @@ class Capabilities:
     `tools`: the chat template of this build knows tools. `forced_tools`: `tool_choice` "required" or a
     named function is enforced by the engine. `progress`: it accepts `return_progress`. `grammar`: it
     takes a GBNF grammar. `tokenize`: it has /tokenize and /detokenize. `embeddings`: /v1/embeddings.
-    `chat`: there is a chat template, so /v1/chat/completions makes sense.
+    `chat`: there is a chat template, so /v1/chat/completions makes sense. `top_logprobs`: with `logprobs`, those of
+    other tokens than the one that was taken. `schema_rules`: whose rules tell what of a JSON schema is lost in silence.
     """
 
     chat: bool = True
@@ -32,6 +34,8 @@ class Capabilities:
     embeddings: bool = True
     tokenize: bool = False
     progress: bool = False
+    top_logprobs: bool = True
+    schema_rules: SchemaRules = "llama.cpp"
 
 
 @dataclass(frozen=True, slots=True)

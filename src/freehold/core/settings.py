@@ -48,10 +48,14 @@ class Secret:
         return "Secret(…)"
 
 
+EngineName = Literal["llama.cpp", "openvino"]
+
+
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
     """What a person may set of a worker; None means the engine chooses and says why in `freehold ps`."""
 
+    engine: EngineName | None = None
     context_tokens: int | None = None
     slots: int | None = None
     threads: int | None = None
@@ -249,7 +253,9 @@ def _engine(table: TableReader) -> EngineOptions:
 
 def _options(table: TableReader) -> EngineOptions:
     default = EngineOptions()
+    named = table.one_of("engine", "llama.cpp", get_args(EngineName)) if table.has("engine") else None
     return EngineOptions(
+        engine=cast("EngineName | None", named),
         context_tokens=table.optional_integer("context_tokens", 16, 2**31),
         slots=table.optional_integer("slots", 1, 1024),
         threads=table.optional_integer("threads", 1, 1024),

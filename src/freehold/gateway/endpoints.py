@@ -7,7 +7,7 @@ where the model has one build, and always under its full name `model:tag`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -101,9 +101,12 @@ def from_settings(row: EndpointSettings, settings: Settings, build: HeldBuild | 
     return local(build, options)
 
 
-def from_held(builds: Iterable[HeldBuild], options: EngineOptions, *, first: str) -> EndpointTable:
+def from_held(builds: Collection[HeldBuild], options: EngineOptions, *, first: str) -> EndpointTable:
     """Every held build as an endpoint; the model named `first` leads where it is held."""
-    ordered = sorted(builds, key=lambda build: (build.model != first, build.name))
+    known = {build.digest for build in builds}
+    # Another form of a build that is held too is no endpoint of its own.
+    own = (build for build in builds if build.parent not in known)
+    ordered = sorted(own, key=lambda build: (build.model != first, build.name))
     count = Counter(build.model for build in ordered)
     targets: dict[str, Target] = {}
     aliases: dict[str, str] = {}

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from freehold.core.errors import RequestError, UnsupportedError
-from freehold.core.ports import Upstream
+from freehold.core.ports import SchemaRules, Upstream
 from freehold.gateway import constraints
 from freehold.gateway.enforced import check_enforced
 from freehold.gateway.shaping import Verb, Wanted
@@ -125,15 +125,15 @@ def _refuse_other_media(body: Mapping[str, Any]) -> None:
                 raise RequestError(f"`{field}.{kind}` must be a string.", param=f"{field}.{kind}")
 
 
-def _refuse_lost(body: Mapping[str, Any]) -> None:
+def _refuse_lost(body: Mapping[str, Any], rules: SchemaRules) -> None:
     """What of the schemas that an answer must follow the local engine would drop."""
     wanted = body.get("response_format") or {}
     if wanted.get("type") == "json_schema":
-        check_enforced(wanted["json_schema"]["schema"], "response_format.json_schema.schema")
+        check_enforced(wanted["json_schema"]["schema"], "response_format.json_schema.schema", rules)
     for place, tool in enumerate(body.get("tools") or ()):
         function = tool.get("function")
         if isinstance(function, dict) and function.get("strict") and function.get("parameters") is not None:
-            check_enforced(function["parameters"], f"tools.{place}.function.parameters")
+            check_enforced(function["parameters"], f"tools.{place}.function.parameters", rules)
 
 
 def _refuse_unable(body: Mapping[str, Any], verb: Verb, upstream: Upstream) -> None:
@@ -146,6 +146,12 @@ def _refuse_unable(body: Mapping[str, Any], verb: Verb, upstream: Upstream) -> N
         )
     if (body.get("logprobs") or body.get("top_logprobs")) and not able.logprobs:
         raise UnsupportedError("This endpoint's engine gives no log probabilities.", param="logprobs")
+    others = "top_logprobs" if verb == "chat" else "logprobs"
+    if body.get(others) and not able.top_logprobs:
+        raise UnsupportedError(
+            f"This endpoint's engine tells the log probability of its own token alone: `{others}` can be 0 at most.",
+            param=others,
+        )
     if body.get("grammar") and not able.grammar:
         raise UnsupportedError("This endpoint's engine takes no grammar; use a JSON schema.", param="grammar")
     if body.get("response_format") is not None:
@@ -155,4 +161,4 @@ def _refuse_unable(body: Mapping[str, Any], verb: Verb, upstream: Upstream) -> N
         if body.get("grammar") is not None:
             raise RequestError("`grammar` and `response_format` exclude each other.", param="grammar")
     if upstream.socket_path is not None:
-        _refuse_lost(body)
+        _refuse_lost(body, able.schema_rules)

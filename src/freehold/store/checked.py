@@ -14,6 +14,7 @@ from freehold.catalog import Catalog
 from freehold.core.builds import WeightFacts
 from freehold.core.errors import WeightsError
 from freehold.weights.gguf import read_split
+from freehold.weights.openvino import is_openvino
 from freehold.weights.report import Finding, Report
 from freehold.weights.verify import Looked, look_over
 
@@ -40,7 +41,7 @@ def check(
     facts: WeightFacts | None = None,
 ) -> Checked:
     """Look at `paths`, the files of one build in order. `sha256` are the hashes that are known, by path. `facts` are
-    what is known of files that do not say it themselves; they count only where there is no GGUF file.
+    what is known of files that do not say it themselves: those of a model in OpenVINO's form.
 
     Raises WeightsError with the gravest finding; its data has all of them.
     """
@@ -52,7 +53,8 @@ def check(
         findings=tuple(map(_by_name, report.findings)),
         undecided=tuple(map(_by_name, report.undecided)),
     )
-    facts = facts if facts is not None and not looked.gguf else _facts(paths, looked)
+    silent = facts is not None and facts.format == "openvino" and any(map(is_openvino, paths))
+    facts = facts if silent and facts is not None else _facts(paths, looked)
     if report.refused:
         raise _refusal(report)
     return Checked(facts, report)

@@ -221,6 +221,7 @@ class Store:
             size_bytes=sum(file.size_bytes for file in deed.files),
             facts=deed.facts,
             license=deed.license,
+            parent=deed.statement.made_from.parent if deed.statement.made_from else None,
         )
 
     def _listed(self, deed: Deed) -> HeldBuild:

@@ -7,19 +7,16 @@ what is loaded is what was hashed before the start, as far as `confirmed` can te
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from freehold.core.builds import Stamp
+from freehold.engines import stamps
 from freehold.engines.inside import CannotServeError, Orders, run
 
 HTTP_THREADS = 64
 """A waiting or streaming request holds one; the engine's own default (slots + 4) would leave none for /health."""
-
-_LOOK_AGAIN = "Try again. If it happens again, something writes there: `freehold deed verify` hashes every file."
 
 
 def serve(orders: Orders) -> None:
@@ -35,8 +32,8 @@ def serve(orders: Orders) -> None:
 def _load(orders: Orders) -> Any:
     import xllamacpp
 
-    confirmed = [(path, Stamp(*numbers)) for path, *numbers in orders.config.get("confirmed", ())]
-    _require_stamps(confirmed)
+    confirmed = orders.config.get("confirmed", ())
+    stamps.require(confirmed)
     try:
         server = xllamacpp.Server(_parameters(xllamacpp, orders))
     except RuntimeError as error:  # all that xllamacpp raises for a model it cannot load
@@ -46,22 +43,8 @@ def _load(orders: Orders) -> Any:
             hint="If the architecture is unknown, it needs a newer engine; if memory ran out, lower context_tokens or "
             "slots in freehold.toml; `freehold verify` tells whether the file is whole.",
         ) from error
-    _require_stamps(confirmed)
+    stamps.require(confirmed)
     return server
-
-
-def _require_stamps(confirmed: Iterable[tuple[str, Stamp]]) -> None:
-    """Raise CannotServeError unless the files are the very ones that were hashed. Asked before the engine opens them
-    and once it has loaded them: with the lock on it can open no others, without it a file swapped twice goes unseen."""
-    for path, stamp in confirmed:
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError as error:
-            raise CannotServeError(f"{path} cannot be opened: {error.strerror}", hint=_LOOK_AGAIN) from error
-        found = Stamp.of(os.fstat(descriptor))
-        os.close(descriptor)
-        if found != stamp:
-            raise CannotServeError(f"{path} was changed or replaced after its hash was taken", hint=_LOOK_AGAIN)
 
 
 def _parameters(xllamacpp: Any, orders: Orders) -> Any:

@@ -144,7 +144,7 @@ class _Opening:
         self.permit(deed, self._vouched(deed))
         known = {folder / file.name: file.sha256 for file in deed.files}
         try:
-            found = check(list(known), self.catalog, known)
+            found = check(list(known), self.catalog, known, facts=deed.facts)
         except WeightsError as error:
             raise WeightsError(
                 f"{error.message} It came in {self.path}.", hint="Nothing of the bundle was taken in.", **error.data
