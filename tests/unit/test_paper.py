@@ -12,8 +12,9 @@ from freehold.catalog.licenses.record import Clauses, Naming, Territory
 from freehold.catalog.licenses.shelf import Licenses
 from freehold.catalog.model import COMPONENTS
 from freehold.catalog.paper import license_name, license_paper, paper
+from freehold.catalog.policy import Asker, Shelf, check
 from freehold.catalog.spoken import duties, spoken
-from freehold.cli.layout import WIDTH
+from freehold.cli.layout import WIDTH, place
 from freehold.cli.main import main
 from freehold.cli.page import sections
 
@@ -150,3 +151,33 @@ def test_a_license_without_a_record_has_the_keys_of_one_with(licenses: Licenses)
     assert set(known) == set(unknown)
     assert json.loads(json.dumps(known)) == known
     assert unknown["unknown"] == ["every clause"] and unknown["osi_approved"] is None
+
+
+def test_the_paper_lists_every_duty_that_the_check_finds(catalog: Catalog, licenses: Licenses) -> None:
+    """A house that reads the paper alone must not miss what `license check` would tell it."""
+    shelf = Shelf(models=catalog.get, licenses=licenses.get)
+    clauses = {"acceptable_use", "outputs", "redistribution", "naming", "updates", "indemnity"}
+    looked_at = 0
+    for model in catalog.models:
+        verdict = check(model, shelf, Asker())
+        found = {(each.license, each.clause) for each in verdict.duties if each.clause in clauses}
+        if not found:
+            continue
+        looked_at += 1
+        written = paper(catalog, model, licenses)
+        own = written["license"]
+        said = {(duty.get("of", own["id"]), duty["clause"]) for duty in own["duties"]}
+        bases = [each for each in written["lineage"]["ancestors"] if each["binding"]]
+        said |= {(each["license"], duty["clause"]) for each in bases for duty in each["duties"]}
+        assert found <= said, (model.name, found - said)
+    assert looked_at > 250
+
+
+def test_a_place_in_a_text_is_named_as_a_reader_finds_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [place(section) for section in ("1.b.i", "whole", "policy, head")] == [
+        "section 1.b.i", "the whole text", "use policy, head",
+    ]  # fmt: skip
+    assert main(["show", "deepseek-r1-distill-llama-70b"]) == 0
+    page = " ".join(capsys.readouterr().out.split())
+    assert "its license binds here too by our reading of text, sha256 41b166712b370dee…" in page
+    assert "not what is there today" in page and "hold the licensor harmless" in page

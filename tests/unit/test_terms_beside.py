@@ -68,7 +68,7 @@ def test_the_paper_names_the_policy_its_text_and_its_duty(capsys: Captured) -> N
     assert main(["show", "gpt-oss-120b"]) == 0
     page = capsys.readouterr().out
     assert "and beside it         gpt-oss usage policy (gpt-oss-usage-policy)" in page
-    assert "section whole         use it within the law\n                      (of gpt-oss-usage-policy)" in page
+    assert "the whole text        use it within the law\n                      (of gpt-oss-usage-policy)" in page
 
 
 def test_the_search_finds_what_the_policy_binds(capsys: Captured) -> None:

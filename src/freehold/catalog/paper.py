@@ -245,6 +245,7 @@ def _ancestor(each: Ancestor, licenses: Licenses, multimodal: bool) -> dict[str,
         "known": record is not None,
         "binding": each.binding,
         "reading": reading(record) if record else None,
+        "live": record.live if record else None,
         "duties": _duties(record, multimodal) if each.binding else [],
     }
 

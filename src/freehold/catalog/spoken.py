@@ -17,6 +17,7 @@ from freehold.catalog.licenses.record import (
     Field,
     Grant,
     Hosting,
+    Indemnity,
     Law,
     Naming,
     Outputs,
@@ -239,6 +240,11 @@ def _duties(clauses: Clauses) -> Iterator[Duty]:
         yield Duty(f"when passing it on: {', '.join(_to_pass_on(passing))}", "redistribution", passing.section)
     if isinstance(naming, Naming):
         yield Duty(_naming(naming), "naming", naming.section)
+    updates, indemnity = _there(clauses, "updates"), _there(clauses, "indemnity")
+    if isinstance(updates, Updates) and updates.must_use_latest:
+        yield Duty("keep to the latest version, of the model or of its terms", "updates", updates.section)
+    if isinstance(indemnity, Indemnity):
+        yield Duty("hold the licensor harmless", "indemnity", indemnity.section)
 
 
 def _limits(clauses: Clauses) -> Iterator[Duty]:

@@ -36,6 +36,13 @@ class Sources:
         ]
 
 
+def place(section: str) -> str:
+    """Where in a text a clause stands, from what a record has for it: "policy, X" is X of the list of uses."""
+    if section == "whole":
+        return "the whole text"
+    return f"use policy, {section.removeprefix('policy, ')}" if section.startswith("policy, ") else f"section {section}"
+
+
 def wrapped(*texts: str | None, width: int = VALUE) -> str:
     """Every text broken into lines of at most `width`, a long word left whole."""
     lines = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from freehold.cli.layout import WIDTH, Line, Sources, bar, short, wrapped
+from freehold.cli.layout import WIDTH, Line, Sources, bar, place, short, wrapped
 from freehold.cli.output import Section, size
 from freehold.cli.page_license import clauses_section, duties_section, license_section, lineage_section
 
@@ -135,7 +135,7 @@ def _restrictions(free: Mapping[str, Any], name: str) -> Iterator[str]:
         if part["model"] != name and part["restrictions"]:
             yield f"by the license of {part['model']} ({part['license']}):"
         for each in part["restrictions"]:
-            yield f"- {each['what']}" + (f" (section {each['section']})" if each["section"] else "")
+            yield f"- {each['what']}" + (f" ({place(each['section'])})" if each["section"] else "")
 
 
 def _closing(missing: Mapping[str, Any], name: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from freehold.cli.layout import WIDTH, Line, wrapped
+from freehold.cli.layout import WIDTH, Line, place, wrapped
 from freehold.cli.output import Section
 from freehold.cli.page_license import READ_IT
 
@@ -72,7 +72,7 @@ def _duty(duty: Mapping[str, Any]) -> Line:
 def _where(said: Mapping[str, Any]) -> str | None:
     if said["license"] is None:
         return f"({said['model']})"
-    section = f", section {said['section']}" if said["section"] else ""
+    section = f", {place(said['section'])}" if said["section"] else ""
     return f"({said['license']}{section}, for {said['model']})"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from freehold.cli.layout import LABEL, WIDTH, Line, short, wrapped
+from freehold.cli.layout import LABEL, WIDTH, Line, place, short, wrapped
 from freehold.cli.output import Section
 
 READ_IT = "A reading is not legal advice; whether your use is allowed depends on who you are and what you do."
@@ -56,7 +56,7 @@ def _asked(model: str, known: bool, duties: Sequence[Mapping[str, Any]], *, firs
     elif not duties:
         yield "", "nothing that we found"
     for duty in duties:
-        section = f"section {duty['section']}" if duty["section"] else duty["clause"]
+        section = place(duty["section"]) if duty["section"] else duty["clause"]
         beside = f"(of {duty['of']})" if duty.get("of") else None
         if len(section) <= LABEL:
             yield section, wrapped(duty["what"], beside)
@@ -76,8 +76,7 @@ def clauses_section(paper: Mapping[str, Any]) -> Section:
 
 
 def _words(clause: Mapping[str, Any]) -> str:
-    place = "" if clause["place"] == "license" else f"{clause['place']}, "
-    section = f"{place}section {clause['section']}" if clause["section"] else "no section"
+    section = place(clause["section"]) if clause["section"] else "no section"
     memory = "" if clause["confidence"] == "seen" else "; from memory, the text was not read"
     return wrapped(clause["words"], f"({section}{memory})", clause["note"])
 
@@ -95,7 +94,14 @@ def lineage_section(paper: Mapping[str, Any]) -> Section:
 def _ancestor(each: Mapping[str, Any], own: str) -> str:
     if not each["in_catalog"]:
         return wrapped(f"{each['name']}: not in the catalog, its license is unknown")
-    return wrapped(f"{each['name']}, {each['publisher']}", f"{each['license_name']}: {_binds(each, own)}")
+    read = (_shortened(each["reading"]), each["live"]) if each["binding"] and each["reading"] else ()
+    return wrapped(f"{each['name']}, {each['publisher']}", f"{each['license_name']}: {_binds(each, own)}", *read)
+
+
+def _shortened(reading: str) -> str:
+    """A reading whose hash is cut to what fits a line beside a name; the whole one is on the page of the license."""
+    words, hashed, digest = reading.partition(" sha256:")
+    return f"{words}, {short(digest)}" if hashed else words
 
 
 def _binds(each: Mapping[str, Any], own: str) -> str:
