@@ -29,7 +29,7 @@ def _arm(house: arms.Running, total: int) -> Arm:
         before = process.cpu_times()
         seen = await closed_loop(house.address, request, clients=CLIENTS, total=total)
         after = process.cpu_times()
-        calm = await open_loop(house.address, request, per_s=PER_S, total=total // 24)
+        calm = await open_loop(house.address, request, per_s=PER_S, total=total // 48)
         if seen.failures or calm.failures:
             raise RuntimeError(f"{seen.failures + calm.failures} requests failed")
         used_s = after.user + after.system - before.user - before.system

@@ -24,6 +24,9 @@ from freehold.ledger.segments import Tail, sync_folder
 
 SYNC_EVERY_S = 1.0
 RETRY_EVERY_S = 1.0
+# Where several wait at once, the next ones get a moment to join: every fdatasync costs the house a change of threads.
+SIBLINGS = 4
+GATHER_S = 0.001
 _log = logging.getLogger("freehold.ledger")
 
 
@@ -183,7 +186,10 @@ class Writer:
             self._let_go(*self._retired)
             self._retired.clear()
         _tell(job.waiting, failure)
-        if self._waiting:
+        if failure is None and len(self._waiting) + len(job.waiting) >= SIBLINGS:
+            self._planned = True
+            self._loop.call_later(GATHER_S, self._sync)
+        elif self._waiting:
             self._sync()
 
     def _rewrite(self, failure: OSError) -> None:
