@@ -23,6 +23,7 @@ SCRIPTS = (
     "gateway_throughput",
     "streams_512",
     "decode_and_prompt",
+    "fit_speed",
     "fresh_clone",
 )
 README = RESULTS.parent / "README.md"

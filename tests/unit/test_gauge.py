@@ -41,7 +41,7 @@ def passed(shape: Shape, tokens: int, held: int = 0) -> Measured:
     """What a pass takes on a machine of those costs; written apart from the solver."""
     total = PASS_S
     for _ in range(shape.layers):
-        total += 19 * NODE_S + tokens * shape.widths * WIDTH_S + shape.layer_weights * WEIGHT_S[tokens]
+        total += 19 * NODE_S + (tokens - 1) * shape.widths * WIDTH_S + shape.layer_weights * WEIGHT_S[tokens]
         total += shape.heads * tokens * held * LOOK_S
     return exactly(total)
 

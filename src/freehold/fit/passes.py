@@ -1,13 +1,14 @@
 """How long one pass of the engine over a batch takes, from a build's work and the machine's calibration.
 
-    t = t_pass + t_node * nodes + tokens * t_width * (inputs + outputs of all matrices)
+    t = t_pass + t_node * nodes + (tokens - 1) * t_width * (inputs + outputs of all matrices)
       + sum over matrices of weights * t_weight[type](tokens at once)
       + sum over layers of heads * tokens seen * t_attention[cache, head size](tokens at once)
       + t_vocabulary * vocabulary + sequences * (t_sequence + t_sampling * vocabulary)
 
-A weight's time holds both what reading it costs and what computing with it costs, whichever bounds it; so it is
-measured for each type, and by how many tokens share the reading. Of a mixture of experts, those are read that at least
-one of the tokens is sent to, taken to be spread evenly: E * (1 - (1 - k/E)^tokens) of E.
+What the width of a single token costs is part of the operations' time, as it was measured. A weight's time holds both
+what reading it costs and what computing with it costs, whichever bounds it; so it is measured for each type, and by how
+many tokens share the reading. Of a mixture of experts, those are read that at least one of the tokens is sent to, taken
+to be spread evenly: E * (1 - (1 - k/E)^tokens) of E.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def pass_s(work: Work, run: RunShape, calibration: Calibration, batch: Batch, pi
 
 
 def _product_s(matrix: Matrix, tokens: int, calibration: Calibration, pick: Pick) -> float:
-    width = tokens * matrix.used * (matrix.inputs + matrix.outputs) * pick(calibration.width_s)
+    width = (tokens - 1) * matrix.used * (matrix.inputs + matrix.outputs) * pick(calibration.width_s)
     share = matrix.used / matrix.experts
     touched = matrix.experts * (1 - (1 - share) ** tokens)
     each = at_tokens(calibration.weights[matrix.type], tokens * matrix.used / touched, pick)

@@ -43,11 +43,11 @@ class Calibration:
     second).
 
     One pass of the engine over a batch takes `pass_s`; `node_s` for each operation of its graph; `width_s` for each
-    number that goes into or comes out of a matrix product; `weights` for each weight of a type, by tokens at once;
-    `attention` for each head to look at one held token, by the cache's type, the size of a head (keys and values
-    together) and tokens at once; `vocabulary_s` for each entry of the vocabulary; `sequence_s` for each sequence it
-    goes on with, and `sampling_s` for each entry that each of them may choose. `bandwidth` is bytes/s at which memory
-    is read, by threads.
+    number that goes into or comes out of a matrix product, of every token but one; `weights` for each weight of a
+    type, by tokens at once; `attention` for each head to look at one held token, by the cache's type, the size of a
+    head (keys and values together) and tokens at once; `vocabulary_s` for each entry of the vocabulary; `sequence_s`
+    for each sequence it goes on with, and `sampling_s` for each entry that each of them may choose. `bandwidth` is
+    bytes/s at which memory is read, by threads.
     """
 
     fingerprint: str

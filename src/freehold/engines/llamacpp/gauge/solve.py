@@ -3,8 +3,8 @@
 Every probe is a pass whose time is, by the model of `fit.passes`, a sum of few parts; they are taken apart in turn:
 
 - `small` has one layer, so its time is nearly that of a pass by itself;
-- `narrow` and the wide probe of the same type differ in how many operations and how much width go with a weight. With
-  one token and with many, that makes four equations, for an operation, a number's width, and a weight at either count;
+- `narrow` and the wide probe of the same type differ in how many operations and how much width go with a weight: with
+  one token that tells what an operation costs, and what many tokens add to it is their width;
 - each wide probe, less its operations and widths, is its type's weights;
 - a pass that looks at held tokens, less the same pass that looks at none, is attention.
 """
@@ -62,15 +62,15 @@ def parts(
         """Of the narrow probe, once as many weights of the wide one are taken away."""
         return narrow[tokens].value - small.value - ratio * (wide[tokens].value - small.value)
 
+    node_s = max(0.0, left(1) / nodes)
     width_s = max(0.0, (left(plan.MANY) - left(1)) / (plan.MANY - 1) / widths)
-    node_s = max(0.0, (left(1) - widths * width_s) / nodes)
     return Parts(small, _like(node_s, narrow[1]), _like(width_s, narrow[plan.MANY]))
 
 
 def weight_s(whole: Measured, tokens: int, shape: Shape, found: Parts) -> Measured:
     """Seconds of one weight in a pass over `tokens`."""
     besides = found.pass_s.value + shape.layers * (
-        LAYER_NODES * found.node_s.value + tokens * shape.widths * found.width_s.value
+        LAYER_NODES * found.node_s.value + (tokens - 1) * shape.widths * found.width_s.value
     )
     weights = shape.layers * shape.layer_weights
     return _like(max(0.0, whole.value - besides) / weights, whole)
