@@ -167,10 +167,10 @@ def _slots(room: _Room, wanted: int, cache_type: str, options: EngineOptions) ->
     if options.slots is not None:
         return options.slots, _set(str(options.slots))
     enough = min(wanted, ENOUGH_CONTEXT_TOKENS)
-    slots = SLOTS
+    most = slots = options.most_slots or SLOTS
     while slots > 1 and (held := room.context_tokens(slots, cache_type)) is not None and held < enough:
         slots //= 2
-    if slots == SLOTS:
+    if slots == most:
         return slots, Choice(str(slots), "chosen", f"{slots} requests at a time, each with a context of its own")
     return slots, Choice(str(slots), "chosen", f"memory holds {enough:,} tokens of context no more often than that")
 

@@ -153,7 +153,7 @@ class OtherReleaseError(Exception):
     """The library is not the release that this file was written for; the text says which it is."""
 
 
-def library(log: Callable[[str], None]) -> Any:
+def library(log: Callable[[str], object]) -> Any:
     """The library, with its functions declared; it says its lines to `log`, line by line as it writes them. Raises
     OtherReleaseError."""
     found = metadata.version("xllamacpp")
