@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +18,13 @@ from freehold.core.settings import Settings
 from freehold.engines.fake.engine import Fake
 from freehold.engines.llamacpp.engine import LlamaCpp
 from freehold.engines.openvino.engine import OpenVino
-from freehold.engines.openvino.files import FORMAT as OPENVINO_FORMAT
 from freehold.engines.remote.engine import Remote
 from freehold.gateway.access.access import Access
 from freehold.gateway.access.book import KeyBook
 from freehold.gateway.endpoints import Target
 from freehold.gateway.gateway import Gateway
+from freehold.hardware import probe
+from freehold.hardware.fingerprint import fingerprint
 from freehold.ledger.energy import Meter, packages
 from freehold.ledger.ledger import Ledger, opened
 from freehold.ledger.report import UsageAsked as UsageAsked
@@ -40,6 +41,8 @@ from freehold.store.sources.hub import HubSource
 from freehold.store.sources.pypi import PypiSource
 from freehold.store.sources.web import WebSource
 from freehold.store.store import Store
+from freehold.trials.applying import ExplainedWorker, Remembered
+from freehold.trials.entrants import Entrant, LlamaEntrant
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ class House:
     permits: Permits
     overview: Overview
     access: Access
+    entrants: Sequence[Entrant]
+    remembered: Remembered
 
     def usage(self, asked: UsageAsked) -> list[dict[str, Any]]:
         """What was used of this house, as `asked`, each key with its `owner`. Raises LedgerError, KeyBookError."""
@@ -97,6 +102,14 @@ def build_house(settings: Settings, *, recorded: bool = False) -> House:
         remote=Remote(),
         fake=Fake(runtime_dir=settings.runtime_dir, log_dir=logs),
     )
+    folders = {"runtime_dir": settings.runtime_dir, "log_dir": logs}
+    entrants = (LlamaEntrant(engines.llamacpp, store, catalog, **folders),)
+    remembered = Remembered(
+        settings.home,
+        {entrant.name: entrant.version for entrant in entrants},
+        lambda: fingerprint(probe.machine()),
+        store.by_digest,
+    )
     return House(
         settings=settings,
         catalog=catalog,
@@ -113,13 +126,15 @@ def build_house(settings: Settings, *, recorded: bool = False) -> House:
             held=store.builds,
             find=store.find,
             permit=permits.require_build,
-            make_worker=lambda target: _worker(engines, settings, target),
+            make_worker=lambda target: _worker(engines, remembered, settings, target),
             access=keys,
             open_ledger=(lambda: _ledger(settings, keys)) if recorded and settings.ledger.mode != "off" else None,
         ),
         permits=permits,
         overview=Overview(catalog, settings.organization, settings.policy),
         access=keys,
+        entrants=entrants,
+        remembered=remembered,
     )
 
 
@@ -136,11 +151,13 @@ async def _ledger(settings: Settings, keys: Access) -> Ledger:
     return ledger
 
 
-def _worker(engines: Engines, settings: Settings, target: Target) -> Worker:
+def _worker(engines: Engines, remembered: Remembered, settings: Settings, target: Target) -> Worker:
     if target.build is not None:
-        if target.options.engine == "openvino" or target.build.facts.format == OPENVINO_FORMAT:
-            return engines.openvino.worker(target.build, target.options)
-        return engines.llamacpp.worker(target.build, target.options)
+        applied = remembered.apply(target.build, target.options)
+        options = applied.arm.options(applied.options)
+        if applied.arm.engine == "openvino":
+            return ExplainedWorker(engines.openvino.worker(applied.arm.build, options), applied)
+        return ExplainedWorker(engines.llamacpp.worker(applied.arm.build, options), applied)
     if target.remote is not None:
         key = settings.secret(target.key_env) if target.key_env else None
         return engines.remote.worker(target.remote, key)

@@ -146,7 +146,17 @@ def test_only_the_settings_read_the_environment() -> None:
     assert _outside("os.getenv", "core/settings.py") == []
 
 
-HEAVY = {"aiohttp", "huggingface_hub", "xllamacpp", "uvicorn", "rich", "prompt_toolkit", "pydantic", "starlette"}
+HEAVY = {
+    "aiohttp",
+    "huggingface_hub",
+    "numpy",
+    "xllamacpp",
+    "uvicorn",
+    "rich",
+    "prompt_toolkit",
+    "pydantic",
+    "starlette",
+}
 LEAVES = ("store", "engines", "gateway", "server", "app.py", "cli")
 
 

@@ -24,6 +24,7 @@ FILE_NAME = "freehold.toml"
 DEFAULT_MODEL = "smollm2-135m-instruct"
 CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
 """What a cache of keys and values may be kept in, as ggml names it."""
+WORKLOADS = ("chat", "documents", "batch")
 
 
 class Secret:
@@ -53,7 +54,12 @@ EngineName = Literal["llama.cpp", "openvino"]
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """What a person may set of a worker; None means the engine chooses and says why in `freehold ps`."""
+    """What a person may set of a worker; None means the engine chooses and says why in `freehold ps`.
+
+    `workload` (`for` in freehold.toml; None means chat) is what the endpoint is mostly for: the fastest way of running
+    it that `freehold bench` found for that is used. `engine` sets the engine instead. `most_slots` nobody sets: where
+    `slots` is None, as many are taken as memory holds, and that is the most of them.
+    """
 
     engine: EngineName | None = None
     context_tokens: int | None = None
@@ -64,6 +70,8 @@ class EngineOptions:
     prompt_cache_mib: int | None = None
     start_timeout_s: float = 120.0
     lock: str = "prefer"
+    workload: str | None = None
+    most_slots: int | None = None
 
     def over(self, base: EngineOptions) -> EngineOptions:
         """These options where they differ from the defaults, `base` elsewhere."""
@@ -264,6 +272,7 @@ def _options(table: TableReader) -> EngineOptions:
         prompt_cache_mib=table.optional_integer("prompt_cache_mib", 0, 2**20),
         start_timeout_s=table.number("start_timeout_s", default.start_timeout_s, 1, 86400),
         lock=table.one_of("lock", default.lock, ("require", "prefer", "off")),
+        workload=table.one_of("for", "chat", WORKLOADS) if table.has("for") else None,
     )
 
 
