@@ -24,6 +24,7 @@ SCRIPTS = (
     "streams_512",
     "decode_and_prompt",
     "fit_speed",
+    "chosen_plan",
     "fresh_clone",
 )
 README = RESULTS.parent / "README.md"

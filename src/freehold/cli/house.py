@@ -129,6 +129,9 @@ def _details(worker: Mapping[str, Any], output: Output, *, choices: bool) -> Non
         output.line(f"\n{said}\nIts log: {worker['log_path'] or UNKNOWN}")
     for attempt in worker["attempts"] or ():
         output.line(f"\n{worker['build']}: its lock refused {attempt['what']}{_times(attempt['count'])}")
+    engine = worker["choices"].get("engine")
+    if engine is not None and not choices:
+        output.line(f"\n{worker['build']}: {engine['value']}, {engine['origin']}: {engine['reason']}")
     if choices:
         rows = [{"name": name, **choice} for name, choice in worker["choices"].items()]
         output.line(f"\n{worker['build']}")

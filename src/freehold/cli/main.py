@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "deed": ("deed", "Show, verify, compare, sign and export the deeds of builds."),
     "signing": ("signing", "Make the key that signs deeds, and say whose to trust."),
     "bundle": ("bundle", "Carry builds and what runs them to a machine without a network."),
+    "bench": ("bench", "Find the fastest faithful way to run a build here."),
     "keys": ("keys", "Say who may ask this house, what, and how much of it."),
     "up": ("up", "Start the house: the API and the chat page."),
     "ps": ("house", "Show what is running, and why it runs that way."),
