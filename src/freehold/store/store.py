@@ -32,7 +32,6 @@ from freehold.store.deeds.signing import Keys
 from freehold.store.durable import make_folder, sync_file, sync_folder, writing
 from freehold.store.index import matcher, read_held, scan
 from freehold.store.layout import DEED_FILE, PAPERS_FOLDER, Layout
-from freehold.store.license_texts import with_text
 from freehold.store.locks import hold_briefly
 from freehold.store.naming import digest_of
 
@@ -168,6 +167,8 @@ class Store:
         """
         if self._lookup(ref).signature is not None:
             self.keys.require_own()
+        from freehold.store.license_texts import with_text  # it downloads too, which reading a store needs nothing of
+
         return self._anew(ref, lambda folder, deed: with_text(folder / PAPERS_FOLDER, deed, text, data))
 
     def _anew(self, ref: Reference, change: Callable[[Path, Deed], Deed]) -> Deed:
