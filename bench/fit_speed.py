@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime
+import functools
 import json
 import math
 import os
@@ -54,6 +55,8 @@ SHORTEST, LONGEST = 128, 4096
 """Tokens that a sequence holds; all sequences of a cell together hold no more than the longest."""
 BATCH_TOKENS = 128
 REPETITIONS = 5
+CALIBRATION_S = 80.0
+"""Longer than the command takes, so that a busy machine is measured for every type too."""
 MEDIAN, WORST = 0.10, 0.25
 
 
@@ -108,10 +111,7 @@ async def main() -> None:
 
 def build_file(model: str, kind: str) -> Path:
     """The file of `model` as it is published ("own") or in another type, made once and kept."""
-    environment = {**os.environ, "FREEHOLD_HOME": str(arms.home())}
-    command = [str(arms.freehold_command()), "pull", model, "--quiet"]
-    subprocess.run(command, check=True, env=environment, stdout=sys.stderr)
-    (own,) = Store(arms.home()).find(parse(model)).files
+    own = _published(model)
     if kind == "own":
         return own
     path = arms.cache() / f"{model}.{kind}.gguf"
@@ -120,6 +120,15 @@ def build_file(model: str, kind: str) -> Path:
         subprocess.run([sys.executable, "-m", "bench.programs.retype", str(own), kind, str(part)], check=True)
         part.replace(path)
     return path
+
+
+@functools.cache
+def _published(model: str) -> Path:
+    environment = {**os.environ, "FREEHOLD_HOME": str(arms.home())}
+    command = [str(arms.freehold_command()), "pull", model, "--quiet"]
+    subprocess.run(command, check=True, env=environment, stdout=sys.stderr)
+    (own,) = Store(arms.home()).find(parse(model)).files
+    return own
 
 
 async def _calibration(*, resume: bool) -> Calibration:
@@ -131,11 +140,15 @@ async def _calibration(*, resume: bool) -> Calibration:
             return found
     with arms.folder_of_its_own() as folder:
         taken_now = await measure(
-            here_now, runtime_dir=folder / "r", log_dir=folder / "log", tell=lambda text: print(text, file=sys.stderr)
+            here_now, runtime_dir=folder / "r", log_dir=folder / "log", tell=_tell, seconds=CALIBRATION_S
         )
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(calibration.encoded(taken_now))
     return taken_now
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 async def _taken(each: Drawn, file: Path, found: Calibration) -> dict[str, Any]:
