@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from freehold import __version__
 from freehold.catalog import Catalog
@@ -44,6 +44,9 @@ from freehold.store.store import Store
 from freehold.trials.applying import ExplainedWorker, Remembered
 from freehold.trials.entrants import Entrant, LlamaEntrant
 
+if TYPE_CHECKING:
+    from freehold.planning.planner import Planner
+
 
 @dataclass(frozen=True, slots=True)
 class Engines:
@@ -80,6 +83,22 @@ class House:
     def holding(self, build: HeldBuild) -> Holding:
         """What the deed of a held build says of it. Raises DeedError."""
         return holding(build, self.store, self.catalog)
+
+    def planner(self) -> Planner:
+        """Who plans for this machine as it is now, what this house's workers have mapped counted as taken."""
+        from freehold.planning.here import planner_here
+
+        running = {worker.build for worker in self.gateway.workers() if worker.pid is not None}
+        taken = sum(build.size_bytes for build in self.store.builds() if build.name in running)
+        return planner_here(self.catalog, self.settings.home, taken)
+
+    def fit(self, name: str) -> dict[str, Any]:
+        """Every build of the model called `name` on this machine. Raises NotFoundError with the nearest names."""
+        from freehold.planning.planner import Question
+        from freehold.planning.targets import Targets
+
+        target = Targets(self.catalog, self.store).of_model(self.catalog.model(name))
+        return self.planner().of_target(target, Question())
 
 
 def build_house(settings: Settings, *, recorded: bool = False) -> House:

@@ -371,3 +371,46 @@ async def test_everything_has_a_name_and_no_name_is_given_twice(house: Open, vis
         "() => [...document.querySelectorAll('[id]')].map(e => e.id).filter((id, at, all) => all.indexOf(id) !== at)"
     )
     assert await page.evaluate(repeated) == []
+
+
+async def test_what_fits_is_a_column_a_filter_and_an_order(house: Open, visit: Visit) -> None:
+    page = await visit(f"{await house()}/models")
+    small = row(page, "SmolLM2 135M Instruct").locator(".c-fits")
+    await expect(small).to_have_text(re.compile("^Fits in "))
+    vast = row(page, "DeepSeek V3").locator(".c-fits")
+    await expect(vast).to_have_text("Does not fit")
+    await expect(vast.locator("span")).to_have_attribute("title", re.compile("it needs .* GB and this machine has"))
+    await expect(row(page, "GPT-4o").locator(".c-fits")).to_have_text("")
+    await choice(page, "Here").select_option("Fits this machine")
+    await expect(row(page, "DeepSeek V3")).to_have_count(0)
+    await expect(row(page, "SmolLM2 135M Instruct")).to_be_visible()
+    assert "here=fits" in page.url
+    said = await page.locator("tbody .c-fits").all_text_contents()
+    assert len(said) > 20 and all(text.startswith("Fits in ") for text in said)
+    await page.get_by_role("button", name="Clear filters").click()
+    head = page.get_by_role("columnheader", name="Fits here")
+    await head.get_by_role("button").click()
+    await expect(head).to_have_attribute("aria-sort", "descending")
+    first, *_, last = await page.locator("tbody .c-fits").all_text_contents()
+    assert (first[:8], last) == ("Fits in ", "Does not fit")
+
+
+async def test_a_paper_shows_every_build_with_what_each_figure_rests_on(house: Open, visit: Visit) -> None:
+    page = await visit(f"{await house()}/models?model=llama-3.1-8b-instruct")
+    found = await paper(page, "Llama 3.1 8B Instruct")
+    table = found.get_by_role("region", name="Builds and what they need")
+    await expect(table.locator("tbody tr")).to_have_count(10)
+    q4 = table.locator("tbody tr").filter(has=page.get_by_role("rowheader", name="q4_k_m"))
+    await expect(q4.locator(".estimated").first).to_have_text(re.compile(r"^≈ [\d.]+–[\d.]+ GB$"))
+    await expect(q4.locator("td").nth(4)).to_have_text("unknown")
+    await expect(found.get_by_text(re.compile("Speed is unknown: this machine was not measured"))).to_be_visible()
+    await expect(table.locator(".recommended")).to_have_count(1)
+    await expect(found.locator(".fit-reason")).to_contain_text("q6_k: ")
+    assert await page.evaluate(UNNAMED) == []
+
+
+async def test_a_service_has_no_builds_to_fit(house: Open, visit: Visit) -> None:
+    page = await visit(f"{await house()}/models?model=gpt-4o")
+    found = await paper(page, "GPT-4o")
+    await expect(found.get_by_role("heading", name="How open it is")).to_be_visible()
+    await expect(found.get_by_role("heading", name="What fits here")).to_have_count(0)

@@ -191,3 +191,26 @@ def test_a_reload_changes_for_whom_verdicts_are_given(home: Path) -> None:
     settings = load(environment={"FREEHOLD_HOME": str(home)}, file=home.parent / "freehold.toml")
     asyncio.run(house.gateway.reload(settings))
     assert catalog(asker)["organization"]["name"] == "Harbor Bank"
+
+
+def test_every_model_that_can_be_had_is_told_whether_it_fits_and_of_one_every_build(home: Path) -> None:
+    house = client(home)
+    told = house.get("/api/fit").json()
+    assert told["machine"]["here"] is True
+    assert len(told["models"]) > 300 and "gpt-4o" not in told["models"]
+    small, vast = told["models"]["smollm2-135m-instruct"], told["models"]["deepseek-v3"]
+    assert small["fits"] is True and small["tag"]
+    assert vast["fits"] is False and "it needs" in vast["reason"]
+    assert told["models"]["deepseek-v4-flash"]["fits"] is None, "an architecture that is not known"
+    plan = house.get("/api/fit/smollm2-135m-instruct").json()
+    assert plan["recommended"] in {build["tag"] for build in plan["builds"]}
+    assert plan["builds"][0]["kv_cache_bytes"] == {"kind": "exact", "value": 188_743_680}
+    refused = house.get("/api/fit/llama-3.3-70b-instrukt")
+    assert refused.status_code == 404
+    assert "llama-3.3-70b-instruct" in refused.json()["error"]["message"]
+
+
+def test_what_fits_is_told_to_nobody_without_the_key(home: Path) -> None:
+    house = client(home, key="secret")
+    for path in ("/api/fit", "/api/fit/bloom"):
+        assert house.get(path).status_code == 401

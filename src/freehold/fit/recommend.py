@@ -116,7 +116,7 @@ def _may_fit(model: CatalogModel, rig: Rig) -> bool:
 def _best(model: CatalogModel, machine: Machine, need: Need) -> tuple[BuildPlan | None, bool]:
     """The least lossy build that meets the need and writes as fast as people read; else whether it cannot be said."""
     untold = False
-    for each in _tried(model):
+    for each in tried(model):
         planned = plan_build(each, machine.rig, machine.wanted, machine.speedometer)
         answer = meets(planned, need)
         untold = untold or answer is None
@@ -127,7 +127,8 @@ def _best(model: CatalogModel, machine: Machine, need: Need) -> tuple[BuildPlan 
     return None, untold
 
 
-def _tried(model: CatalogModel) -> Iterator[Option]:
+def tried(model: CatalogModel) -> Iterator[Option]:
+    """The builds of `model` that are looked at: those of the catalog, and TRIED, or what it was published in."""
     built = {build.quantization.upper(): build.tag for build in model.builds}
     names = (*built, *NATIVE.get(model.shape.architecture or "", TRIED))
     for name in dict.fromkeys(names):

@@ -22,7 +22,7 @@ from freehold.fit.choice import Choice, choose
 from freehold.fit.needs import Need, read_need
 from freehold.fit.placement import Placement
 from freehold.fit.plan import BuildPlan, Speedometer, Wanted, plan
-from freehold.fit.recommend import ORDERED_BY, Machine, Recommendation, recommend
+from freehold.fit.recommend import ORDERED_BY, Machine, Recommendation, recommend, tried
 from freehold.fit.speed import Speeds, speeds
 from freehold.hardware.calibration import Calibration
 from freehold.hardware.rig import Rig
@@ -111,6 +111,18 @@ class Planner:
             "denied": found.denied,
             "fits": bool(found.found) or (None if found.untold else False),
         }
+
+    def brief(self) -> dict[str, Any]:
+        """Of every model of the catalog that can be had: whether it fits, in which build of those that are tried, and
+        why not."""
+        speedometer = self._speedometer(self._rig)
+        rows = {}
+        for model in self._catalog.models:
+            if model.weights == "published":
+                chosen = choose(plan(tried(model), self._rig, Wanted(), speedometer))
+                tag = chosen.build.tag if chosen.build else None
+                rows[model.name] = {"fits": chosen.fits, "tag": tag, "reason": chosen.reason}
+        return {"machine": rig_json(self._rig), "models": rows}
 
     def best(self, target: Target, wanted: Wanted | None = None) -> Choice:
         """Which build of `target` to take here."""

@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from freehold.catalog import Catalog
 from freehold.core.errors import CallError, FreeholdError
-from freehold.core.quantity import Unknown
 from freehold.core.refs import FakeRef, ModelRef, RemoteRef, SourceRef, parse
 from freehold.core.settings import Settings, load
-from freehold.engines.llamacpp.identity import engine_id
-from freehold.hardware import calibration, here, probe
 from freehold.hardware.describe import described
-from freehold.hardware.rig import Rig
+from freehold.planning.here import planner_here, planner_of
 from freehold.planning.planner import Judge, Planner, Question
 from freehold.planning.targets import Target, Targets
 from freehold.store.store import Store
 
-__all__ = ["Fitting", "Question", "fit", "planner_for", "rig", "target"]
+__all__ = ["Fitting", "Question", "fit", "planner_for", "target"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +48,11 @@ def fit(ref: str | None = None, asked: Fitting | None = None, settings: Settings
 
 
 def planner_for(on: str | None, settings: Settings) -> Planner:
-    """Who plans for the machine that `on` describes, or for this one by what was measured of it."""
-    found = rig(on, settings)
-    if found.fingerprint is None:
-        return Planner(Catalog.load(), found, Unknown("a machine that is described was not measured"))
-    measured = calibration.read(settings.home, fingerprint=found.fingerprint, engine=engine_id())
-    return Planner(Catalog.load(), found, measured)
-
-
-def rig(on: str | None, settings: Settings) -> Rig:
-    """The machine that `on` describes, or this one without what the house's workers have mapped."""
+    """Who plans for the machine that `on` describes, or for this one without what the house's workers have mapped."""
+    catalog = Catalog.load()
     if on is not None:
-        return described(on)
-    found = here.rig(probe.machine())
-    host = found.host
-    left = max(0, host.usable_bytes - _taken_bytes(settings))
-    return replace(found, places=(*found.accelerators, replace(host, usable_bytes=left)))
+        return planner_of(catalog, described(on), settings.home)
+    return planner_here(catalog, settings.home, _taken_bytes(settings))
 
 
 def target(ref: str, settings: Settings) -> Target:
@@ -100,8 +86,7 @@ def _judge(settings: Settings) -> Judge:
 
 
 def _taken_bytes(settings: Settings) -> int:
-    """The weights that workers of the running house have mapped: the kernel counts their pages as available, and they
-    are in use. Zero where no house runs or it does not answer."""
+    """The weights that workers of the running house have mapped. Zero where no house runs or it does not answer."""
     from freehold.control import ps
 
     try:

@@ -22,6 +22,7 @@ from freehold.server.body import ClientGoneError, linger
 from freehold.server.call import Call
 from freehold.server.catalog_routes import ONE_MODEL, CatalogRoutes
 from freehold.server.errors import InternalError, anthropic_body, error_headers, openai_body, speaks_anthropic
+from freehold.server.fit_routes import ONE_FIT, FitRoutes
 from freehold.server.house_routes import HouseRoutes
 from freehold.server.metrics import Metrics
 from freehold.server.pages.routes import routes as page_routes
@@ -46,8 +47,9 @@ class Application:
         answers = Answers(house.gateway, max_body_bytes=server.max_body_bytes).routes()
         self._routes: dict[str, tuple[str, Handler]] = {path: ("POST", handler) for path, handler in answers.items()}
         self._routes |= {path: ("GET", handler) for path, handler in self._house_routes.routes().items()}
-        self._catalog_routes = CatalogRoutes(house)
-        self._routes |= {path: ("GET", handler) for path, handler in self._catalog_routes.routes().items()}
+        self._catalog_routes, self._fit_routes = CatalogRoutes(house), FitRoutes(house)
+        shown = {**self._catalog_routes.routes(), **self._fit_routes.routes()}
+        self._routes |= {path: ("GET", handler) for path, handler in shown.items()}
         self._routes |= {path: ("GET", handler) for path, handler in UsageRoutes(house).routes().items()}
         self._admin = Admin(house, running).routes() if running is not None else {}
         self._page = Starlette(routes=page_routes())
@@ -91,6 +93,9 @@ class Application:
         if found is None and path.startswith(ONE_MODEL):
             call.route = "/api/catalog/{name}"
             return _only("GET", call, self._catalog_routes.model)
+        if found is None and path.startswith(ONE_FIT):
+            call.route = "/api/fit/{name}"
+            return _only("GET", call, self._fit_routes.model)
         if found is None and _is_page(path):
             call.route = "page"
             return self._show_page

@@ -7,11 +7,11 @@ export const SIZES = {
   tiny: ["Under 1B", 0, B], small: ["1B to 4B", B, 4 * B], medium: ["4B to 10B", 4 * B, 10 * B],
   large: ["10B to 40B", 10 * B, 40 * B], huge: ["40B to 130B", 40 * B, 130 * B], vast: ["Over 130B", 130 * B, Infinity],
 };
-export const HERE = { held: "Held here", pull: "Can be pulled by name", weights: "Weights published" };
+export const HERE = { held: "Held here", pull: "Can be pulled by name", weights: "Weights published", fits: "Fits this machine" };
 export const FREEDOMS = { F3: "Any purpose", F2: "Commercial use, at least within terms", F1: "Any weights" };
 export const SORTS = {
   here: "Held, then most open", openness: "Most open", name: "Name", size: "Smallest", "-size": "Largest",
-  freedom: "Freest license", released: "Newest", verdict: "Verdict",
+  freedom: "Freest license", released: "Newest", fits: "Fits this machine", verdict: "Verdict",
 };
 const WITHOUT = { q: "", size: "", license: "", label: "", skill: "", here: "", verdict: "", sort: "here" };
 
@@ -50,7 +50,7 @@ const PARTS = {
   license: (row, asked) => (asked in FREEDOMS ? row.freedom !== null && row.freedom[0] >= Number(asked[1]) : row.license === asked),
   label: (row, stops) => row.label !== null && stops.includes(String(row.label[0])),
   skill: (row, skill) => row.skills.includes(skill),
-  here: (row, where) => ({ held: row.held.length > 0, pull: row.pullable, weights: row.weights === "published" })[where],
+  here: (row, where) => ({ held: row.held.length > 0, pull: row.pullable, weights: row.weights === "published", fits: row.brief?.fits === true })[where],
   verdict: (row, decision) => row.verdict === decision,
 };
 
@@ -70,6 +70,7 @@ const KEYS = {
   "-size": (row) => [row.parameters === null ? last : -row.parameters],
   freedom: (row) => (row.freedom === null ? [last] : [-row.freedom[0], -row.freedom[1]]),
   released: (row) => [row.released === null ? last : -Date.parse(row.released)],
+  fits: (row) => [[true, null, false].indexOf(row.brief?.fits ?? null), openness(row)],
   verdict: (row) => [row.verdict ? DECISIONS.indexOf(row.verdict) : last],
 };
 

@@ -2,6 +2,7 @@
 // The URL holds what is looked for and which paper is open, so that both can be sent to somebody else.
 import { announce, byId, h, icon } from "./dom.js";
 import { ask, rememberKey } from "./house.js";
+import { fitSection } from "./models-fit.js";
 import * as filters from "./models-filter.js";
 import { describe, drawPaper, drawUnknown } from "./models-paper.js";
 import { Stops } from "./models-stops.js";
@@ -61,9 +62,18 @@ class ModelsPage {
   async #load() {
     try {
       this.#fill(await (await ask("/api/catalog")).json());
+      await this.#loadFits();
     } catch (error) {
       this.#troubled(error);
     }
+  }
+
+  /** What fits comes after the table is there: it is a second of arithmetic for the house. */
+  async #loadFits() {
+    const { models } = await (await ask("/api/fit")).json();
+    for (const row of this.#rows) row.brief = models[row.name] ?? null;
+    this.table.tellFits(this.#rows);
+    this.#draw();
   }
 
   #troubled(error) {
@@ -137,9 +147,16 @@ class ModelsPage {
       byId("paper-body").scrollTop = 0;
       byId("paper-body").focus();
       announce(row.title);
+      if (row.listed && row.weights !== "withheld") await this.#presentFits(name);
     } catch (error) {
       this.#troubled(error);
     }
+  }
+
+  /** What of the open paper's model fits, once the house has reckoned it. */
+  async #presentFits(name) {
+    const plan = await (await ask(`/api/fit/${encodeURIComponent(name)}`)).json();
+    if (this.#asked === name) byId("paper-fits")?.replaceChildren(...fitSection(plan).filter(Boolean));
   }
 
   #turn(event) {

@@ -9,7 +9,7 @@ import { capital, component, day, levels, plain, plural, size, tokens } from "./
 /** The whole paper. `row` is the table's row, with what is held; `words` are the meanings of the levels. */
 export function drawPaper(paper, row, words) {
   return [
-    head(paper.model, row), heldSection(row), opennessSection(paper, words), verdictSection(paper.verdict, paper.override, words.asker),
+    head(paper.model, row), heldSection(row), fitsSection(row), opennessSection(paper, words), verdictSection(paper.verdict, paper.override, words.asker),
     ...licenseSections(paper), componentsSection(paper, words), figuresSection(paper), lineageSection(paper),
     shapeSection(paper.model), unknownSection(paper.model),
   ];
@@ -26,6 +26,10 @@ export function drawUnknown(row, words) {
     verdictSection(row.held[0].verdict, null, words.asker),
   ];
 }
+
+/** Filled when the house has said what fits. */
+const fitsSection = (row) => row.weights === "withheld" ? "" :
+  section("What fits here", h("div", { id: "paper-fits", "aria-live": "polite" }, h("p", { class: "fine" }, "The house is reckoning.")));
 
 export const section = (title, ...children) => h("section", { class: "part" }, h("h3", {}, title), ...children);
 

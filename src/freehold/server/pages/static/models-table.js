@@ -1,13 +1,14 @@
 // The table: one row for each model, built once, then only shown, hidden and put in order.
 import { h, icon } from "./dom.js";
+import { fitCell } from "./models-fit.js";
 import { axis, labelWords, track } from "./models-spectrum.js";
 import { capital, freedom, month, size, tokens } from "./models-words.js";
 
 const COLUMNS = [
   ["Model", ["name"]], ["Size", ["size", "-size"]], ["License", ["freedom"]], ["Openness", ["openness"]],
-  ["Verdict", ["verdict"]], ["Here", ["here"]],
+  ["Fits here", ["fits"]], ["Verdict", ["verdict"]], ["Here", ["here"]],
 ];
-const DESCENDING = new Set(["-size", "freedom", "openness", "here"]);
+const DESCENDING = new Set(["-size", "freedom", "openness", "fits", "here"]);
 
 export class Table {
   #rows = new Map();
@@ -40,13 +41,18 @@ export class Table {
     this.sort = sort;
   }
 
+  /** Says of every row what fits, once the house has answered. */
+  tellFits(rows) {
+    for (const row of rows) this.#rows.get(row.name)?.querySelector(".c-fits").replaceChildren(...fitCell(row.brief));
+  }
+
   link(name) {
     return this.#rows.get(name)?.querySelector(".title");
   }
 
   #head(name, sorts) {
     const next = () => this.on.sort(sorts[(sorts.indexOf(this.sort) + 1) % sorts.length]);
-    return h("th", { role: "columnheader", scope: "col", class: `c-${name.toLowerCase()}`, "aria-sort": "none" },
+    return h("th", { role: "columnheader", scope: "col", class: `c-${name.split(" ")[0].toLowerCase()}`, "aria-sort": "none" },
       h("button", { type: "button", onclick: next }, name, icon("down")));
   }
 
@@ -60,6 +66,7 @@ export class Table {
       h("td", { role: "cell", class: "c-openness" }, track(row.label), h("div", { class: "place-line" },
         h("span", { class: "label" }, labelWords(row.label, words.labels)),
         row.label && h("span", { class: "axes" }, axis("F", row.freedom, words.freedom), axis("T", row.published, words.published)))),
+      h("td", { role: "cell", class: "c-fits" }, ...fitCell(row.brief)),
       h("td", { role: "cell", class: "c-verdict" }, row.verdict ? verdict(row.verdict) : h("span", { class: "sub unknown" }, "unknown")),
       h("td", { role: "cell", class: "c-here" }, ...here(row)));
   }

@@ -1,0 +1,33 @@
+"""Who plans for this machine: as it is now, by what was measured of it, without what the house's workers use."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from freehold.catalog import Catalog
+from freehold.core.quantity import Unknown
+from freehold.engines.llamacpp.identity import engine_id
+from freehold.hardware import calibration, here, probe
+from freehold.hardware.rig import Rig
+from freehold.planning.planner import Planner
+
+
+def planner_here(catalog: Catalog, home: Path, taken_bytes: int) -> Planner:
+    """Plans for this machine. `taken_bytes` are weights that workers have mapped: the kernel counts their pages as
+    available, and they are in use."""
+    return planner_of(catalog, without(here.rig(probe.machine()), taken_bytes), home)
+
+
+def planner_of(catalog: Catalog, rig: Rig, home: Path) -> Planner:
+    """Plans for `rig`, by the measurements of it that `home` keeps."""
+    if rig.fingerprint is None:
+        return Planner(catalog, rig, Unknown("a machine that is described was not measured"))
+    return Planner(catalog, rig, calibration.read(home, fingerprint=rig.fingerprint, engine=engine_id()))
+
+
+def without(rig: Rig, taken_bytes: int) -> Rig:
+    """`rig` with less of its host's memory to take."""
+    host = rig.host
+    left = max(0, host.usable_bytes - taken_bytes)
+    return replace(rig, places=(*rig.accelerators, replace(host, usable_bytes=left)))
