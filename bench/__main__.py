@@ -17,6 +17,7 @@ from bench.harness.measure import RESULTS, tables
 SCRIPTS = (
     "startup",
     "catalog",
+    "fit",
     "verify",
     "gateway_memory",
     "gateway_added_latency",
