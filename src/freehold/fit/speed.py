@@ -20,8 +20,8 @@ from freehold.hardware.rig import Rig
 
 MODEL_ERROR = 0.5
 """How far a prediction may be from a measurement: of eleven figures of two small builds (bench/fit_speed.py), taken
-while other programs kept the machine busy, the farthest was predicted 49 % too fast, the middle one 27 %. What it is on a
-quiet machine was not measured."""
+while other programs kept the machine busy, the farthest was predicted 49 % too fast, the middle one 27 %. What it is
+on a quiet machine was not measured."""
 MIX_ERROR = 0.15
 """Added where only the name of a mix of types is known."""
 
