@@ -75,3 +75,41 @@ class _Person(pydantic.BaseModel):
 )
 def test_what_the_engine_keeps_passes(schema: Any) -> None:
     check_enforced(schema, "schema")
+
+
+# Each was seen to be lost by XGrammar in openvino-genai 2026.4.1: an answer that breaks it was taken for a valid one.
+@pytest.mark.parametrize(
+    ("part", "place"),
+    [
+        ({"type": "integer", "minimum": 5}, "minimum"),
+        ({"type": "integer", "exclusiveMinimum": 5}, "exclusiveMinimum"),
+        ({"type": "string", "pattern": "^[a-z]+$", "maxLength": 2}, "maxLength"),
+        ({"type": "string", "format": "date", "maxLength": 3}, "maxLength"),
+        ({"type": "string", "pattern": "^.+$"}, "pattern"),
+        ({"type": "string", "pattern": "^[^a]+$"}, "pattern"),
+        ({"$ref": "#/$defs/n", "maximum": 5}, "maximum"),
+        ({"$ref": "https://elsewhere/schema"}, "$ref"),
+        ({"anyOf": [{"type": "integer"}], "type": "integer"}, "type"),
+        ({"allOf": [{"$ref": "#/$defs/n"}, {"$ref": "#/$defs/m"}]}, "allOf"),
+        ({"type": "integer", "multipleOf": 5}, "multipleOf"),
+    ],
+)
+def test_what_only_xgrammar_loses_is_refused_under_its_rules(part: dict[str, Any], place: str) -> None:
+    with pytest.raises(UnsupportedError) as raised:
+        check_enforced(_of(part), "schema", "xgrammar")
+    assert raised.value.param == f"schema.properties.a.{place}"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "integer", "minimum": 5, "maximum": 9},
+        {"type": "string", "pattern": r"^[a-z.]+\.[0-9]{2}$"},
+        {"type": "string", "maxLength": 12},
+        {"$ref": "#/$defs/n", "description": "A name.", "$defs": {"n": {"type": "string"}}},
+        {"anyOf": [{"type": "integer"}, {"type": "null"}], "default": None},
+        {"type": "array", "items": {"enum": ["a", "b"]}, "minItems": 1, "maxItems": 3},
+    ],
+)
+def test_what_xgrammar_keeps_is_let_through(part: dict[str, Any]) -> None:
+    check_enforced(_of(part), "schema", "xgrammar")

@@ -22,6 +22,8 @@ _ENDS = frozenset(
     {"<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|eom_id|>", "<EOT>", "<|end_of_text|>"}
 )
 _CONTROL = 3
+# What the reader raises for a file that it does not take: its own errors, and those of C++'s containers.
+_REFUSALS = (RuntimeError, LookupError, ValueError, ArithmeticError, MemoryError)
 _END_KEYS = ("eos_token_id", "eot_token_id", "eom_token_id")
 
 
@@ -63,13 +65,13 @@ def _read(source: Path) -> None:
         openvino_genai.ContinuousBatchingPipeline(
             str(source), openvino_genai.SchedulerConfig(), "CPU", {"enable_save_ov_model": True}
         )
-    except RuntimeError as error:
+    except _REFUSALS as error:
         raise CannotServeError(
             f"OpenVINO's GGUF reader does not take it: {_said(error)}.", hint="Run it with llama.cpp."
         ) from error
 
 
-def _said(error: RuntimeError) -> str:
+def _said(error: Exception) -> str:
     """The last line of what the library says: those before it are places in its source."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1][:300].rstrip(".") if lines else "it gives no reason"

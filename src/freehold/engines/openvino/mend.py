@@ -21,7 +21,6 @@ from freehold.engines.openvino.gguf_parts import Blocks, GgufParts
 
 # Greater ones have no 16-bit float; a block like that has a minimum thousands of steps away from zero.
 _LARGEST_ZERO = 60_000.0
-_EXACT = 1e-3  # of a step: 16-bit scales are as coarse
 
 
 class InexactError(Exception):
@@ -42,9 +41,9 @@ def mend(model: Any, parts: GgufParts) -> int:
             continue
         blocks = _original(found, table)
         scale, zero = _exact(blocks)
-        if not (np.array_equal(found.scales, scale) and np.allclose(found.zeros, zero, rtol=0, atol=_EXACT)):
-            subtract.input(1).replace_source_output(ops.constant(zero.astype(np.float16)).output(0))
-            found.scale_input.replace_source_output(ops.constant(scale.astype(np.float16)).output(0))
+        if not (np.array_equal(found.scales, scale) and np.array_equal(found.zeros, zero)):
+            subtract.input(1).replace_source_output(ops.constant(zero).output(0))
+            found.scale_input.replace_source_output(ops.constant(scale).output(0))
         count += 1
     model.validate_nodes_and_infer_types()
     return count
@@ -52,7 +51,7 @@ def mend(model: Any, parts: GgufParts) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Compressed:
-    """Weights as the reader stores them, and where in the graph their scale goes in."""
+    """Weights as the graph has them, and where in it their scale goes in."""
 
     codes: Any
     zeros: Any
@@ -78,26 +77,16 @@ def _compressed(subtract: Any) -> _Compressed | None:
     """The weights behind a node, where it is the `Subtract` of `(codes - zeros) * scales`."""
     if subtract.get_type_name() != "Subtract":
         return None
-    codes, zeros = (_converted(subtract.input(place)) for place in (0, 1))
-    if codes is None or zeros is None:
+    codes, zeros = (_values(subtract.input(place).get_source_output().get_node()) for place in (0, 1))
+    if codes is None or zeros is None or codes.dtype != np.uint8:
         return None
     multiply = next(iter(subtract.output(0).get_target_inputs())).get_node()
     for scale_input in multiply.inputs():
         constant = scale_input.get_source_output().get_node()
         if constant.get_type_name() == "Constant":
-            scales = np.asarray(constant.data, np.float32)
-            return _Compressed(_values(codes), _values(zeros), scales, scale_input)
+            scales = np.asarray(constant.data)
+            return _Compressed(codes, zeros, scales, scale_input)
     raise InexactError("has weights without a scale")
-
-
-def _converted(entry: Any) -> Any:
-    """The constant of 4 or 8 bits that is converted and goes in at `entry`, or None."""
-    convert = entry.get_source_output().get_node()
-    if convert.get_type_name() != "Convert":
-        return None
-    constant = convert.input(0).get_source_output().get_node()
-    small = constant.get_type_name() == "Constant" and constant.get_element_type().get_type_name() in {"u4", "u8"}
-    return constant if small else None
 
 
 def _original(found: _Compressed, table: Mapping[bytes, Sequence[Blocks]]) -> Blocks:
@@ -108,13 +97,19 @@ def _original(found: _Compressed, table: Mapping[bytes, Sequence[Blocks]]) -> Bl
     raise InexactError(f"has weights of the shape {found.codes.shape} that are not in the file")
 
 
-def _values(constant: Any) -> Any:
-    """A constant of 4 or 8 bits, as 8 bits."""
-    if constant.get_element_type().get_type_name() == "u8":
-        return np.asarray(constant.data)
-    packed = np.frombuffer(bytes(constant.data), np.uint8)
+def _values(node: Any) -> Any:
+    """The numbers of a constant of 4, 8 or 16 bits, behind a conversion or not; None for any other node."""
+    node = node.input(0).get_source_output().get_node() if node.get_type_name() == "Convert" else node
+    if node.get_type_name() != "Constant":
+        return None
+    kind = node.get_element_type().get_type_name()
+    if kind in {"u8", "f16"}:
+        return np.asarray(node.data)
+    if kind != "u4":
+        return None
+    packed = np.frombuffer(bytes(node.data), np.uint8)
     pairs = np.stack([packed & 15, packed >> 4], axis=-1).reshape(-1)
-    shape = tuple(constant.shape)
+    shape = tuple(node.shape)
     return pairs[: int(np.prod(shape))].reshape(shape)
 
 
@@ -133,4 +128,4 @@ def _exact(blocks: Blocks) -> tuple[Any, Any]:
     zero = np.divide(-blocks.minimum, stored, out=np.zeros_like(stored), where=stored != 0)
     if not np.all(np.isfinite(stored)) or np.max(np.abs(zero), initial=0) > _LARGEST_ZERO:
         raise InexactError("has blocks whose values 16-bit floats cannot hold")
-    return stored, zero
+    return stored.astype(np.float16), zero.astype(np.float16)
