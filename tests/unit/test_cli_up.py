@@ -49,6 +49,14 @@ def test_two_endpoints_of_one_name_are_refused() -> None:
     assert "'x'" in caught.value.message and "freehold.toml" in caught.value.hint
 
 
+def test_an_engine_is_put_over_the_file_and_one_that_there_is_not_is_refused() -> None:
+    changed = with_arguments(SETTINGS, [], host=None, port=None, engine="openvino")
+    assert changed.engine == dataclasses.replace(SETTINGS.engine, engine="openvino")
+    with pytest.raises(CallError) as caught:
+        with_arguments(SETTINGS, [], host=None, port=None, engine="openvin")
+    assert "'openvin'" in caught.value.message and "llama.cpp, openvino" in caught.value.hint
+
+
 def test_a_file_is_named_by_its_stem() -> None:
     assert endpoint_name(parse("./models/own-model.gguf")) == "own-model"
 

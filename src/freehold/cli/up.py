@@ -10,7 +10,7 @@ import dataclasses
 import ipaddress
 import socket
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, cast, get_args
 from urllib.parse import urlsplit
 
 import typer
@@ -21,7 +21,7 @@ from freehold.cli.permitting import By, Reason, Wish, permitted
 from freehold.cli.pull import pull_now
 from freehold.core.errors import CallError, NotFoundError
 from freehold.core.refs import FakeRef, FileRef, HubRef, ModelRef, PypiRef, Reference, RemoteRef, parse
-from freehold.core.settings import DEFAULT_MODEL, EndpointSettings, Settings, load
+from freehold.core.settings import DEFAULT_MODEL, EndpointSettings, EngineName, Settings, load
 
 # Hosts that mean every network of the machine, and the families of address they take.
 EVERYWHERE = {"0.0.0.0": (socket.AF_INET,), "::": (socket.AF_INET6,), "": (socket.AF_INET,)}  # noqa: S104  # only read
@@ -33,6 +33,10 @@ Refs = Annotated[
 Host = Annotated[str | None, typer.Option("--host", help="Listen here; another address than loopback wants a key.")]
 Port = Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Listen on this port; 0 takes a free one.")]
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings from this file.")]
+Engine = Annotated[
+    str | None,
+    typer.Option("--engine", metavar="NAME", help="Run builds with llama.cpp or openvino, where nothing else is set."),
+]
 Pull = Annotated[bool, typer.Option("--pull", help="Pull what is missing without asking.")]
 
 
@@ -40,6 +44,7 @@ Pull = Annotated[bool, typer.Option("--pull", help="Pull what is missing without
     "freehold up",
     "freehold up --pull",
     "freehold up smollm2-135m-instruct --port 8400",
+    "freehold up smollm2-135m-instruct --engine openvino",
     "freehold up ./model.gguf openai:gpt-5",
 )
 def up_command(  # noqa: PLR0913 - the parameters are the command's options; typer reads them from here
@@ -47,6 +52,7 @@ def up_command(  # noqa: PLR0913 - the parameters are the command's options; typ
     host: Host = None,
     port: Port = None,
     config: Config = None,
+    engine: Engine = None,
     pull: Pull = False,
     override: Reason = None,
     by: By = None,
@@ -64,7 +70,7 @@ def up_command(  # noqa: PLR0913 - the parameters are the command's options; typ
     parsed = [parse(ref) for ref in refs or ()]
 
     def read() -> Settings:
-        return with_arguments(load(file=config), parsed, host=host, port=port)
+        return with_arguments(load(file=config), parsed, host=host, port=port, engine=engine)
 
     settings = read()
     _hold_all(settings, output, may_pull=pull, wish=Wish(override, by))
@@ -74,8 +80,13 @@ def up_command(  # noqa: PLR0913 - the parameters are the command's options; typ
     return code
 
 
-def with_arguments(settings: Settings, refs: list[Reference], *, host: str | None, port: int | None) -> Settings:
-    """The settings with what the command line says put over them. Raises CallError for two endpoints of one name."""
+def with_arguments(
+    settings: Settings, refs: list[Reference], *, host: str | None, port: int | None, engine: str | None = None
+) -> Settings:
+    """The settings with what the command line says put over them. Raises CallError for two endpoints of one name, and
+    for an engine that there is not."""
+    if engine is not None:
+        settings = dataclasses.replace(settings, engine=dataclasses.replace(settings.engine, engine=_engine(engine)))
     server = dataclasses.replace(
         settings.server,
         host=host if host is not None else settings.server.host,
@@ -94,6 +105,13 @@ def with_arguments(settings: Settings, refs: list[Reference], *, host: str | Non
             )
         rows[name] = configured or EndpointSettings(name, ref)
     return dataclasses.replace(settings, server=server, endpoints=rows)
+
+
+def _engine(name: str) -> EngineName:
+    for known in get_args(EngineName):
+        if name == known:
+            return cast("EngineName", known)
+    raise CallError(f"There is no engine {name!r}.", hint=f"There are: {', '.join(get_args(EngineName))}.")
 
 
 def endpoint_name(ref: Reference) -> str:

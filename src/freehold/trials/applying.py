@@ -60,7 +60,7 @@ class Remembered:
             return Applied(Arm("openvino", AS_IT_IS, build, {}), options, only)
         default = Arm(options.engine or "llama.cpp", AS_IT_IS, build, {})
         if options.engine is not None:
-            return Applied(default, options, Choice(options.engine, "set", "set in freehold.toml"))
+            return Applied(default, options, Choice(options.engine, "set", "set in freehold.toml or with --engine"))
         workload = options.workload or "chat"
         found = self._read(build, workload)
         if isinstance(found, Winner):

@@ -74,7 +74,7 @@ class OpenVino:
 def _engine(options: EngineOptions) -> Choice:
     name = f"OpenVINO {installed.version() or ''}".strip()
     if options.engine == NAME:
-        return Choice(name, "set", "set in freehold.toml")
+        return Choice(name, "set", "set in freehold.toml or with --engine")
     return Choice(name, "chosen", "the build is in OpenVINO's form")
 
 
