@@ -37,6 +37,11 @@ def test_values_at_the_edge_of_what_the_engine_takes_are_taken() -> None:
     assert 0 < found.top_p < 1e-3 and found.min_p < 1 and found.repetition_penalty > 0
 
 
+def test_a_temperature_that_is_no_number_to_the_engine_is_zero() -> None:
+    assert read({**MESSAGES, "temperature": 1e-60}, chat=True).sampling.temperature == 0
+    assert read({**MESSAGES, "temperature": 0.01}, chat=True).sampling.temperature == 0.01
+
+
 def test_a_schema_is_carried_as_json_text_and_json_object_means_any_object() -> None:
     form = {"type": "json_schema", "json_schema": {"schema": {"type": "integer"}}}
     assert json.loads(read({**MESSAGES, "response_format": form}, chat=True).schema or "") == {"type": "integer"}

@@ -48,10 +48,11 @@ class Handle:
 
 
 class Scripted:
-    """An engine of `blocks` that makes token 5 for everybody, and fails at step `fails_at`."""
+    """An engine of `blocks` that makes token 5 for all, fails at step `fails_at`, does not take request `refuses`."""
 
-    def __init__(self, blocks: int = 100, fails_at: int | None = None) -> None:
+    def __init__(self, blocks: int = 100, fails_at: int | None = None, refuses: int | None = None) -> None:
         self.blocks = blocks
+        self._refuses = refuses
         self.handles: list[Handle] = []
         self.most_at_once = 0
         self.steps = 0
@@ -66,6 +67,8 @@ class Scripted:
         return bool(self.running)
 
     def submit(self, number: int, tokens: list[int], most: int, sampling: Any, **more: Any) -> Handle:
+        if number == self._refuses:
+            raise RuntimeError("no such temperature")
         self.handles.append(Handle(most))
         return self.handles[-1]
 
@@ -170,6 +173,17 @@ async def test_a_step_that_fails_is_told_to_everybody_and_ends_the_run() -> None
         await batching.run()
     assert (running.failed, waiting.failed) == (True, True)
     assert len(running.tokens) == 2
+
+
+async def test_a_request_that_the_engine_does_not_take_fails_alone() -> None:
+    engine, first, second, third = Scripted(refuses=2), Taken(), Taken(), Taken()
+    batching = Batching(engine, slots=4)
+    for each in (first, second, third):
+        batching.add(each.job(3))
+    run = asyncio.create_task(batching.run())
+    await finished(first, second, third)
+    assert [(each.failed, len(each.tokens)) for each in (first, second, third)] == [(False, 3), (True, 0), (False, 3)]
+    run.cancel()
 
 
 async def test_a_request_that_the_engine_ignores_is_told_so() -> None:

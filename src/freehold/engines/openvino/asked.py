@@ -20,6 +20,8 @@ ANSWERS_LIMIT = 128
 NO_TOP_K = 2**31 - 1
 _SEED_BITS = 32
 _LARGEST = 1e6
+# Less than this is no number to the engine, and leaves the likeliest token alone like zero.
+_LEAST_TEMPERATURE = 1e-4
 
 _TAKEN = frozenset(
     {
@@ -105,9 +107,10 @@ def _refuse_unknown(body: Mapping[str, Any]) -> None:
 
 def _sampling(body: Mapping[str, Any]) -> Sampling:
     top_k = bodies.whole(body, "top_k", 40, -1, NO_TOP_K)
+    temperature = bodies.number(body, "temperature", 0.8, 0, _LARGEST)
     seed = bodies.whole(body, "seed", -1, -(2**63), 2**64)
     return Sampling(
-        temperature=bodies.number(body, "temperature", 0.8, 0, _LARGEST),
+        temperature=temperature if temperature >= _LEAST_TEMPERATURE else 0,
         # The engine takes no zero; the least it takes leaves the likeliest token alone too.
         top_p=max(bodies.number(body, "top_p", 0.95, 0, 1), 1e-6),
         top_k=top_k if top_k > 0 else NO_TOP_K,

@@ -118,18 +118,25 @@ class Batching:
     def _admit(self) -> None:
         while self._waiting and len(self._running) < self._slots and self._waiting[0].blocks <= self._free_blocks:
             job = self._waiting.popleft()
-            self._numbers += 1
-            job.handle = self._engine.submit(
-                self._numbers,
-                job.tokens,
-                job.most,
-                dataclasses.replace(job.asked.sampling, seed=job.seed),
-                schema=job.asked.schema,
-                logprobs=job.asked.logprobs,
-                ignore_end=job.asked.ignore_end,
-            )
+            try:
+                job.handle = self._submitted(job)
+            except RuntimeError:  # the engine looks at a request before it takes it: that one alone is lost
+                job.fail()
+                continue
             self._running.append(job)
             self._free_blocks -= job.blocks
+
+    def _submitted(self, job: Job) -> Any:
+        self._numbers += 1
+        return self._engine.submit(
+            self._numbers,
+            job.tokens,
+            job.most,
+            dataclasses.replace(job.asked.sampling, seed=job.seed),
+            schema=job.asked.schema,
+            logprobs=job.asked.logprobs,
+            ignore_end=job.asked.ignore_end,
+        )
 
     def _hand_out(self) -> None:
         for job in [*self._running]:

@@ -78,7 +78,7 @@ class Pipeline:
             rendered: str = self._tokenizer.apply_chat_template(
                 list(messages), bool(body.get("add_generation_prompt", True)), extra_context=extra
             )
-        except (RuntimeError, TypeError) as error:
+        except (RuntimeError, TypeError, ValueError, OverflowError) as error:
             raise RefusedError(400, "the model's chat template does not take these messages") from error
         return rendered
 
@@ -127,6 +127,11 @@ def structured(schema: str) -> Any:
 
 
 def _pieces(tokenizer: Any, count: int) -> list[bytes]:
-    """The bytes of every token; `count` is how many the file had."""
+    """The bytes of every token; `count` is how many the file had. The table is by bytes, so of tokens that are spelled
+    alike it has one: the others are decoded."""
     known = {token: piece for piece, token in tokenizer.get_vocab().items()}
-    return [known.get(token, b"") for token in range(max(count, max(known, default=-1) + 1))]
+    size = max(count, max(known, default=-1) + 1)
+    others = [token for token in range(size) if token not in known]
+    texts = tokenizer.decode([[token] for token in others], skip_special_tokens=False) if others else []
+    known |= {token: text.encode() for token, text in zip(others, texts, strict=True)}
+    return [known[token] for token in range(size)]
