@@ -22,6 +22,7 @@ from freehold.permits import Permits
 from freehold.store.deeds.record import Deed, TextFile
 from freehold.store.license_texts import MAX_TEXT_BYTES
 from freehold.store.naming import is_file_name
+from freehold.store.opened import open_regular
 from freehold.store.store import Store
 
 
@@ -65,7 +66,7 @@ def _read(path: Path) -> bytes:
     if not is_file_name(path.name):
         raise CallError(f"{path.name!r} is no name that a file beside a build can have.", hint="Rename it.")
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(MAX_TEXT_BYTES + 1)
     except OSError as error:
         raise CallError(f"{path} cannot be read: {error.strerror}.", file=str(path)) from error

@@ -15,6 +15,7 @@ from freehold.core.settings import Settings
 from freehold.gateway.endpoints import is_local, together
 from freehold.permits import Permits, refused_decisions
 from freehold.permits import let_through as let_through
+from freehold.store.opened import open_regular
 from freehold.store.overrides import Override as Override
 from freehold.store.overrides import Overrides, now
 from freehold.store.store import Store
@@ -218,7 +219,7 @@ def recognized(path: Path) -> Recognition:
     from freehold.catalog.licenses.recognize import recognize
 
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             text = file.read(_LONGEST_FILE_BYTES + 1).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise CallError(f"{path} cannot be read as a text in UTF-8: {error}.", file=str(path)) from error

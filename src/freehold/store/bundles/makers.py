@@ -15,10 +15,12 @@ from freehold.store.bundles.unaided import Manifest
 from freehold.store.deeds.reading import record
 from freehold.store.deeds.record import Deed, Signature
 from freehold.store.deeds.signing import Keys, SignatureState, fingerprint, holds, public_key, public_pem
+from freehold.store.opened import read_bounded
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+_LARGEST_KEY_BYTES = 1 << 16
 CONTEXT = b"freehold bundle 1\n"  # the line that a signature of a manifest is made behind
 
 
@@ -105,7 +107,7 @@ def _signature(manifest: Manifest, path: Path) -> Signature | None:
 
 def _in_file(path: Path) -> Ed25519PublicKey:
     try:
-        return public_key(path.read_bytes(), str(path))
+        return public_key(read_bounded(path, _LARGEST_KEY_BYTES), str(path))
     except OSError as error:
         raise BundleError(
             f"{str(path)!r} is no fingerprint and no file that can be read.", hint="A fingerprint begins with ed25519:."

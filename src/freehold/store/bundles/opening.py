@@ -8,11 +8,13 @@ files is held to the files, what it says of license and origin cannot be.
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 from freehold.catalog import Catalog
 from freehold.core.builds import HeldBuild, WeightFacts
@@ -27,6 +29,7 @@ from freehold.store.deeds.record import Deed, Labels, Origin
 from freehold.store.durable import make_folder, require_space, writing
 from freehold.store.layout import DEED_FILE, PAPERS_FOLDER
 from freehold.store.locks import hold_briefly
+from freehold.store.opened import open_regular
 from freehold.store.store import Store
 
 Permit = Callable[[Deed, bool], object]
@@ -71,7 +74,7 @@ def open_bundle(
     """
     store.keys.require_signer()
     try:
-        with path.open("rb") as file:
+        with io.BufferedReader(cast("io.RawIOBase", open_regular(path))) as file:
             bundle = unaided.Bundle(file)
             maker = maker_of(bundle.manifest, store.keys, trust, path)
             work = _Opening(path, bundle, maker, store, catalog, progress, permit)
