@@ -174,7 +174,7 @@ def test_a_pipe_in_the_place_of_a_deed_keeps_nobody_waiting(home: Path, tmp_path
     with within(10):
         assert [held.name for held in store.builds()] == ["other:q4_1"]
         assert "it is no regular file" in refused(deed)
-        with pytest.raises(NotFoundError):
+        with pytest.raises(DeedError, match="it is no regular file"):
             store.find(parse("t"))
 
 
