@@ -43,6 +43,7 @@ from freehold.store.sources.web import WebSource
 from freehold.store.store import Store
 from freehold.trials.applying import ExplainedWorker, Remembered
 from freehold.trials.entrants import Entrant, LlamaEntrant
+from freehold.trials.openvino import OpenVinoEntrant
 
 if TYPE_CHECKING:
     from freehold.planning.planner import Planner
@@ -122,10 +123,17 @@ def build_house(settings: Settings, *, recorded: bool = False) -> House:
         fake=Fake(runtime_dir=settings.runtime_dir, log_dir=logs),
     )
     folders = {"runtime_dir": settings.runtime_dir, "log_dir": logs}
-    entrants = (LlamaEntrant(engines.llamacpp, store, catalog, **folders),)
+    entrants = tuple(
+        entrant
+        for entrant in (
+            LlamaEntrant(engines.llamacpp, store, catalog, **folders),
+            OpenVinoEntrant(engines.openvino),
+        )
+        if entrant.version is not None
+    )
     remembered = Remembered(
         settings.home,
-        {entrant.name: entrant.version for entrant in entrants},
+        {entrant.name: entrant.version or "unknown" for entrant in entrants},
         lambda: fingerprint(probe.machine()),
         store.by_digest,
     )

@@ -16,6 +16,7 @@ from freehold.cli.main import main
 from freehold.core.builds import HeldBuild
 from freehold.core.refs import parse
 from freehold.core.settings import EngineOptions, load
+from freehold.engines.openvino import installed
 from freehold.python.opening import pull_into
 from freehold.trials import record
 from freehold.trials.bar import Bar
@@ -42,20 +43,23 @@ def held(house: House) -> HeldBuild:
     return house.store.find(parse("small:q4_1"))
 
 
-def bench(house: House, note: Callable[[str], None] = lambda _: None, **asked: Any) -> Report:
+def bench(house: House, note: Callable[[str], None] = lambda _: None, *, alone: bool = True, **asked: Any) -> Report:
+    """`alone`: llama.cpp by itself."""
+    entrants = [each for each in house.entrants if each.name == "llama.cpp" or not alone]
     folders = {"runtime_dir": house.settings.runtime_dir, "log_dir": house.settings.home / "logs"}
     whole = Asked(CHAT, effort=LEAST, options=OPTIONS, **asked)
-    return asyncio.run(Bench(held(house), whole, house.entrants, house.store, folders, note).run())
+    return asyncio.run(Bench(held(house), whole, entrants, house.store, folders, note).run())
 
 
 def test_every_layout_is_measured_with_its_fidelity_and_the_winner_is_used_and_explained(
     house: House, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said: list[str] = []
-    report = bench(house, said.append, repack=True)
+    report = bench(house, said.append, alone=False, repack=True)
     assert any(line.startswith("About ") for line in said)
     by_layout = {row.standing.arm.layout: row for row in report.rows if not row.standing.arm.settings}
-    assert by_layout.keys() == {"as it is", "q4_0", "q8_0"}
+    others = {"converted"} if installed.version() else set()
+    assert by_layout.keys() == {"as it is", "q4_0", "q8_0"} | others
     own, smaller = by_layout["as it is"].fidelity, by_layout["q4_0"].fidelity
     assert own is not None
     assert smaller is not None

@@ -100,7 +100,7 @@ def _row(arm: Mapping[str, Any]) -> dict[str, Any]:
         "generation_tokens_per_s": _middle(arm["generation_tokens_per_s"]),
         "prompt_tokens_per_s": _middle(arm["prompt_tokens_per_s"]),
         "memory_bytes": arm["memory_bytes"],
-        "fidelity": None if found is None else f"{found['nats']:.4f} ± {found['error']:.4f}",
+        "fidelity": None if found is None else f"{found['nats']:.2g} ± {found['error']:.1g}",
         "agreement": None if found is None else f"{found['agreement']:.1%}",
         "remark": arm["failed"] or arm["unfit"] or "",
     }

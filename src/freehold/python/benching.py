@@ -49,6 +49,11 @@ def bench(
     entrants = _entrants(house, wished.engines)
     build = house.store.find(parse(wished.ref))
     house.permits.require_build(build, house.settings)
+    if build.facts.format != "gguf":
+        raise CallError(
+            f"{build.name} is in {build.facts.format}'s form, which one engine alone runs: there is nothing to choose.",
+            hint="Give the build that it was made from: `freehold show` names it.",
+        )
     effort = QUICK if wished.quick else WHOLE
     asked = Asked(workload, bar, effort, repack=wished.repack, options=house.settings.engine)
     used = house.remembered.winner(build, wished.workload)

@@ -73,7 +73,8 @@ class Asker:
 
     async def first_log_probability(self, prompt: str) -> float | None:
         """The log probability of the likeliest first token after `prompt`; None where the engine does not say."""
-        body = {"prompt": prompt, "max_tokens": 1, "temperature": 0, "logprobs": 1}
+        others = int(self._upstream.capabilities.top_logprobs)
+        body = {"prompt": prompt, "max_tokens": 1, "temperature": 0, "logprobs": others}
         async with self._post(body) as answer:
             said = await answer.json()
         try:

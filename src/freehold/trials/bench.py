@@ -83,6 +83,7 @@ class Bench:
         self._build = build
         self._asked = asked
         self._entrants = {entrant.name: entrant for entrant in entrants}
+        self._versions = {entrant.name: entrant.version or "unknown" for entrant in entrants}
         self._note = note
         self._options = replace(asked.options, context_tokens=asked.options.context_tokens or CONTEXT_TOKENS)
         self._own = Arm("llama.cpp", AS_IT_IS, build, {})
@@ -120,7 +121,7 @@ class Bench:
             share=share,
             quick=asked.effort.final_share < WHOLE.final_share,
             bar=str(asked.bar),
-            engines={name: entrant.version for name, entrant in self._entrants.items()},
+            engines=self._versions,
             rows=tuple(sorted(rows, key=_order)),
             verdict=choose([_trial(row) for row in rows if row.standing.runs], now),
             reference=self._judge.why_not or REFERENCE,
@@ -132,7 +133,7 @@ class Bench:
     async def _layouts(self) -> list[Arm]:
         found: list[Arm] = []
         for entrant in self._entrants.values():
-            found += await entrant.make(self._build, self._note) if self._asked.repack else entrant.arms(self._build)
+            found += await entrant.arms(self._build, self._note, repack=self._asked.repack)
         return found
 
     async def _look(self, now: Arm, layouts: Sequence[Arm]) -> float:

@@ -32,13 +32,12 @@ class Entrant(Protocol):
     def name(self) -> str: ...
 
     @property
-    def version(self) -> str: ...
+    def version(self) -> str | None:
+        """None: it is not installed here."""
 
-    def arms(self, build: HeldBuild) -> Sequence[Arm]:
-        """Every way it could run `build` now, with the settings that tell them apart. Makes nothing."""
-
-    async def make(self, build: HeldBuild, note: Callable[[str], None]) -> Sequence[Arm]:
-        """Make the builds of `build` in other types that it may run faster; then as `arms`. `note` hears of it."""
+    async def arms(self, build: HeldBuild, note: Callable[[str], None], *, repack: bool) -> Sequence[Arm]:
+        """Every way it could run `build`, with the settings that tell them apart. With `repack`, builds of it in other
+        types that may be faster are made first; without, those that are held take part. `note` hears of it."""
 
     def worker(self, arm: Arm, options: EngineOptions) -> Worker: ...
 
@@ -58,17 +57,14 @@ class LlamaEntrant:
         self._catalog = catalog
         self._folders: Mapping[str, Path] = {"runtime_dir": runtime_dir, "log_dir": log_dir}
 
-    def arms(self, build: HeldBuild) -> Sequence[Arm]:
-        held = [(new, made(self._store, build, making(old, new))) for old, new in _repackings(build)]
-        repacked = [Arm(self.name, new, found, {}) for new, found in held if found is not None]
-        return [Arm(self.name, AS_IT_IS, build, {}), *repacked]
-
-    async def make(self, build: HeldBuild, note: Callable[[str], None]) -> Sequence[Arm]:
-        for old, new in _repackings(build):
+    async def arms(self, build: HeldBuild, note: Callable[[str], None], *, repack: bool) -> Sequence[Arm]:
+        for old, new in _repackings(build) if repack else ():
             make = repacking(build, old, new, lock="prefer", **self._folders)
             note(f"{build.name} as {new.upper()}, about {repacked_bytes(build, old, new) / 1e6:,.0f} MB")
             await derive(build, making(old, new), make, store=self._store, catalog=self._catalog)
-        return self.arms(build)
+        held = [(new, made(self._store, build, making(old, new))) for old, new in _repackings(build)]
+        repacked = [Arm(self.name, new, found, {}) for new, found in held if found is not None]
+        return [Arm(self.name, AS_IT_IS, build, {}), *repacked]
 
     def worker(self, arm: Arm, options: EngineOptions) -> Worker:
         return self._engine.worker(arm.build, arm.options(options))

@@ -64,6 +64,8 @@ async def compared(metering: Metering, passages: Sequence[Passage]) -> Compared:
                     f"It knows {meter.vocabulary} tokens and the reference {passage.table.shape[1]}: "
                     "their distributions cannot be compared."
                 )
+            if (await meter.tokens(passage.text))[: len(passage.tokens)] != list(passage.tokens):
+                raise EngineError("Its tokenizer cuts the text otherwise: the same text is another input to it.")
             table = await _table(meter, passage.tokens, passage.rows)
             found.append(distances(passage.table, table))
             firsts.append(float(table[-1].max()))

@@ -63,7 +63,7 @@ class Report:
         against = "" if speed is before else f" against {before.speed:.3g} of {before.arm.name}"
         said = f"measured {speed.speed:.3g} {unit}{against} on {self.taken_on[:10]}"
         if row.fidelity is not None:
-            said += f", {row.fidelity.nats:.4f} ± {row.fidelity.error:.4f} nats from float32"
+            said += f", {row.fidelity.nats:.2g} ± {row.fidelity.error:.1g} nats from float32"
         return f"{said} (bar: {self.bar}{', quick' if self.quick else ''})"
 
     def as_json(self) -> dict[str, Any]:

@@ -42,6 +42,11 @@ class OpenVino:
         self._confirm = confirm
         self._converter = Converter(runtime_dir, log_dir, derive)
 
+    async def converted(self, build: HeldBuild, options: EngineOptions) -> HeldBuild:
+        """`build` in OpenVINO's form: itself, or what was or is now made from it. Raises WorkerStartError where it
+        cannot be, and what `store.derived.derive` raises."""
+        return await self._converter.converted(build, options)
+
     def worker(self, build: HeldBuild, options: EngineOptions) -> Worker:
         """A worker for `build`, in GGUF or in OpenVINO's form, with what `options` sets and the rest chosen for this
         machine as it is now. Whether the engine is installed and takes the build is told by its start."""

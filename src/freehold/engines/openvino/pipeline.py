@@ -17,6 +17,7 @@ import openvino
 import openvino_genai as genai
 
 from freehold.engines.http.body import RefusedError
+from freehold.engines.openvino.arithmetic import properties
 from freehold.engines.openvino.asked import Sampling
 from freehold.engines.openvino.choices import BLOCK_TOKENS
 from freehold.engines.openvino.files import TOKENS
@@ -43,13 +44,7 @@ class Pipeline:
             self._tokenizer,
             scheduler,
             "CPU",
-            INFERENCE_NUM_THREADS=threads,
-            NUM_STREAMS=1,
-            # The lock allows a process no say over the cores of its threads.
-            ENABLE_CPU_PINNING=False,
-            INFERENCE_PRECISION_HINT="f32",
-            KV_CACHE_PRECISION="f16",
-            DYNAMIC_QUANTIZATION_GROUP_SIZE=32,
+            **properties(threads),
             sampler_num_threads=threads,
         )
         told = json.loads((folder / TOKENS).read_text())
