@@ -25,6 +25,17 @@ def test_another_release_is_refused_before_it_is_loaded(monkeypatch: pytest.Monk
 
 
 @pytest.mark.engine
+def test_defaults_that_stand_elsewhere_are_refused() -> None:
+    script = (
+        "from freehold.engines.llamacpp import native\n"
+        "native._CONTEXT_DEFAULTS['n_ubatch'] = 513\n"
+        "native.library(print)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "OtherReleaseError" in done.stderr and "n_ubatch is 512" in done.stderr
+
+
+@pytest.mark.engine
 def test_tensor_types_are_read_where_the_release_has_them() -> None:
     """In a process of its own, as everything that loads the library."""
     script = (

@@ -118,6 +118,7 @@ _FUNCTIONS: Mapping[str, tuple[Any, ...]] = {  # name: result, then arguments
     "llama_model_get_vocab": (pointer, pointer),
     "llama_vocab_n_tokens": (c_int32, pointer),
     "llama_tokenize": (c_int32, pointer, c_char_p, c_int32, POINTER(c_int32), c_int32, c_bool, c_bool),
+    "llama_backend_init": (None,),
     "llama_init_from_model": (pointer, pointer, ContextParameters),
     "llama_free": (None, pointer),
     "llama_attach_threadpool": (None, pointer, pointer, pointer),
@@ -146,7 +147,15 @@ _FUNCTIONS: Mapping[str, tuple[Any, ...]] = {  # name: result, then arguments
     "ggml_threadpool_free": (None, pointer),
     "ggml_quantize_chunk": (c_size_t, c_int, pointer, pointer, c_int64, c_int64, c_int64, pointer),
 }
-_DEFAULTS = {"n_ctx": 512, "n_batch": 2048, "n_ubatch": 512, "n_seq_max": 1, "type_k": 1, "type_v": 1}
+# What the library fills in; everything else is zero, false or null.
+_MODEL_DEFAULTS = {"n_gpu_layers": -1, "split_mode": 1, "load_mode": -1, "lazy_mode": 1, "use_extra_bufts": True}
+_CONTEXT_DEFAULTS = {
+    **{"n_ctx": 512, "n_batch": 2048, "n_ubatch": 512, "n_seq_max": 1, "n_outputs_max_per_seq": 1},
+    **{"n_threads": 4, "n_threads_batch": 4, "type_k": 1, "type_v": 1},
+    **dict.fromkeys(("rope_scaling_type", "pooling_type", "attention_type", "flash_attn_type"), -1),
+    **dict.fromkeys(("yarn_ext_factor", "yarn_attn_factor", "yarn_beta_fast", "yarn_beta_slow", "defrag_thold"), -1),
+    **dict.fromkeys(("offload_kqv", "no_perf", "op_offload", "swa_full"), True),
+}
 
 
 class OtherReleaseError(Exception):
@@ -173,7 +182,15 @@ def library(log: Callable[[str], object]) -> Any:
 
 
 def _require_defaults(native: Any) -> None:
-    model, context = native.llama_model_default_params(), native.llama_context_default_params()
-    found = {name: getattr(context, name) for name in _DEFAULTS}
-    if found != _DEFAULTS or not (model.use_extra_bufts and context.swa_full) or model.no_alloc:
-        raise OtherReleaseError("xllamacpp keeps its settings elsewhere than its release does.")
+    _require(native.llama_model_default_params(), _MODEL_DEFAULTS)
+    _require(native.llama_context_default_params(), _CONTEXT_DEFAULTS)
+
+
+def _require(given: ModelParameters | ContextParameters, expected: Mapping[str, object]) -> None:
+    """Every field has its known default: what moved in the structure shows."""
+    for name, *_ in given._fields_:
+        value = getattr(given, name)
+        if (value or 0) != (expected.get(name) or 0):
+            raise OtherReleaseError(
+                f"xllamacpp keeps its settings elsewhere than its release does: {name} is {value!r}."
+            )

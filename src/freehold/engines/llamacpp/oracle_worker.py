@@ -14,12 +14,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from freehold.engines.inside import CannotServeError, Orders, run
+from freehold.weights.gguf.tensor_types import TYPE_NUMBERS
 
 MIB = 1 << 20
-LOAD_MODE_NONE = 0
 MEMORY_BYTES = 4 << 30
 """Of address space: states are really allocated, and a header may ask for any number of them."""
 
+# GGML_LOG_LEVEL_INFO and _ERROR, LLAMA_POOLING_TYPE_LAST
+_INFO, _ERROR, _POOLING_LAST = 2, 4, 3
 _LINES = {
     "kv_cache_bytes": re.compile(r"llama_kv_cache: size = +(\d+\.\d+) MiB \( *\d+ cells, .*"),
     "state_bytes": re.compile(r"llama_memory_recurrent: +\S+ RS buffer size = +(\d+\.\d+) MiB"),
@@ -31,20 +33,24 @@ _LINES = {
 def serve(orders: Orders) -> None:
     """Answer every question that stands in the orders, and say so as the word of readiness."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    from freehold.engines.llamacpp.library import LayoutError, Library
+    from freehold.engines.llamacpp import native
 
-    lines = _Lines()
     try:
-        library = Library(lines.see)
-    except (LayoutError, OSError, AttributeError) as error:
+        library = native.library(lambda _: None)
+    except (native.OtherReleaseError, OSError, AttributeError) as error:
         raise CannotServeError(f"the engine cannot be asked: {error}") from error
-    parameters = library.model_defaults()
+    lines = _Lines()
+    # Kept as long as the library may call it.
+    listener = native.LogCallback(lambda level, line, _: lines.see(level, (line or b"").decode(errors="replace")))
+    library.llama_log_set(listener, None)
+    library.llama_backend_init()
+    parameters = library.llama_model_default_params()
     parameters.no_alloc = True
-    parameters.load_mode = LOAD_MODE_NONE
-    model = library.load(orders.config["file"], parameters)
-    if model is None:
+    parameters.load_mode = native.LOAD["read"]
+    model = library.llama_model_load_from_file(orders.config["file"].encode(), parameters)
+    if not model:
         raise CannotServeError("llama.cpp refuses it.")
-    weights = library.size_bytes(model)
+    weights = library.llama_model_size(model)
     answers = [_answer(library, lines, model, question) for question in orders.config["runs"]]
     orders.ready({"weights_bytes": weights, "answers": answers})
 
@@ -64,11 +70,9 @@ class _Lines:
         self._sizes = None
 
     def see(self, level: int, line: str) -> None:
-        from freehold.engines.llamacpp.library import ERROR, INFO
-
-        if level == ERROR:
+        if level == _ERROR:
             sys.stderr.write(line)
-        if self._sizes is None or level != INFO:
+        if self._sizes is None or level != _INFO:
             return
         for name, pattern in _LINES.items():
             if found := pattern.fullmatch(line.rstrip("\n")):
@@ -78,11 +82,11 @@ class _Lines:
 def _answer(library: Any, lines: _Lines, model: int, question: Mapping[str, Any]) -> dict[str, int] | None:
     """Bytes of each buffer; None where the library makes no context for this run, or says nothing of its buffers."""
     sizes = lines.listen()
-    context = library.context(model, _parameters(library, question))
+    context = library.llama_init_from_model(model, _parameters(library, question))
     lines.stop()
-    if context is None:
+    if not context:
         return None
-    library.free(context)
+    library.llama_free(context)
     if not sizes["compute_bytes"] or not sizes["output_bytes"]:
         return None
     return {name: round(sum(found) * MIB) for name, found in sizes.items()}
@@ -91,19 +95,17 @@ def _answer(library: Any, lines: _Lines, model: int, question: Mapping[str, Any]
 def _parameters(library: Any, question: Mapping[str, Any]) -> Any:
     """As the worker of the house runs a build: every slot with a cache of its own unless the run says else, windows as
     small as they can be, embeddings beside answers."""
-    from freehold.engines.llamacpp.library import CACHE_TYPES, FLASH_ATTENTION, POOLING_LAST
-
-    parameters = library.context_defaults()
+    parameters = library.llama_context_default_params()
     parameters.n_seq_max = question["slots"]
     parameters.n_ctx = question["slots"] * question["context_tokens"]
     parameters.n_batch = parameters.n_ubatch = question["batch_tokens"]
-    parameters.type_k = CACHE_TYPES[question["cache_type_k"]]
-    parameters.type_v = CACHE_TYPES[question["cache_type_v"]]
-    parameters.flash_attn_type = FLASH_ATTENTION[question["flash_attention"]]
+    parameters.type_k = TYPE_NUMBERS[question["cache_type_k"].upper()]
+    parameters.type_v = TYPE_NUMBERS[question["cache_type_v"].upper()]
+    parameters.flash_attn_type = int(question["flash_attention"])
     parameters.kv_unified = question["unified"]
     parameters.swa_full = False
     parameters.embeddings = True
-    parameters.pooling_type = POOLING_LAST
+    parameters.pooling_type = _POOLING_LAST
     return parameters
 
 
