@@ -69,7 +69,7 @@ def test_a_described_card_without_a_host_holds_what_fits_on_it_whole_and_nothing
     split = place(blueprint_of_model(gemma, "BF16"), run, described("1x l40s"))
     assert split.fits is False
     assert split.why_not is not None
-    assert re.fullmatch(r"it needs 5[56]\.\d to 5[56]\.\d GB and 1x l40s has 4\d\.\d GB for it", split.why_not)
+    assert re.fullmatch(r"it needs 5\d\.\d to 5\d\.\d GB and 1x l40s has 4\d\.\d GB for it", split.why_not)
     assert place(blueprint_of_model(gemma, "BF16"), run, described("1x l40s, 64GB")).fits is True
 
 

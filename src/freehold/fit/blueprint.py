@@ -98,7 +98,10 @@ class Blueprint:
 
 @dataclass(frozen=True, slots=True)
 class RunShape:
-    """How a build is to be run. `context_tokens` is for each of `slots`; types are ggml's names in lower case."""
+    """How a build is to be run. `context_tokens` is for each of `slots`; types are ggml's names in lower case.
+
+    `checkpoints` is how many states of each slot the engine keeps to go back to, where the model has windows or states.
+    """
 
     context_tokens: int
     slots: int = 1
@@ -107,5 +110,6 @@ class RunShape:
     cache_type_v: str = "f16"
     flash_attention: bool = True
     unified: bool = False
+    checkpoints: int = 2
     adapters_bytes: int = 0
     projector_bytes: int = 0

@@ -53,8 +53,8 @@ def layer_cache_bytes(blueprint: Blueprint, layer: Layer, run: RunShape) -> int:
         return 0
     key = layer.kv_heads * layer.key_size
     value = _value_width(blueprint, layer, run)
-    each = _row_bytes(run.cache_type_k, key) + _row_bytes(run.cache_type_v, value)
-    indexer = _row_bytes(run.cache_type_k, layer.indexer_size)
+    each = row_bytes(run.cache_type_k, key) + row_bytes(run.cache_type_v, value)
+    indexer = row_bytes(run.cache_type_k, layer.indexer_size)
     return (each + indexer) * cells(run, layer.window_tokens) * streams(run)
 
 
@@ -75,6 +75,7 @@ def _value_width(blueprint: Blueprint, layer: Layer, run: RunShape) -> int:
     return max(each.kv_heads * each.value_size for each in blueprint.layers)
 
 
-def _row_bytes(kind: str, width: int) -> int:
+def row_bytes(kind: str, width: int) -> int:
+    """What `width` values of one token take in a cache of type `kind`."""
     values, size_bytes = CACHE_TYPES[kind]
     return width * size_bytes // values

@@ -45,9 +45,9 @@ def compute_bytes(blueprint: Blueprint, run: RunShape) -> int:
     return inputs + (lasting + widest) * F32
 
 
-def output_bytes(blueprint: Blueprint, run: RunShape) -> int:
-    """Where the answers of a pass are handed over: logits and the embedding of one token for every slot."""
-    return run.slots * (blueprint.vocabulary + blueprint.hidden) * F32
+def output_bytes(blueprint: Blueprint, outputs: int) -> int:
+    """Where the answers of a pass are handed over: logits and the embedding of `outputs` tokens."""
+    return outputs * (blueprint.vocabulary + blueprint.hidden) * F32
 
 
 def _mask_bytes(blueprint: Blueprint, run: RunShape) -> list[int]:

@@ -13,7 +13,7 @@ from freehold.core.quantity import Estimated, Exact, Quantity, Unknown, total
 from freehold.fit.blueprint import Blueprint, RunShape
 from freehold.fit.cache import cache_bytes, state_bytes
 from freehold.fit.compute import compute_bytes, output_bytes
-from freehold.fit.overhead import process_bytes
+from freehold.fit.overhead import mapped_twice_bytes, process_bytes
 from freehold.fit.refused import refused
 from freehold.fit.weights import weights_bytes
 
@@ -27,7 +27,8 @@ SCORES_SLACK_BYTES, SCORES_SLACK = 24 << 20, 0.05
 @dataclass(frozen=True, slots=True)
 class MemoryNeed:
     """Bytes of each part. `state_bytes` are of recurrent layers, `process_bytes` what the worker takes beside the
-    build: its program, its libraries, its tables, what it keeps of earlier prompts."""
+    build: its program, its libraries, its tables, what it keeps of every slot. `mapped_twice_bytes` are no part of what
+    must be there."""
 
     weights_bytes: Quantity
     kv_cache_bytes: Quantity
@@ -37,6 +38,7 @@ class MemoryNeed:
     adapters_bytes: Quantity
     projector_bytes: Quantity
     process_bytes: Quantity
+    mapped_twice_bytes: Quantity
 
     @property
     def parts(self) -> tuple[Quantity, ...]:
@@ -47,7 +49,14 @@ class MemoryNeed:
 
     @property
     def total_bytes(self) -> Quantity:
+        """What must be there."""
         return total(self.parts)
+
+    @property
+    def peak_bytes(self) -> Quantity:
+        """What the process shows at its peak, on a processor with memory to spare: pages of the file that the kernel
+        could have back are counted."""
+        return total((*self.parts, self.mapped_twice_bytes))
 
 
 def need(blueprint: Blueprint, run: RunShape) -> MemoryNeed:
@@ -59,10 +68,11 @@ def need(blueprint: Blueprint, run: RunShape) -> MemoryNeed:
         kv_cache_bytes=unknown or Exact(cache_bytes(blueprint, run)),
         state_bytes=unknown or Exact(state_bytes(blueprint, run)),
         compute_bytes=unknown or _compute(blueprint, run),
-        output_bytes=unknown or Exact(output_bytes(blueprint, run)),
+        output_bytes=unknown or _output(blueprint, run),
         adapters_bytes=Exact(run.adapters_bytes),
         projector_bytes=Exact(run.projector_bytes),
-        process_bytes=process_bytes(blueprint),
+        process_bytes=process_bytes(blueprint, run),
+        mapped_twice_bytes=mapped_twice_bytes(blueprint),
     )
 
 
@@ -71,3 +81,12 @@ def _compute(blueprint: Blueprint, run: RunShape) -> Quantity:
     bytes_, part = (COMPUTE_SLACK_BYTES, COMPUTE_SLACK) if run.flash_attention else (SCORES_SLACK_BYTES, SCORES_SLACK)
     slack = max(bytes_, value * part)
     return Estimated(max(0.0, value - slack), value + slack, "fitted to the engine's own buffers", value)
+
+
+def _output(blueprint: Blueprint, run: RunShape) -> Quantity:
+    """The engine begins with one token of every slot; once embeddings are asked for, every token of a batch has one."""
+    first = output_bytes(blueprint, run.slots)
+    batch = output_bytes(blueprint, max(run.slots, min(run.batch_tokens, run.context_tokens)))
+    return Estimated(
+        first, batch, "one token of every slot at first, a whole batch where embeddings are asked for", batch
+    )
