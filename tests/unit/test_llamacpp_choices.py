@@ -176,3 +176,14 @@ def test_a_context_that_memory_cannot_hold_is_told_with_both_figures() -> None:
     assert over_memory(blueprint_of(SMALL), choose(SMALL, here, options), here) is None
     silent = build(dataclasses.replace(LLAMA_8B, block_count=None), 1)
     assert over_memory(blueprint_of(silent), choose(silent, here, options), here) is None
+
+
+def test_states_to_go_back_to_are_as_many_as_half_of_the_prompt_cache_pays_for() -> None:
+    held = build(LLAMA_8B, 5 * GIB)
+    windowed = replace(blueprint_of(held), layers=(Layer("window", 8, 128, 128, window_tokens=4096, heads=32),) * 32)
+    each_bytes = 32 * 4096 * 8 * 128 * 2 * 2
+    chosen = choose_for(held, windowed, machine(free_bytes=64 * GIB), EngineOptions(slots=1, prompt_cache_mib=4096))
+    assert chosen.checkpoints == 2048 * 2**20 // each_bytes == 4
+    assert chosen.run.checkpoints == 4
+    assert chosen.shown["checkpoints"].value == "4 of 536.9 MB for each slot"
+    assert "checkpoints" not in choose(held, machine(), EngineOptions()).shown

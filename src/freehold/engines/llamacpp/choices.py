@@ -21,6 +21,7 @@ from freehold.core.settings import EngineOptions
 from freehold.fit.blueprint import Blueprint, RunShape
 from freehold.fit.largest import largest_context
 from freehold.fit.memory import MemoryNeed, need
+from freehold.fit.overhead import checkpoint_bytes
 from freehold.hardware import here
 from freehold.hardware.machine import Machine
 from freehold.hardware.rig import Rig
@@ -36,6 +37,8 @@ CACHE_TYPE = "f16"
 SMALLER_CACHE_TYPE = "q8_0"
 CACHE_SHARE = 0.1
 LARGEST_CACHE_MIB = 2048
+FEWEST_CHECKPOINTS, MOST_CHECKPOINTS = 2, 32
+"""The engine's own default is 32 for each slot, which is gigabytes where windows are large."""
 BATCHES = (32, 64, 128, 256, 512)
 BATCH_TIME_S = 0.5
 PARAMETERS_PER_CORE_SECOND = 1.7e10
@@ -55,6 +58,7 @@ class Choices:
     batch_tokens: int
     cache_type: str
     prompt_cache_mib: int
+    checkpoints: int
     pooling: Pooling
     shown: Mapping[str, Choice]
 
@@ -67,6 +71,7 @@ class Choices:
             batch_tokens=self.batch_tokens,
             cache_type_k=self.cache_type,
             cache_type_v=self.cache_type,
+            checkpoints=self.checkpoints,
         )
 
 
@@ -100,7 +105,10 @@ def choose(build: HeldBuild, blueprint: Blueprint, machine: Machine, options: En
     pooling, why_pooling = _pooling(encoder=encoder)
     if encoder and options.batch_tokens is None:
         batch, why_batch = context, Choice(f"{context} tokens", "chosen", "an encoder reads its whole input at once")
-    chosen = Choices(threads, slots, context, batch, cache_type, prompt_cache, pooling, {})
+    chosen = Choices(threads, slots, context, batch, cache_type, prompt_cache, FEWEST_CHECKPOINTS, pooling, {})
+    chosen, why_checkpoints = _with_checkpoints(chosen, blueprint)
+    if options.prompt_cache_mib is None:
+        why_prompt_cache = replace(why_prompt_cache, value=f"at most {_size(chosen.prompt_cache_mib * 2**20)}")
     shown = {
         "threads": why_threads,
         "waiting": Choice("threads sleep", "chosen", "spinning gained nothing alone and lost beside a busy program"),
@@ -109,6 +117,7 @@ def choose(build: HeldBuild, blueprint: Blueprint, machine: Machine, options: En
         "kv cache": _kv_cache(need(blueprint, chosen.run), cache_type, why_cache_type),
         "batch": why_batch,
         "prompt cache": why_prompt_cache,
+        **({"checkpoints": why_checkpoints} if why_checkpoints else {}),
         "pooling": why_pooling,
     }
     return replace(chosen, shown=shown)
@@ -229,6 +238,21 @@ def _prompt_cache(build: HeldBuild, machine: Machine, options: EngineOptions) ->
         "chosen",
         f"a tenth of the memory free, {_size(LARGEST_CACHE_MIB * 2**20)} at most",
     )
+
+
+def _with_checkpoints(chosen: Choices, blueprint: Blueprint) -> tuple[Choices, Choice | None]:
+    """How many states of each slot are kept to go back to, where a model has windows or states: without one near, a
+    prompt that differs from the last is read from its start. Half of what the prompt cache may have pays for more than
+    the fewest, which are counted in what the model needs."""
+    each_bytes = checkpoint_bytes(blueprint, chosen.run) * chosen.slots
+    if not each_bytes:
+        return chosen, None
+    paid = chosen.prompt_cache_mib * 2**20 // 2 // each_bytes
+    count = min(MOST_CHECKPOINTS, max(FEWEST_CHECKPOINTS, paid))
+    taken_mib = (count - FEWEST_CHECKPOINTS) * each_bytes // 2**20
+    size = _size(each_bytes / chosen.slots)
+    why = Choice(f"{count} of {size} for each slot", "chosen", "half of what the prompt cache may have pays for them")
+    return replace(chosen, checkpoints=count, prompt_cache_mib=chosen.prompt_cache_mib - taken_mib), why
 
 
 def _pooling(*, encoder: bool) -> tuple[Pooling, Choice]:

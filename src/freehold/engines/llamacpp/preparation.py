@@ -57,6 +57,7 @@ class Preparation:
             "batch_tokens": chosen.batch_tokens,
             "cache_type": chosen.cache_type,
             "prompt_cache_mib": chosen.prompt_cache_mib,
+            "checkpoints": chosen.checkpoints,
             "pooling": chosen.pooling,
         }
         if stamps is not None:

@@ -60,6 +60,7 @@ def _parameters(xllamacpp: Any, orders: Orders) -> Any:
     parameters.n_batch = parameters.n_ubatch = config["batch_tokens"]
     parameters.cache_type_k = parameters.cache_type_v = _ggml_type(xllamacpp, config["cache_type"])
     parameters.cache_ram_mib = config["prompt_cache_mib"]
+    parameters.n_ctx_checkpoints = config["checkpoints"]
     for processor in (parameters.cpuparams, parameters.cpuparams_batch):
         # Both are given because the lock hides the files that the engine would count cores in.
         processor.n_threads = config["threads"]
