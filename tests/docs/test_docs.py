@@ -74,7 +74,7 @@ class Reader:
             env=self.env,
             capture_output=True,
             text=True,
-            timeout=900,
+            timeout=1800,
             stdin=subprocess.DEVNULL,
         )
         assert done.returncode == 0, f"{block.name}\n{command[-1]}\n{done.stdout}\n{done.stderr}"
