@@ -59,7 +59,7 @@ class Ledger:
 
     async def durable(self) -> None:
         """Return once everything recorded so far counts. Raises LedgerError where it cannot be written."""
-        await self._writer.durable()
+        await self._writer.durable(len(self._open))
 
     async def close(self) -> None:
         """End the run in order, what is open with it, and let another process have the ledger."""

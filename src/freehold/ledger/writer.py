@@ -24,9 +24,11 @@ from freehold.ledger.segments import Tail, sync_folder
 
 SYNC_EVERY_S = 1.0
 RETRY_EVERY_S = 1.0
-# Where several wait at once, the next ones get a moment to join: every fdatasync costs the house a change of threads.
-SIBLINGS = 4
+GROUPS = 4
+"""Of so many groups of requests one is with the disk while the others compute: were all of them with it at once, the
+processor would stand still meanwhile; and each fdatasync costs the house a change of threads."""
 GATHER_S = 0.001
+"""How long a group that is not full is waited for."""
 _log = logging.getLogger("freehold.ledger")
 
 
@@ -44,6 +46,8 @@ class Writer:
         self._retry_at_s = 0.0
         self._job: _Job | None = None
         self._planned = False
+        self._crowd = 1
+        self._patience: asyncio.TimerHandle | None = None
         self._retired: list[Tail] = []
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._sync_in_turn, name="ledger", daemon=True)
@@ -67,10 +71,12 @@ class Writer:
         if self._failure is None:
             self._write_on()
 
-    async def durable(self) -> None:
-        """Return once everything put so far counts. Raises LedgerError where it cannot be written."""
+    async def durable(self, crowd: int = 1) -> None:
+        """Return once everything put so far counts, `crowd` requests being at work. Raises LedgerError where it cannot
+        be written."""
         if self._failure is not None:
             raise refused(self._failure)
+        self._crowd = crowd
         if self._strict and (self._unsynced or self._job):
             await self._synced()
 
@@ -109,11 +115,25 @@ class Writer:
         """Return once the disk has everything put so far. Raises LedgerError."""
         waiting: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append(waiting)
-        if self._job is None and not self._planned:
-            # At the end of this turn of the loop: whoever else comes to wait in it goes along.
-            self._planned = True
-            self._loop.call_soon(self._sync)
+        self._plan()
         await waiting
+
+    def _plan(self) -> None:
+        """Ask the disk once a quarter of those at work wait for it, so that one group is with the disk while the others
+        compute; or when a moment is over, for whoever waits."""
+        if self._job is not None or not self._waiting:
+            return
+        if len(self._waiting) * GROUPS >= self._crowd:
+            if not self._planned:
+                self._planned = True
+                self._loop.call_soon(self._sync)
+        elif self._patience is None:
+            self._patience = self._loop.call_later(GATHER_S, self._impatient)
+
+    def _impatient(self) -> None:
+        self._patience = None
+        if self._job is None and not self._planned and self._waiting:
+            self._sync()
 
     def _tick(self) -> None:
         """What nobody waits for is on the disk within a second too."""
@@ -186,11 +206,7 @@ class Writer:
             self._let_go(*self._retired)
             self._retired.clear()
         _tell(job.waiting, failure)
-        if failure is None and len(self._waiting) + len(job.waiting) >= SIBLINGS:
-            self._planned = True
-            self._loop.call_later(GATHER_S, self._sync)
-        elif self._waiting:
-            self._sync()
+        self._plan()
 
     def _rewrite(self, failure: OSError) -> None:
         """Count what the disk did not take as not written."""
