@@ -5,7 +5,10 @@ Whatever it was read from (a held file, a header over the network, a row of the 
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 Attention = Literal["full", "window", "latent", "none"]
@@ -64,9 +67,9 @@ class BuildTensor:
     layer: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Blueprint:
-    """One build of one model. None is unknown.
+    """One build of one model; equal to itself alone, so that what follows from it is kept by it. None is unknown.
 
     `tensors` None: only the shape is known (a row of the catalog), and `weights_bytes` is then no more than the file's
     size where that is known. `quantization` is the build's name for its mix of types.
@@ -94,6 +97,16 @@ class Blueprint:
     tensors: tuple[BuildTensor, ...] | None = None
     beside_hidden: int = 0
     cannot_say: str | None = None
+
+    @property
+    def kinds(self) -> Mapping[Layer, int]:
+        """How many layers there are of each kind: most models have fifty layers, and one kind of them or two."""
+        return _kinds(self)
+
+
+@lru_cache(maxsize=1024)
+def _kinds(blueprint: Blueprint) -> Mapping[Layer, int]:
+    return Counter(blueprint.layers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def streams(run: RunShape) -> int:
 
 def cache_bytes(blueprint: Blueprint, run: RunShape) -> int:
     """Keys and values of all layers that have a cache of their own."""
-    return sum(layer_cache_bytes(blueprint, layer, run) for layer in blueprint.layers)
+    return sum(count * layer_cache_bytes(blueprint, layer, run) for layer, count in blueprint.kinds.items())
 
 
 def layer_cache_bytes(blueprint: Blueprint, layer: Layer, run: RunShape) -> int:
@@ -60,7 +60,7 @@ def layer_cache_bytes(blueprint: Blueprint, layer: Layer, run: RunShape) -> int:
 
 def state_bytes(blueprint: Blueprint, run: RunShape) -> int:
     """The states of all recurrent layers, for every slot; always 32-bit floats."""
-    return sum(layer.state_elements for layer in blueprint.layers) * STATE_BYTES * run.slots
+    return sum(count * layer.state_elements for layer, count in blueprint.kinds.items()) * STATE_BYTES * run.slots
 
 
 def padded(tokens: int) -> int:
@@ -72,7 +72,7 @@ def _value_width(blueprint: Blueprint, layer: Layer, run: RunShape) -> int:
     own = layer.kv_heads * layer.value_size
     if run.flash_attention or not own:
         return own
-    return max(each.kv_heads * each.value_size for each in blueprint.layers)
+    return max(each.kv_heads * each.value_size for each in blueprint.kinds)
 
 
 def row_bytes(kind: str, width: int) -> int:

@@ -40,7 +40,7 @@ def compute_bytes(blueprint: Blueprint, run: RunShape) -> int:
     # No mask is needed any more when logits are made, and they take the place of one, and of what the batch came in.
     room = max(masks, default=0) + tokens * blueprint.hidden * F32
     fits = bool(masks) and room >= logits * F32
-    widest = max(0 if fits else logits, *(_layer(blueprint, each, run, tokens) for each in blueprint.layers))
+    widest = max(0 if fits else logits, *(_layer(blueprint, each, run, tokens) for each in blueprint.kinds))
     lasting = tokens * (LASTING * blueprint.hidden + blueprint.beside_hidden)
     return inputs + (lasting + widest) * F32
 
@@ -52,7 +52,7 @@ def output_bytes(blueprint: Blueprint, outputs: int) -> int:
 
 def _mask_bytes(blueprint: Blueprint, run: RunShape) -> list[int]:
     """Of one token: which other tokens it may see, in one mask for each kind of cache."""
-    windows = {layer.window_tokens for layer in blueprint.layers if layer.attention != "none"}
+    windows = {layer.window_tokens for layer in blueprint.kinds if layer.attention != "none"}
     size = F16 if run.flash_attention else F32
     return [cells(run, window) * size for window in windows]
 
@@ -60,7 +60,7 @@ def _mask_bytes(blueprint: Blueprint, run: RunShape) -> list[int]:
 def _numbers_bytes(blueprint: Blueprint, run: RunShape, caches: int) -> int:
     """Of one token: its numbers. Without flash attention values are kept transposed, and every value of a token has a
     place of its own."""
-    width = max((layer.kv_heads * layer.value_size for layer in blueprint.layers), default=0)
+    width = max((layer.kv_heads * layer.value_size for layer in blueprint.kinds), default=0)
     places = 0 if run.flash_attention else width * I64 * caches
     return _NUMBERS_BYTES + _NUMBERS_BYTES_PER_CACHE * caches + places
 

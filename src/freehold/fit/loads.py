@@ -46,10 +46,11 @@ def loads(blueprint: Blueprint, run: RunShape, needed: MemoryNeed, *, high: bool
     output = _end(needed.output_bytes, high=high)
     if weights is None or compute is None or process is None or output is None or not blueprint.layers:
         return None
-    caches = [
-        layer_cache_bytes(blueprint, layer, run) + layer.state_elements * STATE_BYTES * run.slots
-        for layer in blueprint.layers
-    ]
+    each = {
+        layer: layer_cache_bytes(blueprint, layer, run) + layer.state_elements * STATE_BYTES * run.slots
+        for layer in blueprint.kinds
+    }
+    caches = [each[layer] for layer in blueprint.layers] if len(each) > 1 else [*each.values()] * len(blueprint.layers)
     cut = _from_tensors(blueprint, caches) if blueprint.tensors is not None else _even(blueprint, caches, weights)
     layers, output_weights, embedding = cut
     besides = run.adapters_bytes + run.projector_bytes

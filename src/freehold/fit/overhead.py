@@ -29,7 +29,7 @@ def process_bytes(blueprint: Blueprint, run: RunShape) -> Quantity:
     """Of the process that serves the build on a processor: the program, its tables, a batch in the form that matrices
     are multiplied in, and what it keeps of every slot to go back to."""
     program = PROGRAM_BYTES + blueprint.vocabulary * (TOKEN_BYTES + CANDIDATE_BYTES * run.slots)
-    widest = max((layer.feed_forward // 3 for layer in blueprint.layers), default=0)
+    widest = max((layer.feed_forward // 3 for layer in blueprint.kinds), default=0)
     batch = run.batch_tokens * widest * 2
     kept = run.checkpoints * run.slots * checkpoint_bytes(blueprint, run)
     low, high = program * (1 - SPREAD), program * (1 + SPREAD) + batch + kept
@@ -39,7 +39,7 @@ def process_bytes(blueprint: Blueprint, run: RunShape) -> Quantity:
 def checkpoint_bytes(blueprint: Blueprint, run: RunShape) -> int:
     """What the engine keeps of one slot to go back to, where it cannot go back otherwise: the windows and the states
     (`common_prompt_checkpoint`). Zero where every layer sees everything."""
-    return sum(_kept(layer, run) for layer in blueprint.layers)
+    return sum(count * _kept(layer, run) for layer, count in blueprint.kinds.items())
 
 
 def _kept(layer: Layer, run: RunShape) -> int:

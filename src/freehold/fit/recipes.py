@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
-from itertools import groupby
 from typing import Literal
 
 from freehold.core.quantity import Estimated
@@ -222,10 +221,9 @@ def _gated(layer: Layer, width: int) -> bool:
 
 
 def _attentions(blueprint: Blueprint) -> Counter[Part]:
-    """The weights of each part of attention over all layers, which come in runs that are alike."""
+    """The weights of each part of attention over all layers."""
     found: Counter[Part] = Counter()
-    for layer, run in groupby(blueprint.layers):
-        count = len(list(run))
+    for layer, count in blueprint.kinds.items():
         found.update({part: weights * count for part, weights in _attention(blueprint.hidden, layer).items()})
     return found
 

@@ -11,7 +11,7 @@ def refused(blueprint: Blueprint, run: RunShape) -> str | None:
     for kind in (run.cache_type_k, run.cache_type_v):
         if kind not in CACHE_TYPES:
             return f"a cache cannot be of the type {kind!r}; it can be {', '.join(CACHE_TYPES)}"
-    attending = [layer for layer in blueprint.layers if layer.attention != "none"]
+    attending = [layer for layer in blueprint.kinds if layer.attention != "none"]
     key_block, value_block = CACHE_TYPES[run.cache_type_k][0], CACHE_TYPES[run.cache_type_v][0]
     if value_block > 1 and attending and not run.flash_attention:
         return f"values are kept as {run.cache_type_v} with flash attention only"

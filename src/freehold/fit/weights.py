@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from freehold.core.quantity import Estimated, Exact, Quantity, Unknown
 from freehold.fit.blueprint import Blueprint
 from freehold.fit.recipes import mixed_bytes
@@ -37,6 +39,7 @@ BITS: dict[str, tuple[float, float]] = {
 }
 
 
+@lru_cache(maxsize=1024)
 def weights_bytes(blueprint: Blueprint) -> Quantity:
     """The weights as the engine holds them."""
     if blueprint.tensors is not None:
