@@ -39,6 +39,24 @@ def test_help_lists_every_command_and_loads_none() -> None:
     assert all(f"  {name} " in done.stdout for name in COMMANDS)
 
 
+def test_words_that_need_no_conversion_load_no_converter() -> None:
+    script = (
+        "import sys; from freehold.cli.main import main; "
+        "code = main(['find', 'llama', '3.3', '--size', '>=70b', '--skill', 'code', '--json']); "
+        "sys.exit(code or 'pydantic' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [row["name"] for row in json.loads(done.stdout)] == ["llama-3.3-70b-instruct"]
+
+
+def test_numbers_are_still_converted_and_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "llama-3.3-70b-instruct", "--context", "many"]) == 2
+    assert "'--context'" in capsys.readouterr().err
+    assert main(["fit", "llama-3.3-70b-instruct", "--context", "0"]) == 2
+    assert "greater than or equal to 1" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("group", "commands"), [("deed", 5), ("signing", 4), ("keys", 4), ("ledger", 3), ("bundle", 2)]
 )

@@ -7,6 +7,7 @@ found anywhere can be named.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from importlib import resources
 from typing import NamedTuple
@@ -38,8 +39,10 @@ class Catalog:
         self._by_repository = {model.repository.lower(): model for model in self.models if model.repository}
 
     @classmethod
+    @functools.cache
     def load(cls) -> Catalog:
-        """The catalog that ships with Freehold. Raises CatalogError with every wrong row of every file at once."""
+        """The catalog that ships with Freehold, read once in a process. Raises CatalogError with every wrong row of
+        every file at once."""
         from freehold.catalog.rows import read_models
 
         folder = resources.files("freehold.catalog").joinpath("models")

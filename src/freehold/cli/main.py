@@ -18,9 +18,12 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from freehold.cli.as_typed import take_as_typed
 from freehold.cli.output import Output, ReaderGoneError
 from freehold.core.errors import CallError, FreeholdError
 from freehold.core.names import ALIKE_COMMANDS, nearest
+
+take_as_typed()
 
 INTERRUPTED = 130
 READER_GONE = 141
