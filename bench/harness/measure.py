@@ -9,6 +9,7 @@ every repetition is in it.
 from __future__ import annotations
 
 import argparse
+import compileall
 import datetime
 import json
 import os
@@ -60,6 +61,8 @@ class Measurement:
     """Collects one script's values, arm by arm; `save` writes them."""
 
     def __init__(self, name: str, *, quick: bool) -> None:
+        # An installed program is compiled, and so is one that ran before; unless PYTHONDONTWRITEBYTECODE is set here.
+        compileall.compile_dir(Path(freehold.__file__).parent, quiet=1)
         self.name = name
         self._quick = quick
         self._values: dict[str, dict[str, list[float]]] = {}
