@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from freehold.core.errors import LedgerError
-from freehold.ledger import ledger as ledgers
+from freehold.ledger import appender
 from freehold.ledger.ledger import opened
 from freehold.ledger.record import NOTHING, Asked, Clock, Outcome, hash_of
 from freehold.ledger.segments import segments
@@ -184,7 +184,7 @@ async def test_a_page_that_the_disk_lost_is_found_and_the_house_goes_on(folder: 
 async def test_a_chain_goes_on_through_many_files_and_a_missing_one_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledgers, "SEGMENT_BYTES", 4000)
+    monkeypatch.setattr(appender, "SEGMENT_BYTES", 4000)
     folder = tmp_path / "ledger"
     await write(folder, 40)
     await write(folder, 40)

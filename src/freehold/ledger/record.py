@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -93,11 +93,7 @@ class Chain:
         return self._add({**record, "open": sorted(open_admissions), "prev": self.head, "seq": self.seq + 1})
 
     def start(self, *, version: str, mode: str, meter: str | None, torn_bytes: int) -> bytes:
-        at_ms, clock_ms = self._times()
-        record = {"at_ms": at_ms, "clock_ms": clock_ms, "kind": "start", "meter": meter, "mode": mode}
-        return self._add(
-            {**record, "prev": self.head, "seq": self.seq + 1, "torn_bytes": torn_bytes, "version": version}
-        )
+        return self.entry("start", {"meter": meter, "mode": mode, "torn_bytes": torn_bytes, "version": version})
 
     def admission(self, asked: Asked) -> bytes:
         at_ms, clock_ms = self._times()
@@ -142,9 +138,13 @@ class Chain:
         )
 
     def stop(self) -> bytes:
+        return self.entry("stop", {})
+
+    def entry(self, kind: str, fields: Mapping[str, object]) -> bytes:
+        """A record with other fields than a request's."""
         at_ms, clock_ms = self._times()
-        record = {"at_ms": at_ms, "clock_ms": clock_ms, "kind": "stop"}
-        return self._add({**record, "prev": self.head, "seq": self.seq + 1})
+        place = {"at_ms": at_ms, "clock_ms": clock_ms, "kind": kind, "prev": self.head, "seq": self.seq + 1}
+        return self._add(dict(sorted({**fields, **place}.items())))
 
     def _times(self) -> tuple[int, int]:
         clock = self._clock

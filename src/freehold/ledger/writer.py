@@ -16,6 +16,7 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,9 +34,14 @@ _log = logging.getLogger("freehold.ledger")
 
 
 class Writer:
-    """Appends lines to `tail`, or to the segment that the first `go_on_with` names. Belongs to one event loop."""
+    """Appends lines to `tail`, or to the segment that the first `go_on_with` names. Belongs to one event loop.
 
-    def __init__(self, tail: Tail | None, *, strict: bool) -> None:
+    `refusal` says, to those who wait and in the log, what it means that nothing can be written."""
+
+    def __init__(
+        self, tail: Tail | None, *, strict: bool, refusal: Callable[[OSError], LedgerError] | None = None
+    ) -> None:
+        self._refusal = refusal or refused
         self._tail = tail
         self._strict = strict
         self._loop = asyncio.get_running_loop()
@@ -75,7 +81,7 @@ class Writer:
         """Return once everything put so far counts, `crowd` requests being at work. Raises LedgerError where it cannot
         be written."""
         if self._failure is not None:
-            raise refused(self._failure)
+            raise self._refusal(self._failure)
         self._crowd = crowd
         if self._strict and (self._unsynced or self._job):
             await self._synced()
@@ -85,7 +91,7 @@ class Writer:
         if self._failure is None:
             return
         if time.monotonic() < self._retry_at_s:
-            raise refused(self._failure)
+            raise self._refusal(self._failure)
         await self._attempt()
 
     async def close(self) -> None:
@@ -94,7 +100,7 @@ class Writer:
         try:
             await (self._attempt() if self._failure is not None else self._synced())
         except LedgerError:
-            _log.error("The last records of the ledger could not be written.")
+            _log.error("The last records could not be written.")
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
         self._let_go(self._tail)
@@ -105,11 +111,11 @@ class Writer:
         self._write_on()
         if self._unwritten:
             assert self._failure is not None, "lines are left where writing failed"
-            raise refused(self._failure)
+            raise self._refusal(self._failure)
         await self._synced()
         self._failure = None
         self._write_on()
-        _log.warning("The ledger can be written again.")
+        _log.warning("Records can be written again.")
 
     async def _synced(self) -> None:
         """Return once the disk has everything put so far. Raises LedgerError."""
@@ -205,7 +211,7 @@ class Writer:
             failure = None  # the segment was changed meanwhile, which put the old one on the disk
             self._let_go(*self._retired)
             self._retired.clear()
-        _tell(job.waiting, failure)
+        self._tell(job.waiting, failure)
         self._plan()
 
     def _rewrite(self, failure: OSError) -> None:
@@ -217,10 +223,19 @@ class Writer:
 
     def _fail(self, error: OSError) -> None:
         if self._failure is None:
-            _log.error("The ledger cannot be written: %s. No request is answered until it can.", error)
+            _log.error("%s", self._refusal(error).message)
         self._failure, self._retry_at_s = error, time.monotonic() + RETRY_EVERY_S
         waiting, self._waiting = self._waiting, []
-        _tell(waiting, error)
+        self._tell(waiting, error)
+
+    def _tell(self, waiting: list[asyncio.Future[None]], failure: OSError | None) -> None:
+        for future in waiting:
+            if future.done():
+                continue
+            if failure is None:
+                future.set_result(None)
+            else:
+                future.set_exception(self._refusal(failure))
 
     def _let_go(self, *tails: Tail | None) -> None:
         for tail in tails:
@@ -235,16 +250,6 @@ class _Job:
     tail: Tail
     lines: int
     waiting: list[asyncio.Future[None]]
-
-
-def _tell(waiting: list[asyncio.Future[None]], failure: OSError | None) -> None:
-    for future in waiting:
-        if future.done():
-            continue
-        if failure is None:
-            future.set_result(None)
-        else:
-            future.set_exception(refused(failure))
 
 
 def refused(error: OSError) -> LedgerError:

@@ -1,0 +1,120 @@
+"""One chain in its folder, appended to: by one process, which a lock sees to, in order, and on the disk in time.
+
+Opening it mends what a crash left: a torn line is set aside beside the chain, and the chain goes on behind the last
+whole one. What is in the records is nobody's business here."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from freehold.core.errors import LedgerError
+from freehold.ledger.record import Chain, Clock
+from freehold.ledger.recover import Found, look
+from freehold.ledger.segments import SEGMENT_BYTES, Tail, segment_path
+from freehold.ledger.writer import Writer, refused
+
+
+class Appender:
+    """Open it with `appending`. `chain` makes the lines, `found` is what was there before."""
+
+    def __init__(self, folder: Path, found: Found, writer: Writer, chain: Chain, lock: int) -> None:
+        self.found = found
+        self.chain = chain
+        self._folder = folder
+        self._writer = writer
+        self._lock = lock
+        self._segment_bytes = found.size_bytes
+
+    def begin(self) -> None:
+        """Begin the first segment, where there is none to go on with."""
+        if self.found.path is None:
+            self._new_segment(self.found.open)
+
+    def put(self, line: bytes, still_open: Collection[int] = ()) -> None:
+        """Append a line that `chain` has just made; a new segment says which admissions are `still_open`."""
+        self._writer.put(line)
+        self._segment_bytes += len(line)
+        if self._segment_bytes > SEGMENT_BYTES:
+            self._new_segment(still_open)
+
+    async def require(self) -> None:
+        """Raise LedgerError where nothing can be written now."""
+        await self._writer.require()
+
+    async def durable(self, crowd: int = 1) -> None:
+        """Return once everything put so far counts, `crowd` requests being at work. Raises LedgerError where it cannot
+        be written."""
+        await self._writer.durable(crowd)
+
+    async def close(self) -> None:
+        """Put everything on the disk that it takes, and let another process have the chain."""
+        await self._writer.close()
+        os.close(self._lock)
+
+    def _new_segment(self, still_open: Collection[int]) -> None:
+        self._writer.go_on_with(segment_path(self._folder, self.chain.seq + 1))
+        line = self.chain.segment(still_open)
+        self._writer.put(line)
+        self._segment_bytes = len(line)
+
+
+async def appending(
+    folder: Path,
+    *,
+    strict: bool,
+    clock: Clock | None = None,
+    refusal: Callable[[OSError], LedgerError] = refused,
+) -> Appender:
+    """The chain in `folder`, made where there is none. `refusal` says what it means that it cannot be written. Raises
+    LedgerError where it cannot be written or another process writes it."""
+    try:
+        lock = await asyncio.to_thread(_locked, folder)
+        found = await asyncio.to_thread(_looked, folder)
+        tail = Tail(found.path, found.size_bytes) if found.path is not None else None
+    except OSError as error:
+        raise refusal(error) from error
+    chain = Chain(found.chain, seq=found.seq, head=found.head, clock=clock)
+    return Appender(folder, found, Writer(tail, strict=strict, refusal=refusal), chain, lock)
+
+
+def is_appended_to(folder: Path) -> bool:
+    """Whether a process has the chain in `folder` open for writing now."""
+    try:
+        descriptor = os.open(folder / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+_LOCK = "lock"
+
+
+def _locked(folder: Path) -> int:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise LedgerError(
+            f"Another process writes the ledger in {folder}.", hint="One house has one ledger: `freehold ps`."
+        ) from error
+    return descriptor
+
+
+def _looked(folder: Path) -> Found:
+    """What is there; the torn line is set aside before anything is written over it."""
+    found = look(folder)
+    if found.torn:
+        (folder / f"torn-{found.seq + 1:012}").write_bytes(found.torn)
+    return found
