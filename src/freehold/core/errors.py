@@ -39,6 +39,7 @@
     │   └── UpstreamError            an engine answered with an error         its own status
     ├── LoadingError                 the build is not ready yet               retryable, HTTP 503
     ├── LimitError                   a key has used what it may               exit 1, HTTP 429
+    ├── EgressError                  the policy lets no connection go there   exit 1, HTTP 403
     ├── LedgerError                  the ledger cannot be written or read     retryable, HTTP 503
     └── AddressInUseError            the port is taken                        exit 3
 
@@ -53,6 +54,7 @@ from typing import Any, Literal
 
 from freehold.core.failure import FreeholdError as FreeholdError
 from freehold.core.unavailable import AddressInUseError as AddressInUseError
+from freehold.core.unavailable import EgressError as EgressError
 from freehold.core.unavailable import LedgerError as LedgerError
 from freehold.core.unavailable import LimitError as LimitError
 from freehold.core.unavailable import LoadingError as LoadingError

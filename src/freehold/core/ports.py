@@ -1,4 +1,4 @@
-"""The Protocols through which layers meet: engines and their workers, progress displays.
+"""The Protocols through which layers meet: engines and their workers, connections that go out, progress displays.
 
 An engine, local or remote, is something that speaks OpenAI's HTTP at an Upstream. The gateway knows
 nothing more about it, which is what makes swapping a model a matter of one line.
@@ -6,6 +6,7 @@ nothing more about it, which is what makes swapping a model a matter of one line
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -120,6 +121,21 @@ class Worker(Protocol):
         """End it; on return no process of it is left. Calling it twice is fine."""
 
     def report(self) -> WorkerReport: ...
+
+
+class Outgoing(Protocol):
+    """The one door through which a house that may not connect by itself has its connections made.
+
+    Where a house has none (`None`), nothing is restricted and whoever needs a connection opens it. Who speaks HTTP
+    takes `gateway.connector.connector(outgoing)`, which is right in both cases.
+    """
+
+    async def connect(self, host: str, port: int) -> socket.socket:
+        """A connected TCP socket that does not block; the caller closes it. Raises EgressError where the policy lets
+        nothing go there, OSError (ConnectionRefusedError, TimeoutError) where nobody answers."""
+
+    async def connect_worker(self, path: str) -> socket.socket:
+        """The same for the Unix socket of one of the house's own workers."""
 
 
 class Progress(Protocol):

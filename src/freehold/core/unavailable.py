@@ -1,4 +1,4 @@
-"""The errors of a house that cannot serve now; everybody else finds them in `core.errors`."""
+"""The errors of a house that cannot serve now, or may not; everybody else finds them in `core.errors`."""
 
 from __future__ import annotations
 
@@ -38,3 +38,11 @@ class LedgerError(FreeholdError):
 
 class AddressInUseError(FreeholdError):
     code = "address_in_use"
+
+
+class EgressError(FreeholdError):
+    """The house's policy lets no connection go there. `peer` is where, as `host:port`."""
+
+    code = "egress_refused"
+    exit_code = 1
+    status = 403

@@ -23,7 +23,7 @@ from freehold.core.errors import (
     SettingsError,
     UnsupportedError,
 )
-from freehold.core.ports import Capabilities, Upstream, WorkerReport
+from freehold.core.ports import Capabilities, Outgoing, Upstream, WorkerReport
 from freehold.core.refs import Reference
 from freehold.core.settings import DEFAULT_MODEL, EndpointSettings, Settings
 from freehold.gateway import endpoints, requests, tokens
@@ -56,7 +56,8 @@ class Answer:
 class Gateway:
     """`held` gives the builds of the store, `find` the one a reference names (NotFoundError); `permit` raises
     PolicyError for a build that those settings do not let the house serve. `open_ledger` opens the ledger that    every
-    request is recorded in; None records nothing. `access` knows the keys of those who ask; None lets everybody."""
+    request is recorded in; None records nothing. `access` knows the keys of those who ask; None lets everybody.
+    `outgoing` is through whom remote models are reached; None reaches them directly."""
 
     def __init__(
         self,
@@ -68,6 +69,7 @@ class Gateway:
         make_worker: MakeWorker,
         open_ledger: Callable[[], Awaitable[Ledger]] | None = None,
         access: Access | None = None,
+        outgoing: Outgoing | None = None,
     ) -> None:
         self._settings = settings
         self._held = held
@@ -77,7 +79,7 @@ class Gateway:
         self._open_ledger = open_ledger
         self._access = access
         self._ledger: Ledger | None = None
-        self._pool = WorkerPool(make_worker, drain_s=settings.server.drain_s)
+        self._pool = WorkerPool(make_worker, drain_s=settings.server.drain_s, outgoing=outgoing)
         self._table = EndpointTable({})
         self._reloading = asyncio.Lock()
         self._created = int(time.time())

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from freehold.core.errors import WorkerStartError
-from freehold.core.ports import Upstream, Worker, WorkerReport
+from freehold.core.ports import Outgoing, Upstream, Worker, WorkerReport
 from freehold.gateway.endpoints import Target
 from freehold.gateway.upstream import UpstreamClient
 
@@ -22,10 +22,12 @@ MakeWorker = Callable[[Target], Worker]
 
 
 class Post:
-    """One worker at work: its start, its client, and how many requests hold it."""
+    """One worker at work: its start, its client, and how many requests hold it. A remote one is reached through
+    `outgoing`, where the house has that."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, outgoing: Outgoing | None = None) -> None:
         self.worker = worker
+        self._outgoing = outgoing
         self.in_flight = 0
         self.idle = asyncio.Event()
         self.idle.set()
@@ -67,7 +69,7 @@ class Post:
         client = self._client
         if client is not None and client.upstream == upstream:
             return client
-        self._client = UpstreamClient(upstream)
+        self._client = UpstreamClient(upstream, self._outgoing)
         if client is not None:
             await client.close()
         return self._client
@@ -96,8 +98,9 @@ class Post:
 class WorkerPool:
     """Posts by target."""
 
-    def __init__(self, make_worker: MakeWorker, *, drain_s: float) -> None:
+    def __init__(self, make_worker: MakeWorker, *, drain_s: float, outgoing: Outgoing | None = None) -> None:
         self._make_worker = make_worker
+        self._outgoing = outgoing
         self._drain_s = drain_s
         self._posts: dict[Target, Post] = {}
         self._retiring: set[asyncio.Task[None]] = set()
@@ -105,7 +108,7 @@ class WorkerPool:
     def post(self, target: Target) -> Post:
         post = self._posts.get(target)
         if post is None:
-            post = self._posts[target] = Post(self._make_worker(target))
+            post = self._posts[target] = Post(self._make_worker(target), self._outgoing)
         return post
 
     def peek(self, target: Target) -> Post | None:

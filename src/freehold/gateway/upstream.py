@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 import aiohttp
 from pydantic_core import from_json, to_json
 
-from freehold.core.errors import EngineError, FreeholdError, WorkerLostError
+from freehold.core.errors import EgressError, EngineError, FreeholdError, WorkerLostError
 from freehold.core.network_words import network_words
-from freehold.core.ports import Upstream
+from freehold.core.ports import Outgoing, Upstream
 from freehold.core.refs import LOOPBACK_HOSTS
+from freehold.gateway.connector import connector
 from freehold.gateway.refusals import refusal
 
 CONNECT_TIMEOUT_S = 10.0
@@ -34,20 +35,20 @@ class NotListeningError(WorkerLostError):
 class UpstreamClient:
     """Calls one Upstream. Close it when the upstream is gone."""
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: Upstream, outgoing: Outgoing | None = None) -> None:
         self.upstream = upstream
-        connector: aiohttp.BaseConnector
+        way: aiohttp.BaseConnector
         if upstream.socket_path is not None:
-            connector = aiohttp.UnixConnector(upstream.socket_path, limit=0, keepalive_timeout=KEEP_ALIVE_S)
+            way = aiohttp.UnixConnector(upstream.socket_path, limit=0, keepalive_timeout=KEEP_ALIVE_S)
         else:
-            connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60)
+            way = connector(outgoing)
         self._session = aiohttp.ClientSession(
-            connector=connector,
+            connector=way,
             headers=_HEADERS,
             middlewares=(_sending(upstream.headers),) if upstream.headers else (),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
             auto_decompress=upstream.socket_path is None,
-            trust_env=not _is_on_this_machine(upstream),
+            trust_env=outgoing is None and not _is_on_this_machine(upstream),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
@@ -134,6 +135,8 @@ def unreachable(upstream: Upstream, error: Exception) -> FreeholdError:
             f"The worker of {upstream.model} did not answer ({network_words(error)}).",
             hint="It is being started again; send the request once more.",
         )
+    if isinstance(error.__cause__, EgressError):
+        return error.__cause__
     return EngineError(
         f"{upstream.base_url} could not be reached: {network_words(error)}.",
         hint="Check the address in freehold.toml and this machine's way to it.",

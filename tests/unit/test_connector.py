@@ -1,0 +1,139 @@
+"""HTTP through a door: the client speaks as ever, the socket is somebody else's, and what is refused says so."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from freehold.core.errors import EgressError
+from freehold.gateway.connector import connector
+
+
+class Door:
+    """Leads to `port` of this machine, whatever name is asked for; `asked` is what was."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.asked: list[tuple[str, int]] = []
+
+    async def connect(self, host: str, port: int) -> socket.socket:
+        self.asked.append((host, port))
+        if host == "evil.example":
+            raise EgressError("The house does not connect to evil.example:80.", peer="evil.example:80")
+        found = socket.socket()
+        found.setblocking(False)
+        try:
+            await asyncio.get_running_loop().sock_connect(found, ("127.0.0.1", self._port))
+        except OSError:
+            found.close()
+            raise
+        return found
+
+    async def connect_worker(self, path: str) -> socket.socket:
+        raise AssertionError(path)
+
+
+async def _hello(request: web.Request) -> web.Response:
+    return web.Response(text=f"hello {request.host}")
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A key and its certificate for idp.example, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "idp.example")])
+    names = x509.SubjectAlternativeName(
+        [x509.DNSName("idp.example"), x509.IPAddress(ipaddress.ip_address("192.0.2.7"))]
+    )
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = made.serial_number(1).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    signed = made.add_extension(names, critical=False).sign(key, hashes.SHA256())
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = tmp_path / "idp.pem"
+    path.write_bytes(pem + signed.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+async def serving(tls: ssl.SSLContext | None) -> tuple[web.AppRunner, int]:
+    app = web.Application()
+    app.router.add_get("/", _hello)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
+    await site.start()
+    return runner, runner.addresses[0][1]
+
+
+@pytest.fixture
+async def plain() -> AsyncIterator[int]:
+    runner, port = await serving(None)
+    yield port
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def secure(certificate: Path) -> AsyncIterator[int]:
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate)
+    runner, port = await serving(tls)
+    yield port
+    await runner.cleanup()
+
+
+async def test_a_client_speaks_through_the_door_and_asks_it_once_for_each_connection(plain: int) -> None:
+    door = Door(plain)
+    async with aiohttp.ClientSession(connector=connector(door)) as session:
+        for _ in range(3):
+            async with session.get("http://jwks.example:8080/") as answer:
+                assert await answer.text() == "hello jwks.example:8080"
+    assert door.asked == [("jwks.example", 8080)]
+
+
+async def test_certificates_are_held_against_the_name_that_was_asked_for(secure: int, certificate: Path) -> None:
+    door, trust = Door(secure), ssl.create_default_context(cafile=str(certificate))
+    async with aiohttp.ClientSession(connector=connector(door, trust=trust)) as session:
+        async with session.get("https://idp.example/") as answer:
+            assert await answer.text() == "hello idp.example"
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await session.get("https://other.example/")
+    async with aiohttp.ClientSession(connector=connector(Door(secure))) as session:
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await session.get("https://idp.example/")
+    assert door.asked[0] == ("idp.example", 443)
+
+
+async def test_what_the_policy_refuses_reaches_the_caller_as_that(plain: int) -> None:
+    async with aiohttp.ClientSession(connector=connector(Door(plain))) as session:
+        with pytest.raises(aiohttp.ClientConnectionError, match=r"does not connect to evil\.example:80") as caught:
+            await session.get("http://evil.example/")
+    assert isinstance(caught.value.__cause__, EgressError)
+
+
+async def test_where_nobody_answers_a_door_is_no_different(plain: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    async with aiohttp.ClientSession(connector=connector(Door(port))) as session:
+        with pytest.raises(aiohttp.ClientConnectorError, match=r"Connect call failed|refused"):
+            await session.get("http://jwks.example/")
+
+
+async def test_without_a_door_the_client_connects_by_itself(plain: int) -> None:
+    async with (
+        aiohttp.ClientSession(connector=connector(None)) as session,
+        session.get(f"http://127.0.0.1:{plain}/") as answer,
+    ):
+        assert answer.status == 200
