@@ -83,6 +83,15 @@ def _leaves() -> dict[str, Any]:
     return {f"{name} {word}".strip(): leaf for name, members in groups.items() for word, leaf in members.items()}
 
 
+@pytest.mark.parametrize("word", ["show", "export", "trust"])
+def test_what_was_typed_for_the_key_of_deeds_says_where_it_is_now(
+    word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["keys", word]) == 2
+    assert f"`freehold signing {word}`" in capsys.readouterr().err
+    assert main(["signing", word, "--help"]) == 0
+
+
 def test_help_names_parameters_plainly(capsys: pytest.CaptureFixture[str]) -> None:
     for name in _leaves():
         assert main([*name.split(), "--help"]) == 0

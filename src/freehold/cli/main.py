@@ -56,6 +56,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+# What was typed once, and where it is now.
+MOVED = {("keys", word): f"signing {word}" for word in ("show", "export", "trust")}
+
+
 class LazyGroup(TyperGroup):
     """A group that knows its commands' names and lines, and imports a command only to run or complete it."""
 
@@ -159,6 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     output = Output(as_json="--json" in given[: given.index("--") if "--" in given else None])
     try:
+        _refuse_moved(given)
         code = get_command(app).main(args=given, prog_name="freehold", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except FreeholdError as error:
@@ -176,6 +181,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         output.error(_bug(error))
         return FreeholdError.exit_code
+
+
+def _refuse_moved(given: Sequence[str]) -> None:
+    now = MOVED.get((given[0], given[1])) if len(given) > 1 else None
+    if now is not None:
+        raise CallError(
+            f"`freehold {given[0]} {given[1]}` is `freehold {now}` now: it is about the key that signs deeds.",
+            hint=f"See `freehold {now} --help`. The keys of those who ask this house are `freehold {given[0]}`.",
+        )
 
 
 def _wrong_call(error: typer.TyperException) -> CallError:
