@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -153,29 +152,6 @@ def test_the_control_socket_tells_what_runs_and_stops_the_house(house: RunningHo
     assert list(house.settings.runtime_dir.rglob("*.sock")) == []
 
 
-def test_sigterm_lets_a_stream_end_and_a_second_one_ends_at_once(house: RunningHouse) -> None:
-    client = house.open_stream(CHAT, DIALECTS[CHAT])
-    workers = house.workers()
-    house.process.send_signal(signal.SIGTERM)
-    until(lambda: not _accepts(house.port))
-    assert house.process.poll() is None, "it waits for the stream"
-    assert b"data: " in client.recv(65536)
-    house.process.send_signal(signal.SIGTERM)
-    assert house.process.wait(timeout=60) == 0
-    assert not any(worker.is_running() for worker in workers)
-    client.close()
-
-
-def test_a_drain_that_runs_out_tells_the_client(tmp_path: Path) -> None:
-    with running_house(tmp_path, TOML.replace("drain_s = 20", "drain_s = 0.5")) as house:
-        client = house.open_stream(CHAT, DIALECTS[CHAT])
-        house.process.send_signal(signal.SIGTERM)
-        rest = rest_of(client)
-        assert b"The house is closing." in rest
-        assert b"[DONE]" not in rest
-        assert house.process.wait(timeout=60) == 0
-
-
 def test_a_killed_house_leaves_no_process_and_the_next_one_starts(house: RunningHouse, tmp_path: Path) -> None:
     assert house.chat("short").status == 200
     workers = house.workers()
@@ -185,14 +161,6 @@ def test_a_killed_house_leaves_no_process_and_the_next_one_starts(house: Running
     until(lambda: not any(worker.is_running() for worker in workers))
     with running_house(tmp_path, TOML) as again:
         assert again.chat("short").status == 200
-
-
-def _accepts(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=60).close()
-    except ConnectionError:
-        return False
-    return True
 
 
 def _start(folder: Path, **environment: str) -> str:

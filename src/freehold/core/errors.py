@@ -38,6 +38,7 @@
     │   ├── WorkerLostError          a worker ended while it was answering    retryable
     │   └── UpstreamError            an engine answered with an error         its own status
     ├── LoadingError                 the build is not ready yet               retryable, HTTP 503
+    ├── HouseClosingError            the house is ending                      retryable, HTTP 503
     ├── LimitError                   a key has used what it may               exit 1, HTTP 429
     ├── EgressError                  the policy lets no connection go there   exit 1, HTTP 403
     ├── LedgerError                  the ledger cannot be written or read     retryable, HTTP 503
@@ -55,6 +56,7 @@ from typing import Any, Literal
 from freehold.core.failure import FreeholdError as FreeholdError
 from freehold.core.unavailable import AddressInUseError as AddressInUseError
 from freehold.core.unavailable import EgressError as EgressError
+from freehold.core.unavailable import HouseClosingError as HouseClosingError
 from freehold.core.unavailable import LedgerError as LedgerError
 from freehold.core.unavailable import LimitError as LimitError
 from freehold.core.unavailable import LoadingError as LoadingError

@@ -13,6 +13,18 @@ class LoadingError(FreeholdError):
     can_retry = True
 
 
+class HouseClosingError(FreeholdError):
+    """The house is ending: it takes no new request, and has ended after `retry_after_s` at the latest."""
+
+    code = "house_closing"
+    status = 503
+    can_retry = True
+
+    def __init__(self, *, retry_after_s: int = 1) -> None:
+        hint = "Send the request again when it is back."
+        super().__init__("The house is closing.", hint=hint, retry_after=str(retry_after_s))
+
+
 class LimitError(FreeholdError):
     """A key has used what it may: `limit` names which, and after `retry_after_s` seconds it opens again."""
 

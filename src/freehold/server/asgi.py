@@ -7,6 +7,7 @@ starts and closes the gateway; this only uses it.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from pydantic_core import to_json
@@ -21,6 +22,7 @@ from freehold.server.answers import Answers, Handler
 from freehold.server.body import ClientGoneError, linger
 from freehold.server.call import Call
 from freehold.server.catalog_routes import ONE_MODEL, CatalogRoutes
+from freehold.server.drain import Drain
 from freehold.server.errors import InternalError, anthropic_body, error_headers, openai_body, speaks_anthropic
 from freehold.server.fit_routes import ONE_FIT, FitRoutes
 from freehold.server.house_routes import HouseRoutes
@@ -41,9 +43,10 @@ class Application:
     def __init__(self, house: House, running: Running | None = None) -> None:
         server = house.settings.server
         self.metrics = Metrics(house.gateway.workers)
+        self.drain = Drain()
         self._gateway = house.gateway
         self._guard = Guard(server, house.access)
-        self._house_routes = HouseRoutes(house, self.metrics)
+        self._house_routes = HouseRoutes(house, self.metrics, self.drain)
         answers = Answers(house.gateway, max_body_bytes=server.max_body_bytes).routes()
         self._routes: dict[str, tuple[str, Handler]] = {path: ("POST", handler) for path, handler in answers.items()}
         self._routes |= {path: ("GET", handler) for path, handler in self._house_routes.routes().items()}
@@ -65,6 +68,10 @@ class Application:
         except FreeholdError as error:
             self._name_endpoint(call)
             await _refuse(call, error)
+        except asyncio.CancelledError:
+            if not self.drain.has_begun:
+                raise
+            await self._refuse_unfinished(call)
         except Exception:
             _log.exception("request %s: %s %s failed", call.id.decode(), call.method, call.route)
             await _refuse(call, InternalError(call.id))
@@ -78,8 +85,19 @@ class Application:
         if is_preflight(call):
             await call.reply_bytes(204, b"", self._guard.preflight(call))
             return
-        handler = self._find(call)
-        await handler(call)
+        self.drain.enter(call)
+        try:
+            handler = self._find(call)
+            await handler(call)
+        finally:
+            self.drain.leave()
+
+    async def _refuse_unfinished(self, call: Call) -> None:
+        """Tell a client whose answer the end of the house cut off."""
+        task = asyncio.current_task()
+        assert task is not None, "an ASGI application runs in a task"
+        task.uncancel()
+        await _refuse(call, self.drain.refusal())
 
     def _find(self, call: Call) -> Handler:
         """The handler for the call's path and method. Raises NotFoundError with the nearest path, MethodError."""

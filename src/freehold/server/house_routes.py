@@ -15,6 +15,7 @@ from freehold.gateway.access.access import require_admin
 from freehold.gateway.endpoints import EndpointInfo
 from freehold.server.answers import Handler
 from freehold.server.call import Call
+from freehold.server.drain import Drain
 from freehold.server.errors import speaks_anthropic
 from freehold.server.metrics import CONTENT_TYPE, Metrics
 
@@ -29,9 +30,10 @@ _NOT_READY = {
 class HouseRoutes:
     """Handlers for GET routes; `model` answers `/v1/models/{id}`."""
 
-    def __init__(self, house: House, metrics: Metrics) -> None:
+    def __init__(self, house: House, metrics: Metrics, drain: Drain) -> None:
         self._house = house
         self._metrics = metrics
+        self._drain = drain
 
     def routes(self) -> dict[str, Handler]:
         """GET handlers by path."""
@@ -95,13 +97,15 @@ class HouseRoutes:
 
     async def _health(self, call: Call) -> None:
         reasons = self._reasons()
-        status = "starting" if reasons else "ok"
+        status = "closing" if self._drain.has_begun else "starting" if reasons else "ok"
         body = {"status": status, "live": True, "ready": not reasons, "reasons": reasons, "version": __version__}
         await call.reply(200, body)
 
     def _reasons(self) -> list[str]:
         """Why the house is not ready, empty where it is: the endpoint that leads has to answer. A stopped worker is
         started by the first request and so counts as ready."""
+        if self._drain.has_begun:
+            return ["The house is closing."]
         infos = self._house.gateway.endpoints()
         if not infos:
             return ["There are no endpoints: `freehold pull` something."]

@@ -1,8 +1,8 @@
 """The process that serves a house: from its sockets to its end. Prints nothing; `on_ready` tells the address.
 
-SIGHUP reloads, SIGTERM and SIGINT let requests in flight end (at most `drain_s`), a second one ends at once. When
-`serve` returns no worker is left and no socket's file either. Call it from the main thread: signals and the workers'
-parent-death signal follow it.
+SIGHUP reloads. SIGTERM and SIGINT drain: what is at work may end (at most `drain_s`), what comes is answered 503; a
+second one ends at once. When `serve` returns no worker is left and no socket's file either, and the ledger is closed.
+Call it from the main thread: signals and the workers' parent-death signal follow it.
 """
 
 from __future__ import annotations
@@ -24,12 +24,15 @@ from freehold.core.settings import Settings, load
 from freehold.server import sockets
 from freehold.server.admin import Running
 from freehold.server.asgi import Application, access_log
+from freehold.server.drain import Drain
 from freehold.server.protocol import BoundedProtocol
 from freehold.server.security import refuse_open_address
 
 KEEP_ALIVE_S = 30
 LOOK_FOR_EXPIRED_S = 1.0
 FILES_WANTED = 65536
+# What a client gets to take the end of its answer where the time to drain has run out, or somebody will not wait.
+LAST_BYTES_S = 0.25
 _log = logging.getLogger("freehold.server")
 
 
@@ -81,7 +84,8 @@ class _Process:
         self._expiring: asyncio.TimerHandle | None = None
         running = Running(reload=self._reload, stop=self._stop, address=address)
         self._address = address
-        self._server = _Server(_config(Application(house, running), house.settings.server.drain_s))
+        application = Application(house, running)
+        self._server = _Server(_config(application), application.drain, house.settings.server.drain_s)
 
     async def serve(self, listeners: list[socket.socket], on_ready: Callable[[str], None]) -> None:
         """Until told to stop. The workers are gone when it returns, whatever happened."""
@@ -119,7 +123,8 @@ class _Process:
 
     def _stop(self) -> None:
         """The first time drains, the second ends at once."""
-        self._server.force_exit = self._server.should_exit
+        if self._server.should_exit:
+            self._server.end_now()
         self._server.should_exit = True
 
     async def _reload(self) -> tuple[str, ...]:
@@ -144,20 +149,42 @@ class _Process:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers, and with a word when it accepts connections."""
+    """uvicorn without its signal handlers, with a word when it accepts connections, and with a drain before its end."""
 
     on_started: Callable[[], None] = staticmethod(lambda: None)
+
+    def __init__(self, config: uvicorn.Config, drain: Drain, drain_s: float) -> None:
+        super().__init__(config)
+        self._drain = drain
+        self._drain_s = drain_s
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain first, with the sockets open; then let clients take what is still on its way to them."""
+        left_s = await self._drain.run(0.0 if self.force_exit else self._drain_s)
+        self.config.timeout_graceful_shutdown = max(left_s, LAST_BYTES_S)  # type: ignore[assignment]  # floats too
+        await super().shutdown(sockets)
+
+    def end_now(self) -> None:
+        """Cut off what is at work, which tells its clients so, and then the connections of those who take nothing."""
+        self.force_exit = True
+        for task in self.server_state.tasks:
+            task.cancel()
+        asyncio.get_running_loop().call_later(LAST_BYTES_S, self._abort)
+
+    def _abort(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
 
-def _config(app: Application, drain_s: float) -> uvicorn.Config:
+def _config(app: Application) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=BoundedProtocol,
@@ -169,7 +196,6 @@ def _config(app: Application, drain_s: float) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=drain_s,  # type: ignore[arg-type]  # passed to asyncio.wait_for, which takes floats
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from pydantic_core import to_json
 
-from freehold.core.errors import FreeholdError, LoadingError
+from freehold.core.errors import FreeholdError, HouseClosingError
 from freehold.gateway.exchange import Exchange
 from freehold.gateway.translate.event import Event
 from freehold.server.call import Call, Header
@@ -119,8 +119,8 @@ async def _relay(call: Call, exchange: Exchange, frames: Frames, watch: ClientWa
         if call.ended is not None:
             call.broken = call.ended.code
             return frames.fail(call.ended)
-        call.broken = "closing"
-        return frames.fail(LoadingError("The house is closing.", hint="Send the request again when it is back."))
+        call.broken = HouseClosingError.code
+        return frames.fail(HouseClosingError())
     except Exception:
         call.broken = InternalError.code
         _log.exception("request %s: the stream failed", call.id.decode())
