@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -127,18 +128,20 @@ def rest_of(client: socket.socket) -> bytes:
 
 
 @contextmanager
-def running_house(folder: Path, toml: str, **environment: str) -> Iterator[RunningHouse]:
-    """A house with `toml` as its freehold.toml; it is ended with SIGTERM and must end well."""
+def running_house(folder: Path, toml: str, *, stderr: Path | None = None, **environment: str) -> Iterator[RunningHouse]:
+    """A house with `toml` as its freehold.toml; it is ended with SIGTERM and must end well. `stderr` is a file that
+    gets what it says there."""
     (folder / "freehold.toml").write_text(toml)
     command = [sys.executable, "-c", _SERVE]
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with contextlib.ExitStack() as files:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if stderr is None else files.enter_context(stderr.open("w")),
+            text=True,
+        )
     try:
         assert process.stdout is not None
         address = process.stdout.readline().strip()

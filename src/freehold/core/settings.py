@@ -16,6 +16,7 @@ from typing import Any, Literal, cast, get_args
 
 from freehold.core import paths
 from freehold.core.errors import SettingsError
+from freehold.core.log_settings import LogSettings, read_log
 from freehold.core.organization import Organization, Policy, read_organization, read_policy
 from freehold.core.refs import Reference
 from freehold.core.toml_reader import Problem, TableReader
@@ -148,6 +149,7 @@ class Settings:
     hub: HubSettings = HubSettings()
     deeds: DeedSettings = DeedSettings()
     ledger: LedgerSettings = LedgerSettings()
+    log: LogSettings = field(default_factory=LogSettings)
     organization: Organization | None = None
     policy: Policy = field(default_factory=Policy)
     endpoints: Mapping[str, EndpointSettings] | None = None
@@ -228,6 +230,7 @@ def _from(top: TableReader, env: Mapping[str, str], file: Path | None) -> Settin
         hub=_hub(top.table("hub"), env),
         deeds=_deeds(top.table("deeds")),
         ledger=_ledger(top.table("ledger")),
+        log=read_log(top.table("log"), env),
         organization=read_organization(top.table("organization")) if top.has("organization") else None,
         policy=read_policy(top.table("policy")),
         endpoints=_endpoints(top) if top.has("endpoints") else None,

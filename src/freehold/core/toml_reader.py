@@ -153,6 +153,15 @@ class TableReader:
         self._problems.append(Problem(name, f"{name} must be a port number, not {text!r}", None))
         return default
 
+    def chosen(self, key: str, default: str, legal: tuple[str, ...], env: Mapping[str, str], name: str) -> str:
+        """As `one_of`, where the environment variable `name` counts for more."""
+        told = self.one_of(key, default, legal)
+        given = env.get(name) or told
+        if given in legal:
+            return given
+        self._problems.append(Problem(name, f"{name} must be one of {', '.join(legal)}, not {given!r}", None))
+        return told
+
     def refuse_unknown(self) -> None:
         for key in self._data:
             if key not in self._read:

@@ -25,7 +25,11 @@ def changes(old: EndpointTable, new: EndpointTable) -> Changes:
 
 
 def needs_restart(old: Settings, new: Settings) -> tuple[str, ...]:
-    if (old.server, old.home, old.deeds, old.ledger) == (new.server, new.home, new.deeds, new.ledger):
+    if _at_start(old) == _at_start(new):
         return ()
-    tables = "[server], [deeds], [ledger] and home"
+    tables = "[server], [deeds], [ledger], [log] and home"
     return (f"{tables} are read at start: run `freehold stop`, then `freehold up`, for their changes",)
+
+
+def _at_start(settings: Settings) -> tuple[object, ...]:
+    return settings.server, settings.home, settings.deeds, settings.ledger, settings.log

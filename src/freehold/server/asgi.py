@@ -26,6 +26,7 @@ from freehold.server.drain import Drain
 from freehold.server.errors import InternalError, anthropic_body, error_headers, openai_body, speaks_anthropic
 from freehold.server.fit_routes import ONE_FIT, FitRoutes
 from freehold.server.house_routes import HouseRoutes
+from freehold.server.logs import fields
 from freehold.server.metrics import Metrics
 from freehold.server.pages.routes import routes as page_routes
 from freehold.server.security import PAGES, Guard, is_preflight
@@ -166,14 +167,14 @@ async def _refuse(call: Call, error: FreeholdError) -> None:
 
 
 def _log_access(call: Call) -> None:
-    """One JSON line: who was asked and how it went. Never a prompt, a key or an address."""
-    line = {
-        "id": call.id.decode(),
-        "method": call.method,
-        "route": call.route,
-        "endpoint": call.endpoint,
-        "status": call.status or None,
-        "broken": call.broken,
-        "usage": call.usage,
-    }
-    access_log.info(to_json(line, fallback=str).decode())
+    """Who was asked and how it went. Never a prompt, a key or an address."""
+    said = fields(
+        id=call.id.decode(),
+        method=call.method,
+        route=call.route,
+        endpoint=call.endpoint,
+        status=call.status or None,
+        broken=call.broken,
+        usage=call.usage,
+    )
+    access_log.info("answered", extra=said)

@@ -21,9 +21,9 @@ import uvicorn
 from freehold.app import House, access, build_house
 from freehold.core.errors import FreeholdError, SettingsError
 from freehold.core.settings import Settings, load
-from freehold.server import sockets
+from freehold.server import logs, sockets
 from freehold.server.admin import Running
-from freehold.server.asgi import Application, access_log
+from freehold.server.asgi import Application
 from freehold.server.drain import Drain
 from freehold.server.protocol import BoundedProtocol
 from freehold.server.security import refuse_open_address
@@ -41,13 +41,13 @@ def serve(
     *,
     reread: Callable[[], Settings] = load,
     on_ready: Callable[[str], None] = lambda _: None,
-    log_access: bool = False,
 ) -> int:
     """Serve `settings` until stopped; gives the exit code. `reread` gives the settings for a reload.
 
-    `on_ready` is called once with the address, when connections are accepted. `log_access` logs one JSON line for
-    each answer, without prompts. Raises SettingsError, AddressInUseError before anything is started.
+    `on_ready` is called once with the address, when connections are accepted. Raises SettingsError, AddressInUseError
+    before anything is started.
     """
+    logs.set_up(settings.log)
     keys = access(settings)
     refuse_open_address(settings.server, keys)
     if settings.ledger.mode == "off" and keys.has_budgets:
@@ -55,7 +55,6 @@ def serve(
             "Some keys have a budget of tokens, and without a ledger nobody remembers what they used.",
             hint='Set mode in [ledger] of freehold.toml to "relaxed" or "strict".',
         )
-    access_log.setLevel(logging.INFO if log_access else logging.WARNING)
     with sockets.only_house(settings.runtime_dir, settings.home):
         return run(build_house(settings, recorded=True), reread=reread, on_ready=on_ready)
 
