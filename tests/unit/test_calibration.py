@@ -57,7 +57,7 @@ def changed(**fields: Any) -> bytes:
         b"[]",
         b"[" * 100_000,
         records.encoded(FOUND)[:-40],
-        changed(format=2),
+        changed(format="1"),
         changed(more=1),
         changed(threads=0),
         changed(pass_s=[1, 2, 3]),

@@ -150,8 +150,8 @@ def many_keys() -> bytes:
     [
         (b'{"version":' + b"9" * 4000 + b"}", "is a deed of version 999"),
         (b'{"version":' + b"9" * 5000 + b"}", "cannot be read as a deed"),
-        (b'{"version":true}', "deed.version is True"),
-        (b'{"version":1e400}', "deed.version is inf"),
+        (b'{"version":true}', "its version is True"),
+        (b'{"version":1e400}', "its version is inf"),
         (b'{"version":2,"' + b"x" * 7_000_000 + b'":1}', "it lacks or should not have"),
         (b'{"version":2,"a":"' + b"x" * LARGEST_DEED_BYTES + b'"}', "it has more than 8,388,608 bytes"),
         (b'{"version":2,"statement":"\\ud800"}', "cannot be read as a deed"),

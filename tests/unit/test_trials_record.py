@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from freehold.core.builds import HeldBuild
+from freehold.core.formats import TRIAL
 from freehold.core.settings import EngineOptions
 from freehold.trials.applying import Remembered
-from freehold.trials.record import FORM, Ignored, Winner, place, read, write
+from freehold.trials.record import Ignored, Winner, place, read, write
 from tests.unit.test_trials_choice import BUILD
 
 MACHINE = "amd-epyc-2c-24g-0123456789"
@@ -24,7 +25,7 @@ REASON = "measured 4.6 requests/s against 0.96 of llama.cpp as it is on 2026-11-
 def report(**changed: Any) -> dict[str, Any]:
     winner = {"engine": "llama.cpp", "layout": "q8_0", "digest": REPACKED.digest, "settings": {"threads": 2}}
     return {
-        "form": FORM,
+        "format": TRIAL.newest,
         "machine": MACHINE,
         "digest": BUILD.digest,
         "workload": "batch",
@@ -52,7 +53,7 @@ def test_the_winner_is_read_back_as_it_was_written(home: Path) -> None:
     [
         ({"machine": "another"}, "its machine is 'another'"),
         ({"digest": "sha256:" + "c" * 64}, "its digest is"),
-        ({"form": 99}, "its form is '99'"),
+        ({"format": 99}, "was written by a newer Freehold"),
         ({"winner": None}, "cannot be used"),
         ({"winner": {**report()["winner"], "settings": {"threads": 0}}}, "its threads is '0'"),
         ({"winner": {**report()["winner"], "settings": {"threads": True}}}, "its threads is 'True'"),

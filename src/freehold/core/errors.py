@@ -42,6 +42,7 @@
     ├── LimitError                   a key has used what it may               exit 1, HTTP 429
     ├── EgressError                  the policy lets no connection go there   exit 1, HTTP 403
     ├── LedgerError                  the ledger cannot be written or read     retryable, HTTP 503
+    ├── NewerFormatError             a file was written by a newer Freehold   exit 3
     └── AddressInUseError            the port is taken                        exit 3
 
 Every error carries a message (what happened, to which thing), a hint (what to do next, often a command),
@@ -60,6 +61,7 @@ from freehold.core.unavailable import HouseClosingError as HouseClosingError
 from freehold.core.unavailable import LedgerError as LedgerError
 from freehold.core.unavailable import LimitError as LimitError
 from freehold.core.unavailable import LoadingError as LoadingError
+from freehold.core.unavailable import NewerFormatError as NewerFormatError
 
 
 class CallError(FreeholdError):

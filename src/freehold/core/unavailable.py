@@ -48,6 +48,12 @@ class LedgerError(FreeholdError):
     can_retry = True
 
 
+class NewerFormatError(FreeholdError):
+    """A file was written by a newer Freehold, and what this one does not know of it may matter."""
+
+    code = "newer_format"
+
+
 class AddressInUseError(FreeholdError):
     code = "address_in_use"
 

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from freehold.core.errors import NewerFormatError
+from freehold.core.formats import CALIBRATION
 from freehold.core.quantity import Measured, Unknown
 
-FORMAT = 1
 _LARGEST_BYTES = 1 << 20
 _AGAIN = "`freehold machine --measure` takes a minute to measure it"
 
@@ -82,6 +83,8 @@ def read(home: Path, *, fingerprint: str, engine: str) -> Calibration | Unknown:
         return Unknown(f"this machine was not measured: {_AGAIN}")
     except OSError as error:
         return Unknown(f"{path} cannot be read ({error.strerror})")
+    except NewerFormatError:
+        return Unknown(f"{path} was written by a newer Freehold: update this one, or {_AGAIN}")
     except ValueError as error:
         return Unknown(f"{path} is damaged ({error}): {_AGAIN}")
     if found.fingerprint != fingerprint:
@@ -93,7 +96,7 @@ def read(home: Path, *, fingerprint: str, engine: str) -> Calibration | Unknown:
 
 def encoded(calibration: Calibration) -> bytes:
     """As it is kept: JSON with stable keys."""
-    return json.dumps({"format": FORMAT, **_plain(calibration)}, indent=1).encode()
+    return json.dumps({"format": CALIBRATION.newest, **_plain(calibration)}, indent=1).encode()
 
 
 def decoded(data: bytes) -> Calibration:
@@ -102,8 +105,9 @@ def decoded(data: bytes) -> Calibration:
         fields = json.loads(data)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
-    if not isinstance(fields, dict) or fields.pop("format", None) != FORMAT:
-        raise ValueError(f"it is not a record of format {FORMAT}")
+    if not isinstance(fields, dict):
+        raise ValueError("it is no record")
+    fields = CALIBRATION.newest_of(fields, "it")
     names = {field.name for field in dataclasses.fields(Calibration)}
     if fields.keys() != names:
         raise ValueError(f"it lacks or has too much: {', '.join(sorted(fields.keys() ^ names))}")

@@ -70,11 +70,15 @@ async def appending(
     refusal: Callable[[OSError], LedgerError] = refused,
 ) -> Appender:
     """The chain in `folder`, made where there is none. `refusal` says what it means that it cannot be written. Raises
-    LedgerError where it cannot be written or another process writes it."""
+    LedgerError where it cannot be written or another process writes it, NewerFormatError where a newer Freehold did."""
     try:
         lock = await asyncio.to_thread(_locked, folder)
-        found = await asyncio.to_thread(_looked, folder)
-        tail = Tail(found.path, found.size_bytes) if found.path is not None else None
+        try:
+            found = await asyncio.to_thread(_looked, folder)
+            tail = Tail(found.path, found.size_bytes) if found.path is not None else None
+        except BaseException:
+            os.close(lock)
+            raise
     except OSError as error:
         raise refusal(error) from error
     chain = Chain(found.chain, seq=found.seq, head=found.head, clock=clock)

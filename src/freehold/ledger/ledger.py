@@ -82,7 +82,7 @@ async def opened(
 ) -> Ledger:
     """The ledger in `folder`, made where there is none, with a run begun in it. What a crash left is mended: a torn
     line is set aside, open requests are closed as interrupted. Raises LedgerError where it cannot be written or another
-    process writes it."""
+    process writes it, NewerFormatError where a newer Freehold wrote it."""
     appender = await appending(folder, strict=mode == "strict", clock=clock)
     ledger = Ledger(appender, meter or Meter([]))
     ledger.begin(version=version, mode=mode)

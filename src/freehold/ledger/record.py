@@ -24,7 +24,8 @@ from typing import Literal, NamedTuple
 
 from pydantic_core import to_json
 
-FORMAT = 1
+from freehold.core.formats import LEDGER
+
 NOTHING = "0" * 64
 """What the first record has before it."""
 
@@ -89,7 +90,7 @@ class Chain:
 
     def segment(self, open_admissions: Iterable[int]) -> bytes:
         at_ms, _ = self._times()
-        record = {"at_ms": at_ms, "chain": self.name, "format": FORMAT, "kind": "segment"}
+        record = {"at_ms": at_ms, "chain": self.name, "format": LEDGER.newest, "kind": "segment"}
         return self._add({**record, "open": sorted(open_admissions), "prev": self.head, "seq": self.seq + 1})
 
     def start(self, *, version: str, mode: str, meter: str | None, torn_bytes: int) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from freehold.core.formats import LEDGER
 from freehold.ledger.record import NOTHING, hash_of
 from freehold.ledger.segments import lines, segments
 
@@ -44,14 +45,17 @@ def look(folder: Path) -> Found:
 
 
 def record_of(line: bytes) -> dict[str, Any] | None:
-    """The record in a line without its end, or None where it is none."""
+    """The record in a line without its end, or None where it is none. Raises NewerFormatError where it says that what
+    follows is written in a way that this program does not know."""
     try:
         record = from_json(line, cache_strings="keys")
+        if not isinstance(record, dict) or type(record.get("seq")) is not int:
+            return None
+        if record.get("kind") == "segment":
+            LEDGER.require(record.get("format"), f"What record {record['seq']} begins")
     except ValueError:
         return None
-    if isinstance(record, dict) and type(record.get("seq")) is int and isinstance(record.get("prev"), str):
-        return record
-    return None
+    return record if isinstance(record.get("prev"), str) else None
 
 
 def _with_torn(found: Found, torn: bytes) -> Found:

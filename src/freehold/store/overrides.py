@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from freehold.core.errors import StoreError
+from freehold.core.errors import NewerFormatError, StoreError
+from freehold.core.formats import OVERRIDE
 from freehold.store.durable import make_folder, sync_folder, writing
 
 FILE_NAME = "overrides.jsonl"
@@ -62,7 +63,8 @@ class Overrides:
     def add(self, override: Override) -> None:
         """Append one line, on the disk when this returns. Raises ReadOnlyError and StoreError."""
         make_folder(self._path.parent)
-        line = (json.dumps(asdict(override), ensure_ascii=False) + "\n").encode()
+        told = {"format": OVERRIDE.newest, **asdict(override)}
+        line = (json.dumps(told, ensure_ascii=False) + "\n").encode()
         with writing(self._path.parent):
             descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -74,9 +76,11 @@ class Overrides:
 
     def _read(self, number: int, line: str) -> Override:
         try:
-            fields = json.loads(line)
+            fields = OVERRIDE.newest_of(json.loads(line), f"Line {number} of {self._path}")
             fields |= {name: tuple(fields[name]) for name in ("grounds", "reasons")}
             return Override(**fields)
+        except NewerFormatError as newer:
+            raise StoreError(newer.message, hint=newer.hint, file=str(self._path)) from newer
         except (ValueError, KeyError, TypeError) as error:
             raise self._unreadable(f"line {number} is not an override") from error
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from freehold.core.errors import NewerFormatError
+from freehold.core.formats import TRIAL
 from freehold.store.durable import make_folder, write_whole
 from freehold.trials.arms import SETTINGS
 
-FORM = 1
 _LIMIT_BYTES = 2**20
 _LARGEST = {"threads": 1024, "slots": 1024, "batch_tokens": 2**16}
 
@@ -60,7 +61,10 @@ def read(
     try:
         with path.open("rb") as file:
             data = json.loads(file.read(_LIMIT_BYTES))
-        found = _winner(data, {"form": FORM, "machine": fingerprint, "digest": digest, "workload": workload})
+        data = TRIAL.newest_of(data, str(path))
+        found = _winner(data, {"machine": fingerprint, "digest": digest, "workload": workload})
+    except NewerFormatError:
+        return Ignored(f"the record at {path} was written by a newer Freehold: update this one")
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

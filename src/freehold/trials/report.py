@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from freehold.core.formats import TRIAL
 from freehold.core.quantity import Measured, as_json
 from freehold.trials.arms import Arm
 from freehold.trials.choice import Verdict
 from freehold.trials.fidelity import Fidelity
 from freehold.trials.race import Standing
-from freehold.trials.record import FORM
 from freehold.trials.workloads import Workload
 
 
@@ -70,7 +70,7 @@ class Report:
         row = self.winner
         won = None if row is None else {**self._row(row), "reason": self.reason}
         return {
-            "form": FORM,
+            "format": TRIAL.newest,
             "build": self.build,
             "digest": self.digest,
             "machine": self.machine,

@@ -8,19 +8,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from freehold.core.errors import CallError, KeyBookError, NotFoundError
+from freehold.core.errors import CallError, KeyBookError, NewerFormatError, NotFoundError
+from freehold.core.formats import KEY_BOOK
 from freehold.core.names import nearest
 from freehold.gateway.access.key import ANYTHING, ENDLESS, Hash, Key, Limits, Scopes, hash_of, new_id, new_text
 from freehold.store.durable import make_folder, write_whole
 from freehold.store.locks import hold_briefly
 
-FORMAT = 1
 Result = TypeVar("Result")
 _OTHERS = 0o077
 _KEYS: TypeAdapter[tuple[Key, ...]] = TypeAdapter(tuple[Key, ...])
@@ -95,17 +95,16 @@ class KeyBook:
         with hold_briefly(self.path.with_name("lock")):
             keys, result = how(self.read())
             rows = [dataclasses.asdict(key) for key in keys]
-            data = json.dumps({"format": FORMAT, "keys": rows}, ensure_ascii=False, indent=1).encode()
+            data = json.dumps({"format": KEY_BOOK.newest, "keys": rows}, ensure_ascii=False, indent=1).encode()
             write_whole(self.path, data + b"\n", mode=0o600)
         return result
 
 
 def _parsed(path: Path, data: bytes) -> tuple[Key, ...]:
     try:
-        told: Mapping[str, Any] = json.loads(data)
-        if told["format"] != FORMAT:
-            raise KeyBookError(f"{path} has the format {told['format']!r}, which this Freehold does not know.")
-        return _KEYS.validate_python(told["keys"])
+        return _KEYS.validate_python(KEY_BOOK.newest_of(json.loads(data), str(path))["keys"])
+    except NewerFormatError as newer:
+        raise KeyBookError(newer.message, hint=newer.hint) from newer
     except (ValueError, TypeError, KeyError, RecursionError, ValidationError) as error:
         raise KeyBookError(
             f"{path} is damaged, so nobody can be let in.", hint="Restore it from a copy. It holds no key, only hashes."

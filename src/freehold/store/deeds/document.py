@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from freehold.core.builds import WeightFacts
-from freehold.core.errors import DeedChangedError, DeedError
+from freehold.core.errors import DeedChangedError, DeedError, NewerFormatError
+from freehold.core.formats import DEED
 from freehold.store.deeds.canonical import canonical, parsed
 from freehold.store.deeds.reading import record
 from freehold.store.deeds.record import DEED_VERSION, Deed, DeedFile, Labels, Origin, Signature, Statement, Verified
@@ -60,17 +61,12 @@ def read_deed(path: Path, *, exactly: bool = True) -> Deed:
     DeedChangedError for one that is not what it was when it was sealed.
     """
     raw, data = _read(path)
-    version = data.get("version")
-    if type(version) is int and version > DEED_VERSION:
-        raise DeedError(
-            f"{path} is a deed of version {_cut(str(version))}; this Freehold reads up to version {DEED_VERSION}.",
-            hint="A newer Freehold wrote it: update this one.",
-            path=str(path),
-        )
     try:
-        is_first = type(version) is int and version == 1
+        is_first = DEED.require(data.get("version"), str(path)) == 1
         deed = _first_version(data) if is_first else _second_version(data, path, raw if exactly else None)
         require_rules(deed)
+    except NewerFormatError as newer:
+        raise DeedError(_cut(newer.message), hint=newer.hint, path=str(path)) from newer
     except (TypeError, ValueError) as error:
         raise _damaged(path, str(error)) from error
     return deed
@@ -96,8 +92,6 @@ def _written(texts: Mapping[str, str]) -> bytes:
 
 
 def _second_version(data: Mapping[str, Any], path: Path, raw: bytes | None) -> Deed:
-    if type(data.get("version")) is not int or data["version"] != DEED_VERSION:
-        raise ValueError(f"deed.version is {data.get('version')!r}")
     wrong = _MEMBERS ^ data.keys()
     if wrong:
         raise ValueError(f"it lacks or should not have {', '.join(sorted(wrong))}")

@@ -16,10 +16,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from freehold.core.builds import WeightFacts
+from freehold.core.formats import DEED
 from freehold.store.deeds.canonical import canonical
 from freehold.weights.report import Finding, Report, Verdict
 
-DEED_VERSION = 2
+DEED_VERSION = DEED.newest
 
 Verified = Literal["named by catalog", "named by source", "named by you", "made here", "unverified: recorded"]
 
