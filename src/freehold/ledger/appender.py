@@ -45,10 +45,9 @@ class Appender:
         """Raise LedgerError where nothing can be written now."""
         await self._writer.require()
 
-    async def durable(self, crowd: int = 1) -> None:
-        """Return once everything put so far counts, `crowd` requests being at work. Raises LedgerError where it cannot
-        be written."""
-        await self._writer.durable(crowd)
+    async def durable(self) -> None:
+        """Return once everything put so far counts. Raises LedgerError where it cannot be written."""
+        await self._writer.durable()
 
     async def close(self) -> None:
         """Put everything on the disk that it takes, and let another process have the chain."""

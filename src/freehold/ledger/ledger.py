@@ -54,7 +54,7 @@ class Ledger:
 
     async def durable(self) -> None:
         """Return once everything recorded so far counts. Raises LedgerError where it cannot be written."""
-        await self._appender.durable(len(self._open))
+        await self._appender.durable()
 
     async def close(self) -> None:
         """End the run in order, what is open with it, and let another process have the ledger."""

@@ -25,11 +25,8 @@ from freehold.ledger.segments import Tail, sync_folder
 
 SYNC_EVERY_S = 1.0
 RETRY_EVERY_S = 1.0
-GROUPS = 4
-"""Of so many groups of requests one is with the disk while the others compute: were all of them with it at once, the
-processor would stand still meanwhile; and each fdatasync costs the house a change of threads."""
-GATHER_S = 0.001
-"""How long a group that is not full is waited for."""
+GATHER_S = 0.002
+"""How long at most those who wait are gathered: each fdatasync costs the house a change of threads."""
 _log = logging.getLogger("freehold.ledger")
 
 
@@ -52,8 +49,6 @@ class Writer:
         self._retry_at_s = 0.0
         self._job: _Job | None = None
         self._planned = False
-        self._crowd = 1
-        self._patience: asyncio.TimerHandle | None = None
         self._retired: list[Tail] = []
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._sync_in_turn, name="ledger", daemon=True)
@@ -77,12 +72,10 @@ class Writer:
         if self._failure is None:
             self._write_on()
 
-    async def durable(self, crowd: int = 1) -> None:
-        """Return once everything put so far counts, `crowd` requests being at work. Raises LedgerError where it cannot
-        be written."""
+    async def durable(self) -> None:
+        """Return once everything put so far counts. Raises LedgerError where it cannot be written."""
         if self._failure is not None:
             raise self._refusal(self._failure)
-        self._crowd = crowd
         if self._strict and (self._unsynced or self._job):
             await self._synced()
 
@@ -125,20 +118,16 @@ class Writer:
         await waiting
 
     def _plan(self) -> None:
-        """Ask the disk once a quarter of those at work wait for it, so that one group is with the disk while the others
-        compute; or when a moment is over, for whoever waits."""
-        if self._job is not None or not self._waiting:
-            return
-        if len(self._waiting) * GROUPS >= self._crowd:
-            if not self._planned:
-                self._planned = True
-                self._loop.call_soon(self._sync)
-        elif self._patience is None:
-            self._patience = self._loop.call_later(GATHER_S, self._impatient)
+        """Ask the disk for those who wait once no more of them come."""
+        if self._job is None and self._waiting and not self._planned:
+            self._planned = True
+            self._loop.call_soon(self._gather, 0, self._loop.time() + GATHER_S)
 
-    def _impatient(self) -> None:
-        self._patience = None
-        if self._job is None and not self._planned and self._waiting:
+    def _gather(self, came: int, until_s: float) -> None:
+        """Once for each turn of the loop: `came` had come by the last one."""
+        if len(self._waiting) > came and self._loop.time() < until_s:
+            self._loop.call_soon(self._gather, len(self._waiting), until_s)
+        else:
             self._sync()
 
     def _tick(self) -> None:
