@@ -74,6 +74,19 @@ def test_latent_attention_keeps_one_key_a_token_on_eight_cards(capsys: pytest.Ca
     assert [each["attention"] for each in build["cache_by_attention"]] == ["latent"]
 
 
+def test_of_latent_attention_the_row_tells_how_much_is_read_for_a_token(capsys: pytest.CaptureFixture[str]) -> None:
+    """The layers of eight cards work one after the other, so that the bound is that of one: 37 billion weights of 4.5
+    bits less the embedding (a row of it is read), and the cache of half of the context, at 4.8 TB/s. No row says whether
+    the output is a matrix of its own, so that it may count twice: 2.5 % here."""
+    code, found = data(capsys, "deepseek-v3:q4_k_m", "--on", "8x h200-sxm")
+    assert code == 0
+    speed = found["builds"][0]["generation_tokens_per_s"]
+    read_bytes = (37e9 - 129_280 * 7168) * 4.5 / 8 + 61 * 576 * 2 * 4096
+    assert speed["kind"] == "estimated" and speed["value"] is None
+    assert speed["high"] == pytest.approx(0.41 * 4.8e12 / read_bytes, rel=0.03)
+    assert speed["low"] == pytest.approx(0.24 * 4.8e12 / read_bytes, rel=0.03)
+
+
 def test_windows_are_told_apart_from_layers_that_see_everything(capsys: pytest.CaptureFixture[str]) -> None:
     words = ("gemma-3-27b-it:q4_k_m", "--context", "131072", "--on", CARDS)
     _, found = data(capsys, *words)
@@ -174,6 +187,7 @@ def test_an_architecture_that_is_not_known_is_no_number_and_no_yes(
     ("words", "code", "said"),
     [
         (("llama-3.3-70b-instrct",), 1, "llama-3.3-70b-instruct"),
+        (("mamba",), 1, "Nearest: falcon-mamba-7b."),
         (("llama-3.3-70b-instruct:q9_9",), 1, "planned for as bf16, q8_0"),
         (("llama-3.1-8b-instruct", "--on", "rtx-9999"), 2, "rtx-9999"),
         (("llama-3.1-8b-instruct", "--need", "8 usrs"), 2, "Did you mean 'users'?"),

@@ -16,6 +16,8 @@ from freehold.fit.blueprint import Blueprint, BuildTensor, Layer
 _BESIDE_MATRICES = 8
 _ROUTING = 8
 _NORM = 2
+# Products of latent attention: down and up for queries, down for keys and values, up for each, and the output.
+_LATENT = 6
 _K_MIX = re.compile(r"Q[2-6]_K_(?:S|M|L|XL)")
 _MIXES = {"IQ3_M": "IQ3_S", "IQ2_M": "IQ2_S"}
 
@@ -84,27 +86,42 @@ def _matrix(tensor: BuildTensor, blueprint: Blueprint) -> Matrix:
 def _from_shape(blueprint: Blueprint) -> Work | str:
     if not blueprint.hidden or not blueprint.vocabulary or not blueprint.parameters or not blueprint.quantization:
         return "the catalog does not say how wide its layers are or how its weights are stored"
-    kind, hidden = base_type(blueprint.quantization), blueprint.hidden
+    kind, hidden, count = base_type(blueprint.quantization), blueprint.hidden, len(blueprint.layers)
     matrices = [matrix for layer in blueprint.layers for matrix in _attention(kind, hidden, layer)]
-    table = blueprint.vocabulary * hidden
-    rest = blueprint.parameters - table - sum(matrix.weights for matrix in matrices)
-    if rest <= 0 or any(layer.attention == "latent" for layer in blueprint.layers):
+    rest = blueprint.parameters - blueprint.vocabulary * hidden - sum(matrix.weights for matrix in matrices)
+    if rest <= 0:
         return "what its layers compute does not follow from its row of the catalog; its header says it"
-    active = (blueprint.active_parameters or blueprint.parameters) - blueprint.parameters + rest
     experts, used = blueprint.experts or 1, (blueprint.experts_used or 1) if blueprint.experts else 1
-    if experts > 1 and active <= 0:
-        return "the catalog does not say how many of its parameters work on a token"
-    each = rest / len(blueprint.layers) / experts
-    width = max(1, round(each / 3 / hidden))
-    feed = [Matrix(kind, hidden, width, experts, used)] * 2 + [Matrix(kind, width, hidden, experts, used)]
-    matrices += feed * len(blueprint.layers)
-    nodes = len(matrices) + len(blueprint.layers) * (_BESIDE_MATRICES + 2 * _NORM + (_ROUTING if experts > 1 else 0))
+    routed = min(rest, _routed(blueprint.parameters, blueprint.active_parameters, used / experts, rest))
+    for weights, beside, taken in ((routed, experts, used), (rest - routed, 1, 1)):
+        matrices += _feed(kind, hidden, weights / count / beside, beside, taken) * count if weights else []
+    latent = sum(layer.attention == "latent" for layer in blueprint.layers)
+    nodes = len(matrices) + latent * _LATENT
+    nodes += count * (_BESIDE_MATRICES + 2 * _NORM + (_ROUTING if experts > 1 else 0))
     return Work(
         tuple(matrices), Matrix(kind, hidden, blueprint.vocabulary), nodes, blueprint.layers, blueprint.vocabulary
     )
 
 
+def _routed(parameters: int, active: int | None, share: float, rest: int) -> int:
+    """How many weights all experts have that tokens are sent to, of which a token takes `share`: what does not work on
+    it is what the others have. All of `rest` where the catalog does not say how many work on a token."""
+    if share >= 1:
+        return 0
+    return rest if active is None else round((parameters - active) / (1 - share))
+
+
+def _feed(kind: str, hidden: int, weights: float, experts: int, used: int) -> list[Matrix]:
+    """A feed-forward network with so many `weights` in each of its `experts`, as three matrices."""
+    width = max(1, round(weights / 3 / hidden))
+    return [Matrix(kind, hidden, width, experts, used)] * 2 + [Matrix(kind, width, hidden, experts, used)]
+
+
 def _attention(kind: str, hidden: int, layer: Layer) -> list[Matrix]:
+    """Of latent attention the ranks of its matrices are not in the catalog: its weights count with those that work on
+    every token."""
+    if layer.attention == "latent":
+        return []
     queries = layer.heads * layer.key_size
     keys, values = layer.kv_heads * layer.key_size, layer.kv_heads * layer.value_size
     widths = [queries, keys, values] if layer.cached else [queries]
