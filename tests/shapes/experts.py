@@ -214,6 +214,48 @@ def _llama4() -> Model:
     return Model("llama-4-scout", "llama4", keys, vocabulary, tensors)
 
 
+def _dbrx() -> Model:
+    layers, width, heads, kv_heads, inner, experts, vocabulary = 40, 6144, 48, 8, 10_752, 16, 100_352
+    tensors = ends(width, vocabulary)
+    for index in range(layers):
+        block = f"blk.{index}"
+        tensors += norms(block, width, "attn_norm", "attn_output_norm")
+        tensors += [
+            (f"{block}.attn_qkv.weight", (width, 6144 + 2 * 1024)),
+            (f"{block}.attn_output.weight", (6144, width)),
+        ]
+        tensors += routed(block, width, inner, experts)
+    keys = {
+        **attention_keys(width, layers, heads, kv_heads, inner),
+        "context_length": 32_768,
+        "attention.layer_norm_epsilon": 1e-5,
+        "attention.clamp_kqv": 8.0,
+        "expert_count": experts,
+        "expert_used_count": 4,
+    }
+    return Model("dbrx", "dbrx", keys, vocabulary, tensors)
+
+
+def _phimoe() -> Model:
+    """Phi-3.5-MoE: norms, attention and output with a bias."""
+    layers, width, heads, kv_heads, inner, experts, vocabulary = 32, 4096, 32, 8, 6400, 16, 32_064
+    tensors = [*ends(width, vocabulary, bias=True), ("output.bias", (vocabulary,))]
+    for index in range(layers):
+        block = f"blk.{index}"
+        tensors += norms(block, width, "attn_norm", "ffn_norm") + attention(block, width, 4096, 1024, 1024)
+        tensors += [(f"{block}.{name}.bias", (width,)) for name in ("attn_norm", "ffn_norm", "attn_q", "attn_output")]
+        tensors += [(f"{block}.attn_{name}.bias", (1024,)) for name in ("k", "v")]
+        tensors += routed(block, width, inner, experts)
+    keys = {
+        **attention_keys(width, layers, heads, kv_heads, inner),
+        "attention.layer_norm_epsilon": 1e-5,
+        "rope.scaling.original_context_length": 4096,
+        "expert_count": experts,
+        "expert_used_count": 2,
+    }
+    return Model("phi-3.5-moe", "phimoe", keys, vocabulary, tensors)
+
+
 QWEN3MOE = _qwen3moe()
 MIXTRAL = _mixtral()
 GPT_OSS = _gpt_oss()
@@ -221,4 +263,5 @@ DEEPSEEK2 = _Latent("deepseek-v2-lite", 27, 2048, 16, 10_944, 1, 1408, 64, 6, 2,
 DEEPSEEK3 = _Latent("deepseek-v3", 61, 7168, 128, 18_432, 3, 2048, 256, 8, 1, 129_280, 1536).model()
 GLM4MOE = _glm4moe()
 LLAMA4 = _llama4()
-EXPERTS = (QWEN3MOE, MIXTRAL, GPT_OSS, DEEPSEEK2, DEEPSEEK3, GLM4MOE, LLAMA4)
+DBRX, PHIMOE = _dbrx(), _phimoe()
+EXPERTS = (QWEN3MOE, MIXTRAL, GPT_OSS, DEEPSEEK2, DEEPSEEK3, GLM4MOE, LLAMA4, DBRX, PHIMOE)

@@ -47,7 +47,7 @@ class Rules:
 _PLAIN = (
     *("llama", "mistral3", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "gemma", "phi3", "granite"),
     *("granitemoe", "olmo", "olmoe", "smollm3", "deepseek2", "glm4", "internlm2", "exaone", "stablelm"),
-    *("seed_oss", "minimax-m2", "glm4moe", "hunyuan-dense", "baichuan"),
+    *("seed_oss", "minimax-m2", "glm4moe", "hunyuan-dense", "baichuan", "dbrx", "phimoe"),
 )
 _PLAIN_WITHOUT_GATE = (*("gptneox", "starcoder", "starcoder2", "apertus", "bloom", "mpt", "nemotron"),)
 ARCHITECTURES: Mapping[str, Rules] = {

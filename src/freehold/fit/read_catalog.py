@@ -19,7 +19,7 @@ _ENGINE_NAMES = {
     "mixtral": "llama",
     "olmo3": "olmo2",
     "phi": "phi2",
-    "glm4moe": "glm4moe",
+    "solar-open": "glm4moe",
     "gptbigcode": "starcoder",
 }
 _STATES = "how large the states of its recurrent layers are is not in the catalog; its header says it"
