@@ -97,9 +97,10 @@ class House:
         """Every build of the model called `name` on this machine. Raises NotFoundError with the nearest names."""
         from freehold.planning.planner import Question
         from freehold.planning.targets import Targets
+        from freehold.trials.distances import distances_here
 
-        target = Targets(self.catalog, self.store).of_model(self.catalog.model(name))
-        return self.planner().of_target(target, Question())
+        targets = Targets(self.catalog, self.store, distances_here(self.settings.home, self.store))
+        return self.planner().of_target(targets.of_model(self.catalog.model(name)), Question())
 
 
 def build_house(settings: Settings, *, recorded: bool = False) -> House:
@@ -110,7 +111,7 @@ def build_house(settings: Settings, *, recorded: bool = False) -> House:
     catalog = Catalog.load()
     permits = Permits(catalog, store)
     engines = Engines(
-        llamacpp=LlamaCpp(runtime_dir=settings.runtime_dir, log_dir=logs, confirm=store.confirm),
+        llamacpp=LlamaCpp(runtime_dir=settings.runtime_dir, log_dir=logs, confirm=store.confirm, home=settings.home),
         openvino=OpenVino(
             runtime_dir=settings.runtime_dir,
             log_dir=logs,

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from freehold.core.quantity import Estimated, Unknown
-from freehold.fit.loss import expected_loss, measured_models
+from freehold.fit.loss import expected_loss, loss_after, measured_models
 
 
 def test_every_figure_has_a_source_with_its_date_and_one_model_is_the_reference() -> None:
@@ -55,3 +55,13 @@ def test_a_type_that_nobody_measured_is_unknown_and_says_so(name: str | None, sa
     found = expected_loss(name, 8_000_000_000)
     assert isinstance(found, Unknown)
     assert said in found.reason
+
+
+def test_two_losses_in_a_row_are_no_less_than_either_and_no_more_than_their_roots_together() -> None:
+    before, own = Estimated(0.04, 0.09, "measured of others"), Estimated(0.01, 0.16, "measured of others")
+    both = loss_after(before, own)
+    assert isinstance(both, Estimated) and both.value is None
+    assert both.low == 0.04
+    assert both.high == pytest.approx((0.3 + 0.4) ** 2)
+    assert loss_after(Unknown("who knows"), own) == Unknown("who knows")
+    assert loss_after(before, Unknown("who knows")) == Unknown("who knows")

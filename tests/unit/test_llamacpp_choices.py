@@ -8,13 +8,15 @@ from dataclasses import replace
 import pytest
 
 from freehold.core.builds import HeldBuild, WeightFacts
-from freehold.core.quantity import at_most
+from freehold.core.quantity import Unknown, at_most
 from freehold.core.settings import EngineOptions
-from freehold.engines.llamacpp.choices import Choices, over_memory
+from freehold.engines.llamacpp.choices import NOT_MEASURED, Choices, over_memory
 from freehold.engines.llamacpp.choices import choose as choose_for
 from freehold.fit.blueprint import Blueprint, Layer
 from freehold.fit.memory import need
+from freehold.hardware.calibration import Calibration
 from freehold.hardware.machine import Machine
+from tests.calibrations import calibration
 
 GIB = 2**30
 SMOLLM2 = WeightFacts("gguf", "llama", "Q4_1", 134_515_008, 8192, 576, 30, 9, 3, 49152, "template")
@@ -42,8 +44,10 @@ def blueprint_of(held: HeldBuild) -> Blueprint:
     )
 
 
-def choose(held: HeldBuild, here: Machine, options: EngineOptions) -> Choices:
-    return choose_for(held, blueprint_of(held), here, options)
+def choose(
+    held: HeldBuild, here: Machine, options: EngineOptions, measured: Calibration | Unknown = NOT_MEASURED
+) -> Choices:
+    return choose_for(held, blueprint_of(held), here, options, measured)
 
 
 def machine(cores: float = 2.0, free_bytes: int = 16 * GIB) -> Machine:
@@ -85,6 +89,16 @@ def test_a_quota_of_one_and_a_half_cores_is_one_thread() -> None:
     assert chosen.threads == 1
     assert chosen.shown["threads"].reason == "1.5 of 64 cores may be used (affinity and cgroup quota)"
     assert choose(SMALL, machine(cores=0.3), EngineOptions()).threads == 1
+
+
+def test_the_thread_count_that_was_the_fastest_here_is_taken_unless_one_is_set() -> None:
+    measured = calibration()
+    chosen = choose(SMALL, machine(cores=8), EngineOptions(), measured)
+    assert (chosen.threads, chosen.shown["threads"].origin) == (measured.threads, "chosen")
+    assert chosen.shown["threads"].reason == "the fastest of 1, 2 when this machine was measured on 2026-11-20"
+    assert choose(SMALL, machine(cores=8), EngineOptions(threads=5), measured).threads == 5
+    noisy = replace(measured, quiet=replace(measured.quiet, noisy="other programs had the processor"))
+    assert choose(SMALL, machine(cores=8), EngineOptions(), noisy).threads == 8, "nothing rests on a disturbed figure"
 
 
 def test_a_context_that_memory_does_not_hold_is_shortened_and_never_overcommits() -> None:

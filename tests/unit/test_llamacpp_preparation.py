@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,13 @@ import pytest
 from freehold.core.builds import HeldBuild, Stamp
 from freehold.core.errors import BuildChangedError, WorkerStartError
 from freehold.core.settings import EngineOptions
+from freehold.engines.llamacpp.identity import engine_id
 from freehold.engines.llamacpp.preparation import Preparation
+from freehold.hardware import calibration as records
 from freehold.hardware import probe
+from freehold.hardware.fingerprint import fingerprint
 from freehold.weights.gguf import read_facts
+from tests.calibrations import calibration
 from tests.servers.tiny_gguf import tiny_gguf
 
 
@@ -64,3 +69,18 @@ def test_the_files_that_were_confirmed_go_with_the_start(build: HeldBuild) -> No
     stamp = Stamp.of(build.files[0].stat())
     told = Preparation(build, EngineOptions(), lambda _: (stamp,), lambda: 0)()
     assert told["confirmed"] == [[str(build.files[0]), *stamp]]
+
+
+def test_what_this_machine_was_measured_as_is_read_at_the_start(build: HeldBuild, home: Path) -> None:
+    machine = fingerprint(probe.machine())
+    path = records.kept_at(home, machine)
+    path.parent.mkdir(parents=True)
+    found = replace(calibration(fingerprint=machine), engine=engine_id(), threads=1)
+    path.write_bytes(records.encoded(found))
+    prepare = Preparation(build, EngineOptions(), None, lambda: 0, home)
+    assert prepare()["threads"] == 1
+    assert "when this machine was measured" in prepare.shown["threads"].reason
+    path.write_bytes(b"{")
+    anew = Preparation(build, EngineOptions(), None, lambda: 0, home)
+    anew()
+    assert "cores may be used" in anew.shown["threads"].reason

@@ -20,7 +20,8 @@ def figure(found: Figure, show: Show) -> str:
             return show(found["value"])
         case "measured":
             spread = span(found["low"], found["high"], show)
-            return f"{show(found['value'])} measured ({spread} in {found['runs']} runs, {found['on']})"
+            runs = f"{found['runs']} {'run' if found['runs'] == 1 else 'runs'}"
+            return f"{show(found['value'])} measured ({spread} in {runs}, {found['on']})"
         case "estimated":
             return f"≈ {span(found['low'], found['high'], show)}"
     return f"unknown: {found['reason']}"

@@ -25,6 +25,7 @@ BUILDS = (
     Column("speed", "TOK/S", right=True),
     Column("loss", "LOSS", right=True),
 )
+MEASURED = Column("measured", "MEASURED", right=True)
 MODELS = (
     Column("name", "MODEL"),
     Column("size", "SIZE", right=True),
@@ -62,8 +63,10 @@ def plan_page(found: Data, output: Output) -> None:
         output.line(found["recommended"] or "")
         return
     output.line(_asked(found))
-    output.table(BUILDS, [_build_row(each) for each in found["builds"]], empty="There is no build to plan for.")
-    sections = [_recommendation(found), *_memory(build or _only(found["builds"])), *_notes(found)]
+    columns = (*BUILDS, MEASURED) if any(each["measured_nearest"] for each in found["builds"]) else BUILDS
+    output.table(columns, [_build_row(each) for each in found["builds"]], empty="There is no build to plan for.")
+    shown = build or _only(found["builds"])
+    sections = [_recommendation(found), *_memory(shown), *_asked_sections(found["builds"], shown), *_notes(found)]
     output.pages(found, sections, bare="")
     if found["machines"]:
         output.line("")
@@ -106,7 +109,14 @@ def _build_row(each: Data) -> dict[str, Any]:
         "longest": _longest(each),
         "speed": brief(each["generation_tokens_per_s"], rate),
         "loss": brief(each["loss_nats_per_token"], nats),
+        "measured": _measured(each["measured_nearest"]),
     }
+
+
+def _measured(near: Data | None) -> str | None:
+    """What it wrote in the run that is nearest to the planned one, which has a context of its own."""
+    found = near and near["generation_tokens_per_s"]
+    return f"{rate(found['value'])} at {tokens(near['used_tokens'])}" if near and found else None
 
 
 def _where(each: Data) -> str:
@@ -152,7 +162,9 @@ def _memory(build: Data | None) -> Iterator[Section]:
         if name == "cache" and len(build["cache_by_attention"]) > 1:
             lines += [("", _cache(each)) for each in build["cache_by_attention"]]
     yield Section(f"MEMORY OF {build['tag']}", lines)
-    yield Section("SPEED", [*_speeds(build)])
+    yield Section("SPEED", [*_speeds(build), *_ran(build)])
+    if build["measured_distance"] is not None:
+        yield _loss(build)
     if build["places"]:
         yield Section("WHERE IT LIES", [(each["place"], _share(each)) for each in build["places"]])
 
@@ -167,6 +179,50 @@ def _cache(each: Data) -> str:
 def _speeds(build: Data) -> Iterator[tuple[str, str | None]]:
     yield "writes", wrapped(figure(build["generation_tokens_per_s"], lambda value: f"{rate(value)} tokens/s"))
     yield "reads", wrapped(figure(build["prompt_tokens_per_s"], lambda value: f"{rate(value)} tokens/s"))
+
+
+def _ran(build: Data) -> Iterator[tuple[str, str | None]]:
+    """How fast it ran here, each with the context and the number of requests that it was measured with."""
+    for row in build["measured_speeds"]:
+        way = f"with {tokens(row['used_tokens'])} tokens of context, {row['concurrency']} at once"
+        for name, key in (("wrote", "generation_tokens_per_s"), ("read", "prompt_tokens_per_s")):
+            if row[key] is not None:
+                yield name, wrapped(f"{figure(row[key], lambda value: f'{rate(value)} tokens/s')} {way}")
+
+
+def _loss(build: Data) -> Section:
+    distance = build["measured_distance"]
+    measured = f"{figure(distance['nats_per_token'], nats)} from {distance['from']} in 32 bits"
+    expected = figure(build["loss_nats_per_token"], nats)
+    lines = [("from 16 bits", wrapped(expected)), ("measured here", wrapped(measured))]
+    return Section("LOSS, NATS A TOKEN", lines)
+
+
+def _asked_sections(builds: Sequence[Data], shown: Data | None) -> Iterator[Section]:
+    """What the engine said of every build that it could be asked about, and why nothing of the one that is shown."""
+    for build in builds:
+        said = build.get("asked_of_engine")
+        if said is None or (said["unknown"] is not None and build is not shown):
+            continue
+        title = f"{build['tag']}, ASKED OF {said['engine']}"
+        if said["unknown"] is not None:
+            yield Section(title, [("", wrapped(f"unknown: {said['unknown']}"))])
+            continue
+        parts = [(name, key) for name, key in _PARTS.items() if key in said["difference_bytes"]]
+        lines = [
+            (name, _compared(said[key], said["difference_bytes"][key])) for name, key in parts if said[key]["value"]
+        ]
+        yield Section(title, lines)
+
+
+def _compared(found: Data, difference: float | None) -> str:
+    said = size(found["value"])
+    if difference is None:
+        return f"{said}; by arithmetic it cannot be said"
+    printed = found["high"] - found["low"] if found["kind"] == "measured" else 0
+    if abs(difference) <= printed:
+        return f"{said}, as computed"
+    return f"{said}, {size(abs(difference))} {'more' if difference > 0 else 'less'} than computed"
 
 
 def _share(each: Data) -> str:

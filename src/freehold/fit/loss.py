@@ -9,13 +9,14 @@ hand: layouts by the same name differ between their makers, and answers differ b
 from __future__ import annotations
 
 import functools
+import math
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-from freehold.core.quantity import Estimated, Quantity, Unknown
+from freehold.core.quantity import Estimated, Quantity, Unknown, at_least, at_most
 
 SMALL_PARAMETERS = 3_000_000_000
 """Below it, measured losses are several times those of the reference, which has 8 billion."""
@@ -80,6 +81,19 @@ def expected_loss(quantization: str | None, parameters: int | None) -> Quantity:
     ratios = [1.0, *(ratio for model, types in others for ratio in _ratios(model, reference, types))]
     basis = f"{name} on {_cited([reference, *(model for model, _ in others)])}"
     return Estimated(low * min(ratios), high * max(ratios), basis, (low + high) / 2)
+
+
+def loss_after(before: Quantity, own: Quantity) -> Quantity:
+    """What a build has lost that lost `own` when it was made from one that had lost `before`: no less than either, and
+    no more than both in a row. The root of a small divergence is a distance (it is Fisher's, halved and squared, up to
+    higher terms), so roots add up at most."""
+    low, low_own, high, high_own = at_least(before), at_least(own), at_most(before), at_most(own)
+    if low is None or high is None:
+        return before
+    if low_own is None or high_own is None:
+        return own
+    most = (math.sqrt(high) + math.sqrt(high_own)) ** 2
+    return Estimated(max(low, low_own), most, "what it was made from had lost, and what was lost then")
 
 
 def _speaking_for(name: str, parameters: int | None) -> list[tuple[MeasuredModel, list[str]]]:

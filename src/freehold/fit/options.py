@@ -7,13 +7,16 @@ shape tells, and is marked as such.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from freehold.catalog.model import CatalogModel
-from freehold.core.quantity import Quantity
+from freehold.core.quantity import Measured, Quantity
 from freehold.fit.blueprint import Blueprint
 from freehold.fit.loss import expected_loss
 from freehold.fit.read_catalog import blueprint_of_model
+
+if TYPE_CHECKING:
+    from freehold.weights.gguf import Outline
 
 Origin = Literal["held", "catalog", "offered", "given"]
 """`held` in the store; `catalog`: it can be pulled by name; `offered`: hubs commonly have one; `given`: the file or the
@@ -26,19 +29,37 @@ NATIVE = {"gpt-oss": ("MXFP4",)}
 
 
 @dataclass(frozen=True, slots=True)
+class Distance:
+    """How far a build was measured to be from the weights of the build called `of`, whose digest is `digest`, in 32
+    bits: the mean divergence in nats a token, its low and high one standard error away. `whole`: those weights were not
+    quantized themselves, so that this is all that the build has lost."""
+
+    nats: Measured
+    of: str
+    digest: str
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Option:
-    """One build that a model could be run from. `tag` is what it is called after the colon."""
+    """One build that a model could be run from. `tag` is what it is called after the colon.
+
+    `outline` is its header, None where none was read; `digest` that of a held build, and `distance` what was measured
+    of it here. `made_here`: it was made from another build, and is none that could be had elsewhere."""
 
     tag: str
     origin: Origin
     blueprint: Blueprint
     loss: Quantity
+    outline: Outline | None = None
+    digest: str | None = None
+    distance: Distance | None = None
+    made_here: bool = False
 
 
-def option(tag: str, origin: Origin, blueprint: Blueprint, measured_loss: Quantity | None = None) -> Option:
-    """An option with its loss: as it was measured here, else as others' measurements let expect."""
-    loss = measured_loss or expected_loss(blueprint.quantization, blueprint.parameters)
-    return Option(tag, origin, blueprint, loss)
+def option(tag: str, origin: Origin, blueprint: Blueprint, outline: Outline | None = None) -> Option:
+    """An option with the loss that others' measurements let expect."""
+    return Option(tag, origin, blueprint, expected_loss(blueprint.quantization, blueprint.parameters), outline)
 
 
 def catalog_options(model: CatalogModel) -> list[Option]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from freehold.core.quantity import Quantity
 from freehold.fit.blueprint import Blueprint, RunShape
-from freehold.fit.options import Option, Origin
+from freehold.fit.options import Distance, Option, Origin
 from freehold.fit.placement import Placement, place
 from freehold.fit.speed import Speeds
 from freehold.hardware.rig import Rig
@@ -42,7 +42,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class BuildPlan:
-    """One build on the machine. `loss` is in nats a token."""
+    """One build on the machine. `loss` is in nats a token; `digest` and `distance` as in Option."""
 
     tag: str
     origin: Origin
@@ -51,6 +51,8 @@ class BuildPlan:
     placement: Placement
     speeds: Speeds
     loss: Quantity
+    digest: str | None = None
+    distance: Distance | None = None
 
     @property
     def fits(self) -> bool | None:
@@ -75,4 +77,6 @@ def plan_build(each: Option, rig: Rig, wanted: Wanted, speedometer: Speedometer)
         placement=placement,
         speeds=speedometer(each.blueprint, run, placement),
         loss=each.loss,
+        digest=each.digest,
+        distance=each.distance,
     )

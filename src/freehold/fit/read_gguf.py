@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from freehold.core.builds import HeldBuild
 from freehold.fit.blueprint import Blueprint, BuildTensor, Role
 from freehold.fit.layers import lasting_inputs, layers_of
 from freehold.weights.gguf import Outline, read_outline
@@ -49,6 +50,24 @@ def blueprint_of_outline(outline: Outline, *, name: str | None = None) -> Bluepr
         tensors=tensors,
         beside_hidden=lasting_inputs(outline.architecture, outline.numbers),
         cannot_say=layers if isinstance(layers, str) else None,
+    )
+
+
+def blueprint_of_unreadable(build: HeldBuild, reason: str) -> Blueprint:
+    """Of a held build whose header says nothing here: what was known of it when it came in, and why no more is."""
+    facts = build.facts
+    return Blueprint(
+        name=build.name,
+        architecture=facts.architecture,
+        layers=(),
+        hidden=facts.embedding_length or 0,
+        heads=facts.head_count or 0,
+        vocabulary=facts.vocabulary_size or 0,
+        trained_tokens=facts.context_length,
+        parameters=facts.parameters,
+        quantization=facts.quantization,
+        file_bytes=build.size_bytes,
+        cannot_say=reason,
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from freehold.catalog import Catalog
 from freehold.core.quantity import Unknown
 from freehold.engines.llamacpp.identity import engine_id
-from freehold.hardware import calibration, here, probe
+from freehold.hardware import calibration, here, measured_speeds, probe
 from freehold.hardware.rig import Rig
 from freehold.planning.planner import Planner
 
@@ -23,7 +23,9 @@ def planner_of(catalog: Catalog, rig: Rig, home: Path) -> Planner:
     """Plans for `rig`, by the measurements of it that `home` keeps."""
     if rig.fingerprint is None:
         return Planner(catalog, rig, Unknown("a machine that is described was not measured"))
-    return Planner(catalog, rig, calibration.read(home, fingerprint=rig.fingerprint, engine=engine_id()))
+    engine = engine_id()
+    ran = [row for row in measured_speeds.read(home, rig.fingerprint) if row.way.engine == engine]
+    return Planner(catalog, rig, calibration.read(home, fingerprint=rig.fingerprint, engine=engine), ran)
 
 
 def without(rig: Rig, taken_bytes: int) -> Rig:

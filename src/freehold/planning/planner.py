@@ -6,7 +6,7 @@ somebody has read. What is denied by the policy is never recommended.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from freehold.fit.plan import BuildPlan, Speedometer, Wanted, plan
 from freehold.fit.recommend import ORDERED_BY, Machine, Recommendation, recommend, tried
 from freehold.fit.speed import Speeds, speeds
 from freehold.hardware.calibration import Calibration
+from freehold.hardware.measured_speeds import MeasuredSpeed, of_build
 from freehold.hardware.rig import Rig
 from freehold.planning.report import build_json, rig_json
 from freehold.planning.targets import Target
@@ -66,13 +67,16 @@ class Question:
 
 
 class Planner:
-    """Plans for `rig`. `calibration` is what was measured on it, or why nothing was. Speeds are those with half of the
-    context used."""
+    """Plans for `rig`. `calibration` is what was measured on it, or why nothing was; `measured` how fast builds ran
+    there. Speeds are those with half of the context used."""
 
-    def __init__(self, catalog: Catalog, rig: Rig, calibration: Calibration | Unknown) -> None:
+    def __init__(
+        self, catalog: Catalog, rig: Rig, calibration: Calibration | Unknown, measured: Sequence[MeasuredSpeed] = ()
+    ) -> None:
         self._catalog = catalog
         self._rig = rig
         self._calibration = calibration
+        self._measured = measured
 
     def of_target(self, target: Target, question: Question) -> dict[str, Any]:
         """Every build of `target` on the machine, which of them to take and why, and machines where none does."""
@@ -85,7 +89,7 @@ class Planner:
             "title": target.model.title if target.model else None,
             "machine": rig_json(self._rig),
             "need": asdict(need),
-            "builds": [build_json(each, self._rig) for each in plans],
+            "builds": [build_json(each, self._rig, self._ran(each)) for each in plans],
             "fits": chosen.fits,
             "recommended": chosen.build.tag if chosen.build else None,
             "reason": chosen.reason,
@@ -115,20 +119,21 @@ class Planner:
         }
 
     def brief(self) -> dict[str, Any]:
-        """Of every model of the catalog that can be had: whether it fits, in which build of those that are tried, and
-        why not."""
-        speedometer = self._speedometer(self._rig)
-        rows = {}
-        for model in self._catalog.models:
-            if model.weights == "published":
-                chosen = choose(plan(tried(model), self._rig, Wanted(), speedometer))
-                tag = chosen.build.tag if chosen.build else None
-                rows[model.name] = {"fits": chosen.fits, "tag": tag, "reason": chosen.reason}
-        return {"machine": rig_json(self._rig), "models": rows}
+        """`in_brief` of every model of the catalog that can be had."""
+        published = [model for model in self._catalog.models if model.weights == "published"]
+        return {"machine": rig_json(self._rig), "models": {model.name: self.in_brief(model) for model in published}}
+
+    def in_brief(self, model: CatalogModel) -> dict[str, Any]:
+        """Whether `model` fits, in which build of those that are tried, and why not."""
+        chosen = choose(plan(tried(model), self._rig, Wanted(), self._speedometer(self._rig)))
+        return {"fits": chosen.fits, "tag": chosen.build.tag if chosen.build else None, "reason": chosen.reason}
 
     def best(self, target: Target, wanted: Wanted | None = None) -> Choice:
         """Which build of `target` to take here."""
         return choose(self._plans(target, wanted or Wanted()))
+
+    def _ran(self, each: BuildPlan) -> tuple[MeasuredSpeed, ...]:
+        return of_build(self._measured, each.digest) if each.digest is not None else ()
 
     def _plans(self, target: Target, wanted: Wanted) -> list[BuildPlan]:
         return plan(target.options, self._rig, wanted, self._speedometer(self._rig))

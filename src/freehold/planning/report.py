@@ -5,13 +5,16 @@ Bytes are bytes, rates tokens a second, losses nats a token. null is unknown.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from freehold.core.quantity import Estimated, Exact, Quantity, Unknown, as_json
 from freehold.fit.blueprint import Blueprint, RunShape
 from freehold.fit.cache import layer_cache_bytes
 from freehold.fit.largest import largest_context
+from freehold.fit.options import Distance
 from freehold.fit.plan import BuildPlan
+from freehold.hardware.measured_speeds import MeasuredSpeed, nearest
 from freehold.hardware.rig import Place, Rig
 
 PARTS = (
@@ -43,8 +46,10 @@ def run_json(run: RunShape) -> dict[str, Any]:
     }
 
 
-def build_json(build: BuildPlan, rig: Rig) -> dict[str, Any]:
-    """One build on `rig`, which it was planned for."""
+def build_json(build: BuildPlan, rig: Rig, measured: Sequence[MeasuredSpeed] = ()) -> dict[str, Any]:
+    """One build on `rig`, which it was planned for. `measured` is how fast it ran there, in any way; the nearest to the
+    planned one is named beside all of them."""
+    near = nearest(measured, used_tokens=build.run.context_tokens // 2, concurrency=build.run.slots)
     placed = build.placement
     need = {name: as_json(getattr(placed.need, name)) for name in PARTS}
     return {
@@ -70,7 +75,24 @@ def build_json(build: BuildPlan, rig: Rig) -> dict[str, Any]:
         "generation_tokens_per_s": as_json(build.speeds.generation_tokens_per_s),
         "prompt_tokens_per_s": as_json(build.speeds.prompt_tokens_per_s),
         "loss_nats_per_token": as_json(build.loss),
+        "measured_nearest": None if near is None else _speed_json(near),
+        "measured_speeds": [_speed_json(each) for each in measured],
+        "measured_distance": None if build.distance is None else _distance_json(build.distance),
     }
+
+
+def _speed_json(row: MeasuredSpeed) -> dict[str, Any]:
+    found = {"generation_tokens_per_s": row.generation_tokens_per_s, "prompt_tokens_per_s": row.prompt_tokens_per_s}
+    return {
+        "used_tokens": row.way.used_tokens,
+        "concurrency": row.way.concurrency,
+        "settings": list(row.way.settings),
+        **{name: None if each is None else as_json(each) for name, each in found.items()},
+    }
+
+
+def _distance_json(distance: Distance) -> dict[str, Any]:
+    return {"from": distance.of, "nats_per_token": as_json(distance.nats)}
 
 
 def cache_by_attention(blueprint: Blueprint, run: RunShape) -> list[dict[str, Any]]:

@@ -7,24 +7,26 @@ Nothing is downloaded here: what only a source has is read by `store.headers`, b
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from freehold.catalog import Catalog
 from freehold.catalog.model import CatalogModel
 from freehold.core.builds import HeldBuild
-from freehold.core.errors import NotFoundError
+from freehold.core.errors import NotFoundError, WeightsError
 from freehold.core.names import nearest
-from freehold.core.quantity import Measured
+from freehold.core.quantity import Quantity, Unknown
 from freehold.core.refs import FileRef, HubRef, ModelRef, Reference
-from freehold.fit.options import Option, catalog_options, offered_options, option
-from freehold.fit.read_gguf import blueprint_of_gguf
+from freehold.fit.loss import expected_loss, loss_after
+from freehold.fit.options import Distance, Option, catalog_options, offered_options, option
+from freehold.fit.read_gguf import blueprint_of_outline, blueprint_of_unreadable
 from freehold.store.holdings import holding
 from freehold.store.naming import absolute
 from freehold.store.store import Store
+from freehold.weights.gguf import read_outline
 
-MeasuredLoss = Callable[[str], Measured | None]
-"""What was measured here of a held build's loss, by its digest."""
+Distances = Callable[[str], Distance | None]
+"""How far a held build was measured here to be from what it was made from, by its digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,10 @@ class Target:
 class Targets:
     """Looks references up in the catalog and the store."""
 
-    def __init__(self, catalog: Catalog, store: Store, measured_loss: MeasuredLoss = lambda _: None) -> None:
+    def __init__(self, catalog: Catalog, store: Store, distances: Distances = lambda _: None) -> None:
         self._catalog = catalog
         self._store = store
-        self._measured_loss = measured_loss
+        self._distances = distances
 
     def of(self, ref: Reference) -> Target | None:
         """What `ref` means; None where only its source can tell. Raises NotFoundError with the nearest names,
@@ -57,13 +59,14 @@ class Targets:
 
     def of_files(self, name: str, paths: Sequence[Path]) -> Target:
         """One build that lies in `paths`, or whose headers do. Raises WeightsError."""
-        blueprint = blueprint_of_gguf(paths, name=name)
-        given = option(blueprint.quantization or "its file", "given", blueprint)
+        outline = read_outline(paths)
+        blueprint = blueprint_of_outline(outline, name=name)
+        given = option(blueprint.quantization or "its file", "given", blueprint, outline)
         return Target(name, None, (given,), one=True)
 
     def of_model(self, model: CatalogModel) -> Target:
-        """Every build of a model of the catalog."""
-        held = [self._of_held(build) for build in self._store.builds() if self._is_of(build, model)]
+        """Every build of a model of the catalog. A held one that cannot be read says why, and the others stand."""
+        held = [self._one_of_several(build) for build in self._store.builds() if self._is_of(build, model)]
         return Target(
             model.name, model, _distinct([*held, *catalog_options(model), *offered_options(model)]), one=False
         )
@@ -87,7 +90,7 @@ class Targets:
 
     def _held_as(self, ref: ModelRef) -> Target:
         """Builds that somebody gave this name."""
-        held = [self._of_held(build) for build in self._store.builds() if build.model == ref.model]
+        held = [self._one_of_several(build) for build in self._store.builds() if build.model == ref.model]
         if not held:
             raise self._unknown(ref)
         return Target(ref.model, None, tuple(held), one=False)
@@ -104,17 +107,57 @@ class Targets:
         hint = "`freehold find TEXT` searches the catalog; a file or a source is planned for as well."
         return NotFoundError("model", ref.model, nearest=nearest(ref.model, known), hint=hint)
 
+    def _one_of_several(self, build: HeldBuild) -> Option:
+        if build.facts.format != "gguf":
+            reason = f"it is in {build.facts.format}'s form, and only GGUF files say what they need"
+            return self._unreadable(build, reason)
+        try:
+            return self._of_held(build)
+        except WeightsError as error:
+            return self._unreadable(build, f"its header cannot be read: {error.message}")
+
+    def _unreadable(self, build: HeldBuild, reason: str) -> Option:
+        found = option(_tag(build), "held", blueprint_of_unreadable(build, reason))
+        return replace(found, made_here=build.parent is not None)
+
     def _of_held(self, build: HeldBuild) -> Option:
-        blueprint = blueprint_of_gguf(build.files, name=build.name)
-        return option(build.name.partition(":")[2], "held", blueprint, self._measured_loss(build.digest))
+        outline = read_outline(build.files)
+        found = option(_tag(build), "held", blueprint_of_outline(outline, name=build.name), outline)
+        distance = self._distances(build.digest)
+        return replace(
+            found,
+            digest=build.digest,
+            distance=distance,
+            loss=self._loss(build, found.loss, distance),
+            made_here=build.parent is not None,
+        )
+
+    def _loss(self, build: HeldBuild, expected: Quantity, distance: Distance | None) -> Quantity:
+        """As it was measured against whole weights; else as is expected, after what its parent is expected to have
+        lost before."""
+        if distance is not None and distance.whole:
+            return distance.nats
+        if build.parent is None:
+            return expected
+        parent = self._store.by_digest(build.parent)
+        if parent is None:
+            return Unknown("what it was made from is not held any more, and had lost something before")
+        own = distance.nats if distance is not None and distance.digest == parent.digest else expected
+        return loss_after(expected_loss(parent.facts.quantization, parent.facts.parameters), own)
 
     def _is_of(self, build: HeldBuild, model: CatalogModel) -> bool:
         return holding(build, self._store, self._catalog).model == model.name
 
 
+def _tag(build: HeldBuild) -> str:
+    return build.name.partition(":")[2]
+
+
 def _distinct(options: Sequence[Option]) -> tuple[Option, ...]:
-    """One option for each quantization, that which is nearest at hand; the largest first."""
+    """One option for each quantization, that which is nearest at hand; the largest first. What was made here from
+    another build stands for itself."""
     seen: dict[str, Option] = {}
     for each in options:
-        seen.setdefault((each.blueprint.quantization or each.tag).upper(), each)
+        name = each.tag if each.made_here else each.blueprint.quantization or each.tag
+        seen.setdefault(name.upper(), each)
     return tuple(seen.values())

@@ -21,16 +21,19 @@ from freehold.planning.here import planner_here, planner_of
 from freehold.planning.planner import Judge, Planner, Question
 from freehold.planning.targets import Target, Targets
 from freehold.store.store import Store
+from freehold.trials.distances import distances_here
 
-__all__ = ["Fitting", "Question", "fit", "planner_for", "target"]
+__all__ = ["Fitting", "Question", "best_build", "fit", "planner_for", "target"]
 
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """What is asked: `on` describes a machine, None is this one."""
+    """What is asked: `on` describes a machine, None is this one. `ask_engine`: its engine is asked as well how large
+    its buffers would be, which takes a fraction of a second for each build that has a header."""
 
     on: str | None = None
     question: Question = field(default_factory=Question)
+    ask_engine: bool = False
 
 
 def fit(ref: str | None = None, asked: Fitting | None = None, settings: Settings | None = None) -> dict[str, Any]:
@@ -41,10 +44,27 @@ def fit(ref: str | None = None, asked: Fitting | None = None, settings: Settings
     """
     known, wanted = settings or load(), asked or Fitting()
     wanted.question.read()
+    if wanted.ask_engine and (ref is None or wanted.on is not None):
+        raise CallError(
+            "The engine can be asked about the builds of one model or file, and about this machine alone.",
+            hint="freehold fit MODEL --ask-engine",
+        )
     planner = planner_for(wanted.on, known)
     if ref is None:
         return planner.of_catalog(wanted.question, _judge(known))
-    return planner.of_target(target(ref, known), wanted.question)
+    found = target(ref, known)
+    answer = planner.of_target(found, wanted.question)
+    return _with_the_engines_word(answer, found, wanted.question, known) if wanted.ask_engine else answer
+
+
+def best_build(name: str, settings: Settings) -> dict[str, Any] | None:
+    """Which build of the model `name` of the catalog to take on this machine as it is now, and why; `fits` None where
+    it cannot be said. None where its weights are withheld. Raises NotFoundError with the nearest names."""
+    found = target(name, settings)
+    if not found.options:
+        return None
+    best = planner_for(None, settings).best(found)
+    return {"fits": best.fits, "tag": best.build.tag if best.build else None, "reason": best.reason}
 
 
 def planner_for(on: str | None, settings: Settings) -> Planner:
@@ -60,7 +80,8 @@ def target(ref: str, settings: Settings) -> Target:
     parsed = parse(ref)
     if isinstance(parsed, RemoteRef | FakeRef):
         raise CallError(f"{ref} runs elsewhere or nowhere: there is nothing to fit.", reference=ref)
-    found = Targets(Catalog.load(), Store.of(settings)).of(parsed)
+    store = Store.of(settings)
+    found = Targets(Catalog.load(), store, distances_here(settings.home, store)).of(parsed)
     if found is not None:
         return found
     assert not isinstance(parsed, ModelRef), "a model's name is found or refused"
@@ -76,6 +97,18 @@ async def _from_source(ref: SourceRef, settings: Settings) -> Target:
     with tempfile.TemporaryDirectory(prefix="freehold-header-") as folder:
         paths = await fetch_headers(plan, Path(folder))
         return await asyncio.to_thread(Targets(house.catalog, house.store).of_files, str(ref), paths)
+
+
+def _with_the_engines_word(
+    answer: dict[str, Any], target: Target, question: Question, settings: Settings
+) -> dict[str, Any]:
+    from freehold.engines.llamacpp.oracle import Oracle
+    from freehold.planning.asked import ask
+
+    oracle = Oracle(settings.runtime_dir, settings.home / "logs", settings.engine.lock)
+    said = asyncio.run(ask(oracle, target.options, question.read()[0]))
+    builds = [{**row, "asked_of_engine": each} for row, each in zip(answer["builds"], said, strict=True)]
+    return {**answer, "builds": builds}
 
 
 def _judge(settings: Settings) -> Judge:

@@ -17,7 +17,7 @@ from freehold.core.formats import TRIAL
 from freehold.store.durable import make_folder, write_whole
 from freehold.trials.arms import SETTINGS
 
-_LIMIT_BYTES = 2**20
+LARGEST_BYTES = 2**20
 _LARGEST = {"threads": 1024, "slots": 1024, "batch_tokens": 2**16}
 
 
@@ -42,7 +42,12 @@ class Ignored:
 
 
 def place(home: Path, fingerprint: str, digest: str, workload: str) -> Path:
-    return home / "trials" / fingerprint / f"{digest.removeprefix('sha256:')}.{workload}.json"
+    return folder(home, fingerprint) / f"{digest.removeprefix('sha256:')}.{workload}.json"
+
+
+def folder(home: Path, fingerprint: str) -> Path:
+    """Where everything lies that was found on that machine."""
+    return home / "trials" / fingerprint
 
 
 def write(home: Path, report: Mapping[str, Any]) -> Path:
@@ -60,7 +65,7 @@ def read(
     path = place(home, fingerprint, digest, workload)
     try:
         with path.open("rb") as file:
-            data = json.loads(file.read(_LIMIT_BYTES))
+            data = json.loads(file.read(LARGEST_BYTES))
         data = TRIAL.newest_of(data, str(path))
         found = _winner(data, {"machine": fingerprint, "digest": digest, "workload": workload})
     except NewerFormatError:

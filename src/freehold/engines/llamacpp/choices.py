@@ -16,16 +16,18 @@ from typing import Literal
 
 from freehold.core.builds import HeldBuild, WeightFacts
 from freehold.core.ports import Choice
-from freehold.core.quantity import at_least, at_most
+from freehold.core.quantity import Unknown, at_least, at_most
 from freehold.core.settings import EngineOptions
 from freehold.fit.blueprint import Blueprint, RunShape
 from freehold.fit.largest import largest_context
 from freehold.fit.memory import MemoryNeed, need
 from freehold.fit.overhead import checkpoint_bytes
 from freehold.hardware import here
+from freehold.hardware.calibration import Calibration
 from freehold.hardware.machine import Machine
 from freehold.hardware.rig import Rig
 
+NOT_MEASURED = Unknown("this machine was not measured")
 SLOTS = 4
 UNKNOWN_CONTEXT_TOKENS = 4096
 SHORTEST_CONTEXT_TOKENS = 512
@@ -89,12 +91,18 @@ class _Room:
         return largest_context(self.blueprint, shape, self.rig)
 
 
-def choose(build: HeldBuild, blueprint: Blueprint, machine: Machine, options: EngineOptions) -> Choices:
-    """The choices for `build`, which is what `blueprint` says, on `machine`; everything in `options` that is not None
-    wins."""
+def choose(
+    build: HeldBuild,
+    blueprint: Blueprint,
+    machine: Machine,
+    options: EngineOptions,
+    calibration: Calibration | Unknown = NOT_MEASURED,
+) -> Choices:
+    """The choices for `build`, which is what `blueprint` says, on `machine`, which was measured as `calibration`;
+    everything in `options` that is not None wins."""
     facts = build.facts
     encoder = any(name in facts.architecture for name in _ENCODERS)
-    threads, why_threads = _threads(machine, options)
+    threads, why_threads = _threads(machine, options, calibration)
     prompt_cache, why_prompt_cache = _prompt_cache(build, machine, options)
     batch, why_batch = _batch(facts, threads, options)
     room = _Room(blueprint, _rig(machine, prompt_cache), batch)
@@ -146,9 +154,13 @@ def _rig(machine: Machine, prompt_cache_mib: int) -> Rig:
     return replace(found, places=(replace(found.host, usable_bytes=max(0, usable)),))
 
 
-def _threads(machine: Machine, options: EngineOptions) -> tuple[int, Choice]:
+def _threads(machine: Machine, options: EngineOptions, calibration: Calibration | Unknown) -> tuple[int, Choice]:
     if options.threads is not None:
         return options.threads, _set(str(options.threads))
+    if isinstance(calibration, Calibration) and calibration.quiet.noisy is None:
+        tried = ", ".join(str(count) for count in sorted(calibration.by_threads))
+        reason = f"the fastest of {tried} when this machine was measured on {calibration.on}"
+        return calibration.threads, Choice(str(calibration.threads), "chosen", reason)
     threads = max(1, math.floor(machine.usable_cores))
     reason = f"{machine.usable_cores:g} of {machine.logical_cores} cores may be used (affinity and cgroup quota)"
     return threads, Choice(str(threads), "chosen", reason)

@@ -34,17 +34,21 @@ class LlamaCpp:
 
     `confirm` gives the stamps of a build's files and raises where it may not be opened (they are not what its deed
     says); it is asked before every start of a process, in a thread, and the process opens no file with another stamp.
+    `home` keeps what was measured of this machine; None: it is not asked.
     """
 
-    def __init__(self, *, runtime_dir: Path, log_dir: Path, confirm: Confirm | None = None) -> None:
+    def __init__(
+        self, *, runtime_dir: Path, log_dir: Path, confirm: Confirm | None = None, home: Path | None = None
+    ) -> None:
         self._runtime_dir = runtime_dir
         self._log_dir = log_dir
         self._confirm = confirm
+        self._home = home
         self._workers: weakref.WeakKeyDictionary[SupervisedWorker, HeldBuild] = weakref.WeakKeyDictionary()
 
     def worker(self, build: HeldBuild, options: EngineOptions) -> Worker:
         """A worker for `build`, with what `options` sets and the rest chosen for this machine as it is at its start."""
-        preparation = Preparation(build, options, self._confirm, lambda: self._mapped_bytes(build))
+        preparation = Preparation(build, options, self._confirm, lambda: self._mapped_bytes(build), self._home)
 
         async def inspect(started: Started) -> Mapping[str, Any]:
             return await _inspect(build, started)

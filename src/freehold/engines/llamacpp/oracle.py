@@ -24,6 +24,8 @@ from freehold.weights.gguf import Outline, write_skeleton
 
 TIMEOUT_S = 30.0
 LARGEST_BYTES = 1 << 60
+PRINTED_BYTES = 10_486
+"""A hundredth of a MiB: how exact the sizes are that the engine prints, of up to two buffers a part."""
 _BUFFERS = ("kv_cache_bytes", "state_bytes", "compute_bytes", "output_bytes")
 
 

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from freehold.core.builds import HeldBuild, Stamp
 from freehold.core.errors import WeightsError, WorkerStartError
 from freehold.core.ports import Choice
+from freehold.core.quantity import Unknown
 from freehold.core.settings import EngineOptions
-from freehold.engines.llamacpp.choices import Choices, choose, over_memory
+from freehold.engines.llamacpp.choices import NOT_MEASURED, Choices, choose, over_memory
+from freehold.engines.llamacpp.identity import engine_id
 from freehold.fit.blueprint import Blueprint
-from freehold.fit.read_gguf import blueprint_of_gguf
-from freehold.hardware import probe
+from freehold.fit.read_gguf import blueprint_of_gguf, blueprint_of_unreadable
+from freehold.hardware import calibration, probe
+from freehold.hardware.calibration import Calibration
+from freehold.hardware.fingerprint import fingerprint
 from freehold.hardware.machine import Machine
 
 Confirm = Callable[[HeldBuild], Sequence[Stamp]]
@@ -25,15 +30,22 @@ Confirm = Callable[[HeldBuild], Sequence[Stamp]]
 
 class Preparation:
     """For one worker. `others_bytes` gives the weights that the house's other workers have mapped: the kernel counts
-    their pages as available, and they are in use. `shown` is filled by the first start."""
+    their pages as available, and they are in use. `home` keeps what was measured of machines; None: nothing is.
+    `shown` is filled by the first start."""
 
     def __init__(
-        self, build: HeldBuild, options: EngineOptions, confirm: Confirm | None, others_bytes: Callable[[], int]
+        self,
+        build: HeldBuild,
+        options: EngineOptions,
+        confirm: Confirm | None,
+        others_bytes: Callable[[], int],
+        home: Path | None = None,
     ) -> None:
         self._build = build
         self._options = options
         self._confirm = confirm
         self._others_bytes = others_bytes
+        self._home = home
         self._chosen: Choices | None = None
         self.shown: dict[str, Choice] = {}
 
@@ -68,7 +80,7 @@ class Preparation:
     def _choose(self) -> Choices:
         blueprint = self._blueprint()
         machine = self._machine()
-        chosen = choose(self._build, blueprint, machine, self._options)
+        chosen = choose(self._build, blueprint, machine, self._options, self._calibration(machine))
         self.shown.update(chosen.shown)
         too_much = over_memory(blueprint, chosen, machine)
         if too_much is not None:
@@ -85,17 +97,12 @@ class Preparation:
         try:
             return blueprint_of_gguf(self._build.files, name=self._build.name)
         except WeightsError as error:
-            facts = self._build.facts
-            return Blueprint(
-                name=self._build.name,
-                architecture=facts.architecture,
-                layers=(),
-                hidden=facts.embedding_length or 0,
-                heads=facts.head_count or 0,
-                vocabulary=facts.vocabulary_size or 0,
-                trained_tokens=facts.context_length,
-                cannot_say=f"its header cannot be read: {error.message}",
-            )
+            return blueprint_of_unreadable(self._build, f"its header cannot be read: {error.message}")
+
+    def _calibration(self, machine: Machine) -> Calibration | Unknown:
+        if self._home is None:
+            return NOT_MEASURED
+        return calibration.read(self._home, fingerprint=fingerprint(machine), engine=engine_id())
 
     def _machine(self) -> Machine:
         found = probe.machine()

@@ -8,8 +8,8 @@ of sequences, with a slot for each; nothing is taken from the prompts of earlier
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from freehold.core.builds import HeldBuild
 from freehold.core.quantity import Measured
@@ -18,6 +18,7 @@ from freehold.engines.llamacpp.engine import LlamaCpp
 from freehold.engines.llamacpp.gauge.disturbance import Window
 from freehold.engines.llamacpp.gauge.solve import middle
 from freehold.engines.llamacpp.gauge.timing import Timing, timing_of
+from freehold.fit.blueprint import RunShape
 
 STEPS = 12
 """Of a window: few enough that the context is still about what it was."""
@@ -37,7 +38,7 @@ class Cell:
 @dataclass(frozen=True, slots=True)
 class Taken:
     """Seconds of a step of all sequences, and of reading one prompt of that many tokens (None where it was not asked);
-    and the most memory the worker had held by then, None where the system does not say."""
+    and, of the longest context of a worker, the most memory that it has held, None where the system does not say."""
 
     cell: Cell
     step_s: Measured
@@ -66,19 +67,46 @@ async def taken(engine: LlamaCpp, build: HeldBuild, cells: Sequence[Cell], manne
             batch_tokens=manner.batch_tokens,
             prompt_cache_mib=0,
         )
-        worker = engine.worker(build, options)
-        await worker.start()
-        try:
-            pid, socket_path = worker.report().pid, worker.upstream.socket_path
-            assert pid is not None and socket_path is not None, "a worker that was started has both"
-            vocabulary = build.facts.vocabulary_size or 1 << 30
-            async with timing_of(socket_path, pid=pid, vocabulary=vocabulary) as timing:
-                for used in useds:
-                    step_s = await _step(timing, Cell(used, concurrency), manner)
-                    prompt_s = await _prompt(timing, used, manner) if concurrency == 1 else None
-                    yield Taken(Cell(used, concurrency), step_s, prompt_s, _peak_bytes(pid))
-        finally:
-            await worker.stop()
+        async with serving(engine, build, options) as timing:
+            for used in useds:
+                step_s = await _step(timing, Cell(used, concurrency), manner)
+                prompt_s = await _prompt(timing, used, manner) if concurrency == 1 else None
+                peak = await _peak(timing, min(manner.batch_tokens, used)) if used == useds[-1] else None
+                yield Taken(Cell(used, concurrency), step_s, prompt_s, peak)
+
+
+async def peak_bytes(engine: LlamaCpp, build: HeldBuild, run: RunShape, *, threads: int) -> int | None:
+    """The most memory that a worker held while every slot was full to its last tokens, all slots generated at once, and
+    a batch was embedded; None where the system does not say. Raises WorkerStartError where the build does not run so.
+    """
+    options = EngineOptions(
+        context_tokens=run.context_tokens,
+        slots=run.slots,
+        threads=threads,
+        batch_tokens=run.batch_tokens,
+        cache_type=run.cache_type_k,
+        prompt_cache_mib=0,
+    )
+    used = run.context_tokens - STEPS - 2
+    async with serving(engine, build, options) as timing:
+        await timing.hold(used, run.slots)
+        await timing.step(used, run.slots, steps=STEPS)
+        return await _peak(timing, min(run.batch_tokens, used))
+
+
+@asynccontextmanager
+async def serving(engine: LlamaCpp, build: HeldBuild, options: EngineOptions) -> AsyncIterator[Timing]:
+    """A worker that is started for this alone, and how to ask it."""
+    worker = engine.worker(build, options)
+    await worker.start()
+    try:
+        pid, socket_path = worker.report().pid, worker.upstream.socket_path
+        assert pid is not None and socket_path is not None, "a worker that was started has both"
+        vocabulary = build.facts.vocabulary_size or 1 << 30
+        async with timing_of(socket_path, pid=pid, vocabulary=vocabulary) as timing:
+            yield timing
+    finally:
+        await worker.stop()
 
 
 async def _step(timing: Timing, cell: Cell, manner: Manner) -> Measured:
@@ -97,15 +125,12 @@ async def _prompt(timing: Timing, tokens: int, manner: Manner) -> Measured:
     return middle(windows, manner.on)
 
 
+async def _peak(timing: Timing, batch_tokens: int) -> int | None:
+    """Once a batch was embedded, which is when every token of it has an output for the first time."""
+    await timing.embed(batch_tokens)
+    return timing.peak_bytes()
+
+
 def _wanted(windows: Sequence[Window], repetitions: int) -> bool:
     quiet = sum(not window.disturbed for window in windows)
     return quiet < repetitions and len(windows) < _TRIES * repetitions
-
-
-def _peak_bytes(pid: int) -> int | None:
-    """The most of memory that the process has held at once (proc(5), VmHWM)."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)

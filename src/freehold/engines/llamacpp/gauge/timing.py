@@ -54,6 +54,22 @@ class Timing:
 
         return await self._watched(read)
 
+    async def embed(self, tokens: int) -> None:
+        """Ask for the embedding of so many tokens: from then on every token of a batch has an output."""
+        body = {"input": self._drawn(tokens, 2000)}
+        async with self._session.post("http://worker/v1/embeddings", json=body) as answer:
+            said = await answer.read()
+        if answer.status != 200:
+            raise UpstreamError(f"The engine would embed nothing: {said[:200]!r}", http_status=answer.status)
+
+    def peak_bytes(self) -> int | None:
+        """The most of memory that the process has held at once (proc(5), VmHWM); None where the system does not say."""
+        try:
+            lines = (self._process / "status").read_text().splitlines()
+        except OSError:
+            return None
+        return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)
+
     async def _watched(self, ask: Callable[[], Coroutine[Any, Any, float]]) -> Window:
         watch = Watch(self._process)
         seconds = await ask()
