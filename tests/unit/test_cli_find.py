@@ -187,10 +187,34 @@ def test_what_an_option_does_not_know_is_a_wrong_call_with_what_it_knows(
 def test_show_prints_the_paper_of_a_model_that_is_not_held(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "gpt-oss-120b", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
-    assert set(shown) == {"model", "license", "openness", "lineage", "held", "overrides"}
+    assert set(shown) == {"model", "license", "openness", "lineage", "held", "overrides", "fit"}
     assert shown["held"] == [] and shown["model"]["name"] == "gpt-oss-120b"
     assert main(["show", "hf:openai/gpt-oss-120b", "--quiet"]) == 0
     assert capsys.readouterr().out == "gpt-oss-120b\n"
+
+
+def test_a_search_for_what_fits_says_which_build_to_take(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["find", "--publisher", "deepseek", "--fits", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    names = {row["name"] for row in rows}
+    assert "deepseek-r1-distill-qwen-1.5b" in names and "deepseek-v3" not in names, "671 billion weights fit nowhere"
+    assert all(row["fit"]["fits"] is True and row["fit"]["tag"] in row["fit"]["reason"] for row in rows)
+    assert main(["find", "--publisher", "deepseek", "--fits"]) == 0
+    out, err = capsys.readouterr()
+    header, *lines = out.splitlines()
+    assert header.endswith("FITS AS") and len(lines) == len(rows)
+    assert "it cannot be said whether they fit" in err
+    assert main(["find", "deepseek-v3", "--fits"]) == 1
+
+
+def test_show_says_which_build_to_take_on_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "smollm2-135m-instruct", "--json"]) == 0
+    fit = json.loads(capsys.readouterr().out)["fit"]
+    assert fit["fits"] is True and fit["reason"].startswith(f"{fit['tag']}: ")
+    assert main(["show", "smollm2-135m-instruct"]) == 0
+    assert f" build {fit['tag']}: " in " ".join(capsys.readouterr().out.split())
+    assert main(["show", "gpt-4o", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["fit"] is None, "its weights are withheld"
 
 
 def test_show_of_a_name_nobody_knows_gives_the_nearest_that_are_known(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from freehold.cli.arguments import HeldRef, Json, Quiet, examples, shown_names
-from freehold.cli.output import UNKNOWN, Column, Output, size
+from freehold.cli.layout import wrapped
+from freehold.cli.output import UNKNOWN, Column, Output, Section, size
 from freehold.cli.pull import build_json
 from freehold.core.builds import HeldBuild
 from freehold.core.errors import CallError
@@ -79,10 +80,12 @@ def show_command(ref: ShownRef, as_json: Json = False, quiet: Quiet = False) -> 
     """Show the whole paper of a model, or a held build and its deed.
 
     A name without a tag is a model: who published it, how open it is and by whose word, what its license asks, clause
-    by clause, what it was made from. A build (a name with a tag, a file) has its deed too. What nobody said is unknown.
+    by clause, what it was made from, which build of it to take here. A build (a name with a tag, a file) has its deed
+    too. What nobody said is unknown.
     """
     from freehold.cli.page import sections
     from freehold.cli.page_check import override_section
+    from freehold.python.fitting import best_build
     from freehold.python.held import store
     from freehold.python.licenses import standing
     from freehold.python.shown import look_up
@@ -95,17 +98,25 @@ def show_command(ref: ShownRef, as_json: Json = False, quiet: Quiet = False) -> 
     rows = [{**_row(build, deeds[build.digest]), "deed": deeds[build.digest]} for build in shown.held]
     overrides = [asdict(each) for each in standing(_subjects(shown.paper, deeds.values()), settings)]
     taken = [override_section(each) for each in overrides]
+    fit = best_build(shown.paper["model"]["name"], settings) if shown.paper is not None and not quiet else None
+    taken += [_fit_section(fit)] if fit is not None else []
     if shown.build is None:
         assert shown.paper is not None, "what is neither held nor known was refused above"
-        data = {**shown.paper, "held": rows, "overrides": overrides}
+        data = {**shown.paper, "held": rows, "overrides": overrides, "fit": fit}
         output.pages(data, [*sections(shown.paper, rows), *taken], bare=shown.paper["model"]["name"])
         return 0
     build, deed = shown.build, deeds[shown.build.digest]
-    data = {**_row(build, deed), "catalog": shown.paper, "deed": deed, "overrides": overrides}
+    data = {**_row(build, deed), "catalog": shown.paper, "deed": deed, "overrides": overrides, "fit": fit}
     output.record(data, _lines(build, deed, shown.paper), bare=build.name)
     if not quiet and not as_json and (shown.paper is not None or taken):
         output.pages({}, [*(sections(shown.paper, rows) if shown.paper else ()), *taken], bare="")
     return 0
+
+
+def _fit_section(fit: Mapping[str, Any]) -> Section:
+    """Which build to take on this machine; `freehold fit` tells of all of them."""
+    said = {True: "yes", False: "no", None: None}[fit["fits"]]
+    return Section("ON THIS MACHINE, NOW", [("fits", said), ("build", wrapped(fit["reason"]))])
 
 
 def _subjects(paper: Mapping[str, Any] | None, deeds: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:

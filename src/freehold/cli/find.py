@@ -24,6 +24,7 @@ Openness = Annotated[
 Skill = Annotated[list[str] | None, typer.Option("--skill", help="A skill it must have: code, vision. Repeat it.")]
 By = Annotated[str, typer.Option("--publisher", help="Words of its publisher's name.")]
 OpenWeights = Annotated[bool, typer.Option("--open-weights", help="Only models whose weights were published.")]
+Fits = Annotated[bool, typer.Option("--fits", help="Only models that fit this machine as it is now, and the build.")]
 Sort = Annotated[str, typer.Option("--sort", help="match, name, size, context, openness or released.")]
 
 
@@ -58,6 +59,7 @@ FOUND = (
     Column("has", "SKILLS"),
     Column("pullable", "PULL", lambda pullable: "yes" if pullable else "no"),
 )
+FITS = Column("fits", "FITS AS")
 
 
 @examples(
@@ -65,6 +67,7 @@ FOUND = (
     "freehold find --size '<4b' --license F3 --skill tools",
     "freehold find --bound-by llama3.3",
     "freehold find --openness 'open science' --sort size",
+    "freehold find --fits --skill code --sort size",
     "freehold find --publisher mistral --open-weights --json",
 )
 def find_command(  # noqa: PLR0913 - every option of a command is a parameter
@@ -76,6 +79,7 @@ def find_command(  # noqa: PLR0913 - every option of a command is a parameter
     skill: Skill = None,
     publisher: By = "",
     open_weights: OpenWeights = False,
+    fits: Fits = False,
     sort: Sort = "match",
     as_json: Json = False,
     quiet: Quiet = False,
@@ -85,18 +89,25 @@ def find_command(  # noqa: PLR0913 - every option of a command is a parameter
     LICENSE is the model's own and, after a plus, what binds it through others' bases. OPENNESS is the label L0 (closed)
     to L5 (open science) and T0 to T4, how much was published beside the weights; L1-3 where unknowns leave an interval,
     and filters then go by what is shown. SIZE with a slash: parameters in all, and at work on a token. PULL says
-    whether `freehold pull NAME` knows where to get it. Exit code 1: none was found.
+    whether `freehold pull NAME` knows where to get it. FITS AS is the build to take here: `freehold fit NAME` says why.
+    Exit code 1: none was found.
     """
     from freehold.python.finding import Asked, find
 
     words, skills = " ".join(text or ()), tuple(skill or ())
-    found = find(Asked(words, size, license, openness, skills, publisher, open_weights, sort, bound_by))
+    found = find(Asked(words, size, license, openness, skills, publisher, open_weights, sort, bound_by, fits))
     rows, output = found.rows, Output(as_json=as_json, quiet=quiet)
     shown = rows if as_json else [{**row, **_shown(row)} for row in rows]
-    output.table(FOUND, shown, empty="No model of the catalog is all of that. Ask for less: freehold find --help.")
+    output.table(
+        (*FOUND, FITS) if fits else FOUND,
+        shown,
+        empty="No model of the catalog is all of that. Ask for less: freehold find --help.",
+    )
     if found.inheriting:
         models = "1 model more is" if found.inheriting == 1 else f"{found.inheriting} models more are"
         output.say(f"{models} bound by {license}, through a base: --bound-by {license}.")
+    if found.untold:
+        output.say(f"Of {found.untold} more it cannot be said whether they fit: `freehold fit NAME` says why.")
     return 0 if rows else 1
 
 
@@ -104,4 +115,5 @@ def _shown(row: Mapping[str, Any]) -> dict[str, str | None]:
     openness = f"{span('L', row['label'])} {span('T', row['published'])}"
     licenses = " + ".join((row["license"], *row["inherited_licenses"]))
     skills = ", ".join(row["skills"]) or None
-    return {"size": parameters(row), "license": licenses, "openness": openness, "has": skills}
+    fits = row["fit"]["tag"] if "fit" in row else None
+    return {"size": parameters(row), "license": licenses, "openness": openness, "has": skills, "fits": fits}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,11 +24,13 @@ from freehold.catalog.licenses.shelf import Licenses
 from freehold.catalog.openness import LABELS
 from freehold.core.errors import NotFoundError
 from freehold.core.names import nearest
+from freehold.core.settings import load
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A search as people write it; what is None or empty asks for nothing. The forms are those of `catalog.find`."""
+    """A search as people write it; what is None or empty asks for nothing. The forms are those of `catalog.find`.
+    `fits`: only what fits this machine as it is now, whose memory is looked at then."""
 
     text: str = ""
     size: str | None = None
@@ -38,19 +41,22 @@ class Asked:
     open_weights: bool = False
     sort: str = "match"
     bound_by: str | None = None
+    fits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The models that fit, one row of stable keys each; null is unknown. `inheriting` counts those that fit all else
-    and are bound by the license that was asked for through a base alone."""
+    """The models that are found, one row of stable keys each; null is unknown. `inheriting` counts those that are all
+    else that was asked for and are bound by the license through a base alone; `untold` those of which it cannot be said
+    whether they fit."""
 
     rows: list[dict[str, Any]]
     inheriting: int = 0
+    untold: int = 0
 
 
 def find(asked: Asked) -> Found:
-    """The models that fit.
+    """The models that are all that `asked` says. With `fits`, each row says in which build, and why that one.
 
     Raises CallError for what cannot be read, NotFoundError with the nearest names where no model has such a text.
     """
@@ -62,10 +68,20 @@ def find(asked: Asked) -> Found:
         raise NotFoundError("model", asked.text, nearest=near, hint="" if near else "`freehold find` lists them all.")
     models = graded(catalog, Licenses.load())
     found = search(models, query)
-    if query.license_id is None:
-        return Found([_row(each) for each in found])
-    bound = search(models, replace(query, license_id=None, bound_by=query.license_id))
-    return Found([_row(each) for each in found], len(bound) - len(found))
+    inheriting = 0
+    if query.license_id is not None:
+        inheriting = len(search(models, replace(query, license_id=None, bound_by=query.license_id))) - len(found)
+    return _fitting(found, inheriting) if asked.fits else Found([_row(each) for each in found], inheriting)
+
+
+def _fitting(found: Sequence[Graded], inheriting: int) -> Found:
+    from freehold.python.fitting import planner_for
+
+    planner = planner_for(None, load())
+    can_be_had = [each for each in found if each.model.weights == "published"]
+    planned = [(each, planner.in_brief(each.model)) for each in can_be_had]
+    rows = [{**_row(each), "fit": fit} for each, fit in planned if fit["fits"]]
+    return Found(rows, inheriting, sum(fit["fits"] is None for _, fit in planned))
 
 
 def _query(asked: Asked, catalog: Catalog) -> Query:
