@@ -16,13 +16,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime
-import functools
 import json
 import math
 import os
 import random
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -31,11 +29,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.harness import arms
+from bench.harness.builds import MODELS, build_file
 from bench.harness.measure import RESULTS, Claim, machine, tables
 from bench.programs.retype import TYPES
 from freehold.core.builds import HeldBuild
 from freehold.core.quantity import Estimated, Measured, Quantity, Unknown
-from freehold.core.refs import parse
 from freehold.engines.llamacpp.engine import LlamaCpp
 from freehold.engines.llamacpp.gauge.cells import ROOM_TOKENS, Cell, Manner, taken
 from freehold.engines.llamacpp.gauge.measure import measure
@@ -46,11 +44,9 @@ from freehold.fit.speed import speeds
 from freehold.hardware import calibration, here, probe
 from freehold.hardware.calibration import Calibration
 from freehold.hardware.fingerprint import fingerprint
-from freehold.store.store import Store
 from freehold.weights.gguf import read_facts
 
 SEED = 20261129
-MODELS = ("smollm2-135m-instruct", "gemma-3-270m")
 CELLS = 24
 SHORTEST, LONGEST = 128, 4096
 """Tokens that a sequence holds; all sequences of a cell together hold no more than the longest."""
@@ -110,28 +106,6 @@ async def main() -> None:
         print(f"{len(rows)} of {len(cells)} cells are taken; --resume goes on.", file=sys.stderr)
         return
     save([(each, rows[each.name], files[each.model, each.kind]) for each in cells], found, quick=chosen.quick)
-
-
-def build_file(model: str, kind: str) -> Path:
-    """The file of `model` as it is published ("own") or in another type, made once and kept."""
-    own = _published(model)
-    if kind == "own":
-        return own
-    path = arms.cache() / f"{model}.{kind}.gguf"
-    if not path.exists():
-        part = path.with_suffix(".part")
-        subprocess.run([sys.executable, "-m", "bench.programs.retype", str(own), kind, str(part)], check=True)
-        part.replace(path)
-    return path
-
-
-@functools.cache
-def _published(model: str) -> Path:
-    environment = {**os.environ, "FREEHOLD_HOME": str(arms.home())}
-    command = [str(arms.freehold_command()), "pull", model, "--quiet"]
-    subprocess.run(command, check=True, env=environment, stdout=sys.stderr)
-    (own,) = Store(arms.home()).find(parse(model)).files
-    return own
 
 
 async def _calibration(*, resume: bool) -> Calibration:

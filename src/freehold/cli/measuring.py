@@ -96,4 +96,5 @@ def _apart(each: Mapping[str, Any]) -> str | None:
     if each["median"] is None:
         return None
     own = "" if each["repeatability"] is None else f"; the measurement itself varies by {each['repeatability']:.1%}"
-    return f"median {each['median']:.1%}, nine of ten {each['p90']:.1%}, worst {each['worst']:.1%}{own}"
+    sides = f"from {each['lowest']:+.1%} to {each['highest']:+.1%}"
+    return f"median {each['median']:.1%}, nine of ten {each['p90']:.1%}, worst {each['worst']:.1%}; {sides}{own}"

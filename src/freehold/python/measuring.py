@@ -115,7 +115,7 @@ async def check_predictions(
     engine = LlamaCpp(runtime_dir=settings.runtime_dir, log_dir=settings.home / "logs", confirm=store.confirm)
     rows: list[dict[str, Any]] = []
     async for build, blueprint, each in _each(engine, builds, found, tell):
-        rows += [*_speed_rows(build, blueprint, each, found), _memory_row(build, blueprint, each)]
+        rows += [*_speed_rows(build, blueprint, each, found), *_memory_rows(build, blueprint, each)]
         keep_measured([_kept(build, each, found)], settings)
     return {"machine": found.fingerprint, "engine": found.engine, "rows": rows, "errors": errors(rows)}
 
@@ -143,11 +143,14 @@ def _speed_rows(build: HeldBuild, blueprint: Blueprint, each: Taken, found: Cali
     return rows
 
 
-def _memory_row(build: HeldBuild, blueprint: Blueprint, each: Taken) -> dict[str, Any]:
+def _memory_rows(build: HeldBuild, blueprint: Blueprint, each: Taken) -> list[dict[str, Any]]:
+    """One for each worker: of the longest context it was asked for, which is the one it was started with."""
+    if each.cell.used_tokens < max(cell.used_tokens for cell in CHECKED):
+        return []
     peak: Quantity = Unknown("this system does not say what a process took at most")
     if each.peak_bytes is not None:
         peak = Measured(each.peak_bytes, each.peak_bytes, each.peak_bytes, 1, each.step_s.on)
-    return _row(build, each.cell, "memory", need(blueprint, _run(each.cell)).total_bytes, peak)
+    return [_row(build, each.cell, "memory", need(blueprint, _run(each.cell)).peak_bytes, peak)]
 
 
 def _run(cell: Cell) -> RunShape:
@@ -169,22 +172,26 @@ def _row(build: HeldBuild, cell: Cell, of: str, predicted: Quantity, measured: Q
 
 
 def errors(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """How far predictions are from measurements, by what they are of; and how far measurements are from themselves:
-    the median of (highest - lowest) / middle."""
+    """How far predictions are from measurements, by what they are of: on either side (`median`, `p90`, `worst`), and
+    at most below (`lowest`) and above (`highest`). And how far measurements are from themselves: the median of
+    (highest - lowest) / middle, null where each was taken once."""
     made = {}
     for of in dict.fromkeys(row["of"] for row in rows):
         its = [row for row in rows if row["of"] == of]
-        apart = sorted(abs(row["error"]) for row in its if row["error"] is not None)
+        signed = sorted(row["error"] for row in its if row["error"] is not None)
+        apart = sorted(abs(error) for error in signed)
         own = [
             (row["measured"]["high"] - row["measured"]["low"]) / row["measured"]["value"]
             for row in its
-            if row["measured"]["kind"] == "measured"
+            if row["measured"]["kind"] == "measured" and row["measured"]["runs"] > 1
         ]
         made[of] = {
             "rows": len(apart),
             "median": statistics.median(apart) if apart else None,
             "p90": apart[int(0.9 * (len(apart) - 1))] if apart else None,
             "worst": apart[-1] if apart else None,
+            "lowest": signed[0] if signed else None,
+            "highest": signed[-1] if signed else None,
             "repeatability": statistics.median(own) if own else None,
         }
     return made
