@@ -76,7 +76,7 @@ def test_latent_attention_keeps_one_key_a_token_on_eight_cards(capsys: pytest.Ca
 
 def test_of_latent_attention_the_row_tells_how_much_is_read_for_a_token(capsys: pytest.CaptureFixture[str]) -> None:
     """The layers of eight cards work one after the other, so that the bound is that of one: 37 billion weights of 4.5
-    bits less the embedding (a row of it is read), and the cache of half of the context, at 4.8 TB/s. No row says whether
+    bits less the embedding (a row of it is read), and the cache of half of the context, at 4.8 TB/s. No row says if
     the output is a matrix of its own, so that it may count twice: 2.5 % here."""
     code, found = data(capsys, "deepseek-v3:q4_k_m", "--on", "8x h200-sxm")
     assert code == 0
