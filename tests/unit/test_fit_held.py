@@ -13,6 +13,7 @@ import pytest
 from freehold.catalog import Catalog
 from freehold.cli.main import main
 from freehold.core.builds import Stamp
+from freehold.core.formats import TRIAL
 from freehold.core.quantity import Measured
 from freehold.core.refs import parse
 from freehold.engines.llamacpp.identity import engine_id
@@ -92,7 +93,12 @@ def benched(home: Path, against: str, **of: dict[str, Any]) -> None:
         {"engine": "llama.cpp", "digest": digest(home, tag), "settings": {}, "fidelity": fidelity}
         for tag, fidelity in of.items()
     ]
-    report = {"form": record.FORM, "machine": fingerprint(probe.machine()), "workload": "chat", "taken_on": f"{ON}T10"}
+    report = {
+        "format": TRIAL.newest,
+        "machine": fingerprint(probe.machine()),
+        "workload": "chat",
+        "taken_on": f"{ON}T10",
+    }
     record.write(home, {**report, "build": f"own:{against}", "digest": digest(home, against), "arms": arms})
 
 
@@ -124,8 +130,8 @@ def test_from_weights_that_had_lost_before_it_is_shown_and_is_not_the_loss(
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"{", b"[" * 100_000, b'{"form": 1}', b'{"form": 1, "machine": "M", "arms": [{"engine": 3}]}'],
-    ids=("empty", "cut", "deep", "little", "strange"),
+    [b"", b"{", b"[" * 100_000, b"[]", b'{"format": 9}', b'{"format": 2, "machine": "M", "arms": [{"engine": 3}]}'],
+    ids=("empty", "cut", "deep", "list", "newer", "strange"),
 )
 def test_a_damaged_record_measures_nothing(
     held: dict[str, Path], home: Path, capsys: pytest.CaptureFixture[str], data: bytes

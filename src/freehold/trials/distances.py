@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from freehold.core.builds import HeldBuild
+from freehold.core.errors import NewerFormatError
+from freehold.core.formats import TRIAL
 from freehold.core.quantity import Measured
 from freehold.fit.loss import WHOLE
 from freehold.fit.options import Distance
 from freehold.hardware import probe
 from freehold.hardware.fingerprint import fingerprint
 from freehold.store.store import Store
-from freehold.trials.record import FORM, LARGEST_BYTES, folder
+from freehold.trials.record import LARGEST_BYTES, folder
 
 ENGINE = "llama.cpp"
 
@@ -55,17 +57,17 @@ def _rows(home: Path, machine: str) -> Iterator[_Row]:
     for path in sorted(folder(home, machine).glob("*.json")):
         try:
             with path.open("rb") as file:
-                data = json.loads(file.read(LARGEST_BYTES))
+                data = TRIAL.newest_of(json.loads(file.read(LARGEST_BYTES)), str(path))
             rows = list(_of_report(data, machine))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, NewerFormatError, ValueError, KeyError, TypeError, RecursionError):
             continue
         yield from rows
 
 
 def _of_report(data: Any, machine: str) -> Iterator[_Row]:
     """Raises ValueError, KeyError or TypeError for anything but a report."""
-    if (data["form"], data["machine"]) != (FORM, machine):
-        raise ValueError("it is of another machine, or of another form")
+    if data["machine"] != machine:
+        raise ValueError("it is of another machine")
     for arm in data["arms"]:
         if arm["engine"] != ENGINE or arm["fidelity"] is None or "cache_type" in arm["settings"]:
             continue
