@@ -138,6 +138,25 @@ async def test_a_client_that_does_not_read_holds_the_delivery_up(started: Start)
     writer.transport.abort()
 
 
+async def test_told_its_slots_it_lets_requests_wait_for_one_and_forgets_those_that_leave(started: Start) -> None:
+    worker = await started("fake:x?slots=1&hang-after=1")
+    url = f"{worker.upstream.base_url}/chat/completions"
+    assert worker.upstream.slots == 1
+    async with calls.session(worker.upstream) as client:
+        first = await client.post(url, json={**HELLO, "stream": True})
+        await first.content.readuntil(b"\n\n")
+        leaving, staying = (asyncio.ensure_future(client.post(url, json={**HELLO, "stream": True})) for _ in range(2))
+        # Requests answered meanwhile are time enough for a second answer, were there a slot.
+        for _ in range(20):
+            assert await _busy(worker) == 1
+        assert not leaving.done() and not staying.done()
+        leaving.cancel()
+        first.close()
+        answer = await staying
+        assert await answer.content.readuntil(b"\n\n")
+        answer.close()
+
+
 async def _busy(worker: Worker) -> int:
     _, slots = await calls.call(worker.upstream, "//slots")
     return sum(slot["is_processing"] for slot in slots)

@@ -47,7 +47,8 @@ class Upstream:
     not include `/v1`-style prefixes beyond what must stand before `/chat/completions`; for local workers
     it is `http://worker/v1`. `headers` may hold a key and is therefore not in the repr. `model` is the
     name the engine expects. `digest` is None where nobody can know it (remote).
-    `trained_tokens` is the longest context that the model was trained with, None is unknown.
+    `trained_tokens` is the longest context that the model was trained with, None is unknown. `slots` is how many
+    answers the engine makes at one time, None where it says no number.
     """
 
     engine: str
@@ -59,6 +60,7 @@ class Upstream:
     digest: str | None = None
     context_tokens: int | None = None
     trained_tokens: int | None = None
+    slots: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

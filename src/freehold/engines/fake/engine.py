@@ -45,6 +45,7 @@ class Fake:
                 capabilities=CAPABILITIES,
                 socket_path=started.socket_path,
                 context_tokens=chosen.context_tokens,
+                slots=chosen.slots,
             )
 
         return SupervisedWorker(

@@ -1,7 +1,8 @@
 """What may be asked of the fake engine: the options of `fake:NAME?…`, read once and refused together.
 
 Speed:  rate=40 (tokens per second and answer; 0: as fast as it goes), first_ms=0 (before the first token).
-Shape:  tokens=64 (an answer's length where nothing ends it sooner), context=8192.
+Shape:  tokens=64 (an answer's length where nothing ends it sooner), context=8192, slots=N (answers at once; without it
+as many as are asked for).
 Faults: die-after=N, hang-after=N, error-after=N, truncated-json=N, garbage-event=N (counted in token events, the first
 is 1), refuse-start, http-500, busy-503 (no value), slow-start=MS.
 """
@@ -21,7 +22,8 @@ TOKENS_LIMIT = 100_000
 
 @dataclass(frozen=True, slots=True)
 class FakeOptions:
-    """`*_after` and `*_at` count token events within one answer, from 1; None is never. Times are in milliseconds."""
+    """`*_after` and `*_at` count token events within one answer, from 1; None is never. Times are in milliseconds.
+    `slots` None is without bound."""
 
     rate_per_s: float = 0.0
     tokens: int = 64
@@ -36,6 +38,7 @@ class FakeOptions:
     slow_start_ms: int = 0
     http_500: bool = False
     busy_503: bool = False
+    slots: int | None = None
 
 
 def read(ref: FakeRef) -> FakeOptions:
@@ -107,4 +110,5 @@ _OPTIONS: dict[str, tuple[str, Callable[[str], float | bool]]] = {
     "slow-start": ("slow_start_ms", _whole(0, 600_000)),
     "http-500": ("http_500", _flag),
     "busy-503": ("busy_503", _flag),
+    "slots": ("slots", _whole(1, 1024)),
 }

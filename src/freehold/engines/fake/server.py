@@ -1,7 +1,7 @@
 """The paths of the fake engine, the same as llama.cpp's server has, and what it remembers between requests.
 
-It remembers slots and counters only, no prompt. There is a slot for every answer under way: unlike the real engine it
-never lets a request wait for one.
+It remembers slots and counters only, no prompt. There is a slot for every answer under way, unless it was told how
+many it has: then requests wait for theirs in the order in which they came, as with the real engine.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from freehold.engines.fake import asked, words
 from freehold.engines.fake.asked import Asked
 from freehold.engines.fake.delivery import FAULT_TEXT, Delivery
 from freehold.engines.fake.options import FakeOptions
+from freehold.engines.fake.slots import Slots, Slotted
 from freehold.engines.fake.template import render
 from freehold.engines.http.body import RefusedError, messages
 from freehold.engines.http.connection import Connection
 from freehold.engines.http.paths import Paths, metrics_text, model_list, slot_list
-
-SLOTS_SHOWN = 4
 
 
 class FakeServer:
@@ -30,7 +29,7 @@ class FakeServer:
         self._model = model
         self._options = options
         self._started = int(time.time())
-        self._slots = [False] * SLOTS_SHOWN
+        self._slots = Slots(options.slots)
         self._requests = 0
         self._prompt_tokens = 0
         self._made_tokens = 0
@@ -38,7 +37,7 @@ class FakeServer:
             get={
                 "/health": lambda: {"status": "ok"},
                 "/v1/models": self._models,
-                "/slots": lambda: slot_list(self._slots, options.context_tokens),
+                "/slots": lambda: slot_list(self._slots.busy, options.context_tokens),
                 "/props": self._props,
             },
             post={
@@ -51,32 +50,21 @@ class FakeServer:
             generate=self._generate,
         )
 
-    def _generate(self, body: dict[str, Any], chat: bool, connection: Connection) -> Delivery:
+    def _generate(self, body: dict[str, Any], chat: bool, connection: Connection) -> Slotted:
         if self._options.http_500:
             raise RefusedError(500, FAULT_TEXT, "server_error")
         if self._options.busy_503:
             raise RefusedError(503, "Loading model", "unavailable_error")
         wanted = asked.read(body, chat=chat, options=self._options, model=self._model)
         self._count(wanted)
-        taken = self._take_slots(len(wanted.scripts))
-        return Delivery(wanted, self._options, connection, lambda: self._give_back(taken))
+        return Slotted(
+            self._slots, len(wanted.scripts), lambda ended: Delivery(wanted, self._options, connection, ended)
+        )
 
     def _count(self, wanted: Asked) -> None:
         self._requests += 1
         self._prompt_tokens += wanted.prompt_tokens
         self._made_tokens += sum(script.tokens for script in wanted.scripts)
-
-    def _take_slots(self, count: int) -> list[int]:
-        free = [index for index, busy in enumerate(self._slots) if not busy][:count]
-        new = range(len(self._slots), len(self._slots) + count - len(free))
-        self._slots += [True] * len(new)
-        for index in free:
-            self._slots[index] = True
-        return [*free, *new]
-
-    def _give_back(self, taken: list[int]) -> None:
-        for index in taken:
-            self._slots[index] = False
 
     def _models(self) -> dict[str, Any]:
         meta = {"n_ctx": self._options.context_tokens, "n_embd": words.EMBEDDING_LENGTH}
@@ -85,7 +73,7 @@ class FakeServer:
     def _props(self) -> dict[str, Any]:
         return {
             "default_generation_settings": {"n_ctx": self._options.context_tokens},
-            "total_slots": len(self._slots),
+            "total_slots": len(self._slots.busy),
             "model_alias": self._model,
             "build_info": "freehold-fake",
         }
@@ -108,7 +96,7 @@ class FakeServer:
             prompt_tokens=self._prompt_tokens,
             made_tokens=self._made_tokens,
             requests=self._requests,
-            processing=sum(self._slots),
+            processing=sum(self._slots.busy),
         )
 
 

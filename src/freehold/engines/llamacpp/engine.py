@@ -155,4 +155,5 @@ def _upstream(build: HeldBuild, choices: Choices, started: Started) -> Upstream:
         digest=build.digest,
         context_tokens=started.facts["context_tokens"],
         trained_tokens=build.facts.context_length,
+        slots=choices.slots,
     )

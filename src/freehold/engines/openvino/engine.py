@@ -125,4 +125,5 @@ def _upstream(build: HeldBuild, run: HeldBuild, choices: Choices, started: Start
         digest=run.digest,
         context_tokens=choices.context_tokens,
         trained_tokens=build.facts.context_length,
+        slots=choices.slots,
     )
