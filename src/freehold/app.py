@@ -171,6 +171,11 @@ def access(settings: Settings) -> Access:
     return Access(KeyBook(settings.home), settings.server.api_key)
 
 
+def measures_energy() -> bool:
+    """Whether this machine has a counter of energy that this account may read."""
+    return bool(packages())
+
+
 async def _ledger(settings: Settings, keys: Access) -> Ledger:
     folder = settings.ledger_folder
     ledger = await opened(folder, settings.ledger.mode, version=__version__, meter=Meter(packages()))

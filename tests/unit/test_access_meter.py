@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -13,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from freehold.core.errors import LimitError
 from freehold.gateway.access.key import Key, Limits
 from freehold.gateway.access.meter import Clocks, Meter
+from freehold.ledger.usage import Spent
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC).timestamp()
 """The last day of a month, so that a day's end is a month's too."""
@@ -33,7 +35,7 @@ class Time:
         self.wall_s += seconds
 
 
-def key(**limits: int | None) -> Key:
+def key(**limits: Any) -> Key:
     return Key("0123abcd", "ada", (), 0, limits=Limits(**limits))
 
 
@@ -157,6 +159,6 @@ def test_setting_the_clock_back_gives_nobody_a_new_budget() -> None:
 
 
 def test_what_the_ledger_remembers_counts() -> None:
-    meter = Meter(key(tokens_per_day=100, tokens_per_month=1000), spent_today=100, spent_this_month=100)
+    meter = Meter(key(tokens_per_day=100, tokens_per_month=1000), spent=Spent(100, 100))
     with pytest.raises(LimitError, match="for today"):
         meter.enter(None)

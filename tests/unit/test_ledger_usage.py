@@ -96,7 +96,8 @@ def test_a_budget_counts_this_day_and_this_month_and_what_was_cut_off(folder: Pa
     def tokens(found: list[dict[str, int | None]]) -> int:
         return sum((row["tokens_in"] or 0) + (row["tokens_out"] or row["pieces"] or 0) for row in found)
 
-    today, this_month = spent(folder, NOON_S + 3 * DAY_S)["k1"]
+    found = spent(folder, NOON_S + 3 * DAY_S)["k1"]
+    today, this_month = found.tokens_today, found.tokens_this_month
     assert (today, this_month) == (tokens(day), tokens(month))
     assert 0 < today < this_month
 

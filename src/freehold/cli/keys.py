@@ -38,6 +38,14 @@ TokensPerMinute = Annotated[
 ]
 PerDay = Annotated[int | None, typer.Option("--tokens-per-day", metavar="N", min=1, help="Tokens a day (UTC).")]
 PerMonth = Annotated[int | None, typer.Option("--tokens-per-month", metavar="N", min=1, help="Tokens a month (UTC).")]
+WhPerDay = Annotated[
+    float | None, typer.Option("--wh-per-day", metavar="N", min=0.001, help="Watt-hours a day (UTC), where measured.")
+]
+WhPerMonth = Annotated[
+    float | None,
+    typer.Option("--wh-per-month", metavar="N", min=0.001, help="Watt-hours a month (UTC), where measured."),
+]
+Batch = Annotated[bool, typer.Option("--batch", help="Nobody waits for its answers: others' requests go first.")]
 Grace = Annotated[
     str | None, typer.Option("--grace", metavar="SPAN", help="How long the old one still opens: 90m, 12h.")
 ]
@@ -49,12 +57,14 @@ _LIMITS = {
     "tokens_per_minute": "tokens/min",
     "tokens_per_day": "tokens/day",
     "tokens_per_month": "tokens/month",
+    "wh_per_day": "Wh/day",
+    "wh_per_month": "Wh/month",
 }
 
 
 @examples(
     "freehold keys create ada",
-    "freehold keys create nightly-batch --for embed --endpoint small --expires 30d",
+    "freehold keys create nightly --batch --for embed --endpoint small --expires 30d",
     "freehold keys create ada --tokens-per-day 100000 --at-once 4",
 )
 def create_command(  # noqa: PLR0913 - the parameters are the command's options; typer reads them from here
@@ -68,6 +78,9 @@ def create_command(  # noqa: PLR0913 - the parameters are the command's options;
     tokens_per_minute: TokensPerMinute = None,
     tokens_per_day: PerDay = None,
     tokens_per_month: PerMonth = None,
+    wh_per_day: WhPerDay = None,
+    wh_per_month: WhPerMonth = None,
+    batch: Batch = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -78,7 +91,16 @@ def create_command(  # noqa: PLR0913 - the parameters are the command's options;
     from freehold.python import access
 
     scopes = access.Scopes(tuple(dict.fromkeys(endpoint or ())), access.verbs(verb or []), admin)
-    limits = access.Limits(at_once, requests_per_minute, tokens_per_minute, tokens_per_day, tokens_per_month)
+    limits = access.Limits(
+        at_once,
+        requests_per_minute,
+        tokens_per_minute,
+        tokens_per_day,
+        tokens_per_month,
+        wh_per_day,
+        wh_per_month,
+        "batch" if batch else "interactive",
+    )
     made = access.create(owner, scopes, limits, access.end_s(expires) if expires is not None else None)
     return _show_once(made, Output(as_json=as_json, quiet=quiet))
 
@@ -156,8 +178,9 @@ def _scopes(scopes: Mapping[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def _limits(limits: Mapping[str, int | None]) -> str:
+def _limits(limits: Mapping[str, Any]) -> str:
     told = [f"{limits[name]:,} {word}" for name, word in _LIMITS.items() if limits[name] is not None]
+    told += ["batch"] * (limits["priority"] == "batch")
     return ", ".join(told) or "no limit"
 
 

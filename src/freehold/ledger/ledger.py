@@ -10,7 +10,7 @@ from freehold.core.errors import LedgerError
 from freehold.core.settings import LedgerMode
 from freehold.ledger.appender import Appender, appending
 from freehold.ledger.energy import Mark, Meter
-from freehold.ledger.record import Asked, Clock, Outcome
+from freehold.ledger.record import Asked, Clock, Energy, Outcome
 from freehold.ledger.recover import Found
 
 _INTERRUPTED = Outcome("interrupted")
@@ -46,11 +46,15 @@ class Ledger:
         self._put(line)  # which may begin a new file, with a record of its own
         return number, self._meter.begin()
 
-    def settle(self, admission: int, outcome: Outcome, began: Mark | None) -> None:
-        """Record how the request ended that had this admission. It counts once `durable` has returned."""
-        if admission in self._open:
-            self._open.discard(admission)
-            self._put(self._chain.outcome(admission, outcome, self._meter.end(began)))
+    def settle(self, admission: int, outcome: Outcome, began: Mark | None) -> Energy | None:
+        """Record how the request ended that had this admission; gives its energy, None is unknown. It counts once
+        `durable` has returned."""
+        if admission not in self._open:
+            return None
+        self._open.discard(admission)
+        energy = self._meter.end(began)
+        self._put(self._chain.outcome(admission, outcome, energy))
+        return energy
 
     async def durable(self) -> None:
         """Return once everything recorded so far counts. Raises LedgerError where it cannot be written."""

@@ -9,11 +9,10 @@ from typing import Any, Literal, get_args
 from freehold.core.errors import CallError
 from freehold.core.names import nearest
 from freehold.core.quantity import Estimated, Quantity, Unknown, as_json
-from freehold.ledger.usage import Group, Tallies, Tally
+from freehold.ledger.usage import UJ_PER_WH, Group, Tallies, Tally
 
 By = Literal["day", "key", "endpoint"]
 BY: tuple[By, ...] = get_args(By)
-_UJ_PER_WH = 3.6e9
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -81,7 +80,7 @@ def energy_wh(tally: Tally) -> Quantity:
     basis = "the processor package's counter (RAPL), in equal parts for the requests at work at one moment"
     if tally.metered < tally.requests:
         basis += f"; of {tally.metered:,} of {tally.requests:,} requests"
-    return Estimated(0.0, tally.energy_most_uj / _UJ_PER_WH, basis, tally.energy_uj / _UJ_PER_WH)
+    return Estimated(0.0, tally.energy_most_uj / UJ_PER_WH, basis, tally.energy_uj / UJ_PER_WH)
 
 
 def _row(by: tuple[By, ...], values: tuple[Any, ...], tally: Tally) -> dict[str, Any]:

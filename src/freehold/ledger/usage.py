@@ -19,6 +19,7 @@ from freehold.ledger.requests import Record, records
 from freehold.ledger.segments import segments
 
 FORMAT = 1
+UJ_PER_WH = 3.6e9
 _DAY_MS = 86_400_000
 
 
@@ -103,17 +104,31 @@ def usage(folder: Path, *, since_ms: int = 0) -> Tallies:
     return total
 
 
-def spent(folder: Path, now_s: float) -> dict[str, tuple[int, int]]:
-    """The tokens that count against each key's budgets: those of this day, and of this month. Raises LedgerError."""
+class Spent(NamedTuple):
+    """What counts against a key's budgets. Of requests whose energy nobody knows none is in it."""
+
+    tokens_today: int = 0
+    tokens_this_month: int = 0
+    wh_today: float = 0.0
+    wh_this_month: float = 0.0
+
+
+def spent(folder: Path, now_s: float) -> dict[str, Spent]:
+    """What each key has spent of its budgets. Raises LedgerError."""
     now = datetime.fromtimestamp(now_s, UTC)
     first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     today, month = int(now_s) // 86_400, int(first.timestamp()) // 86_400
-    found: dict[str, tuple[int, int]] = {}
+    found: dict[str, Spent] = {}
     for group, tally in usage(folder, since_ms=int(first.timestamp()) * 1000).items():
         if group.key is not None and group.day >= month:
-            of_day, of_month = found.get(group.key, (0, 0))
-            tokens = tally.charged_tokens
-            found[group.key] = (of_day + tokens * (group.day >= today), of_month + tokens)
+            had, is_today = found.get(group.key, Spent()), group.day >= today
+            tokens, wh = tally.charged_tokens, tally.energy_uj / UJ_PER_WH
+            found[group.key] = Spent(
+                had.tokens_today + tokens * is_today,
+                had.tokens_this_month + tokens,
+                had.wh_today + wh * is_today,
+                had.wh_this_month + wh,
+            )
     return found
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
-from freehold.app import House, access, build_house
+from freehold.app import House, access, build_house, measures_energy
 from freehold.core.errors import FreeholdError, SettingsError
 from freehold.core.settings import Settings, load
 from freehold.server import logs, sockets
@@ -54,6 +54,11 @@ def serve(
         raise SettingsError(
             "Some keys have a budget of tokens, and without a ledger nobody remembers what they used.",
             hint='Set mode in [ledger] of freehold.toml to "relaxed" or "strict".',
+        )
+    if keys.has_energy_budgets and not measures_energy():
+        raise SettingsError(
+            "Some keys have a budget of energy, and no counter of this machine's processor can be read.",
+            hint="Let this account read /sys/class/powercap/*/energy_uj, or revoke them: `freehold keys list`.",
         )
     with sockets.only_house(settings.runtime_dir, settings.home):
         return run(build_house(settings, recorded=True), reread=reread, on_ready=on_ready)

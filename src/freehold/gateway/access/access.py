@@ -15,6 +15,7 @@ from freehold.core.settings import Secret
 from freehold.gateway.access.book import KeyBook
 from freehold.gateway.access.key import Hash, Key, Scopes, Verb, hash_of, id_in
 from freehold.gateway.access.meter import Clocks, Meter
+from freehold.ledger.usage import Spent
 
 HOUSE_KEY = "house"
 """The id of the key that FREEHOLD_API_KEY holds: the administrator's."""
@@ -32,13 +33,14 @@ class Holder(Protocol):
 
 
 class Permit:
-    """One request that was let in. Close it, whatever happens."""
+    """One request that was let in, and what it has used: `wh` is 0 where nobody knows. Close it, whatever happens."""
 
-    __slots__ = ("_access", "_held", "_meter", "_task", "holder", "tokens")
+    __slots__ = ("_access", "_held", "_meter", "_task", "holder", "tokens", "wh")
 
     def __init__(self, access: Access, holder: Holder, meter: Meter, held: int) -> None:
         self.holder = holder
         self.tokens = 0
+        self.wh = 0.0
         self._access = access
         self._meter = meter
         self._held = held
@@ -55,7 +57,7 @@ class Permit:
             self._task.cancel()
 
     def close(self) -> None:
-        self._meter.leave(self._held, self.tokens)
+        self._meter.leave(self._held, self.tokens, self.wh)
         self._access.closed(self)
 
 
@@ -69,7 +71,7 @@ class Access:
         self._keys: dict[str, Key] | None = None
         self._meters: dict[str, Meter] = {}
         self._at_work: dict[str, set[Permit]] = {}
-        self._spent: Mapping[str, tuple[int, int]] = {}
+        self._spent: Mapping[str, Spent] = {}
 
     @property
     def keys(self) -> Mapping[str, Key]:
@@ -87,8 +89,12 @@ class Access:
     def has_budgets(self) -> bool:
         return any(key.limits.has_budget for key in self.keys.values() if key.revoked_s is None)
 
-    def spent(self, spent: Mapping[str, tuple[int, int]]) -> None:
-        """Begin with the tokens that the ledger knows of: today's and this month's, by key."""
+    @property
+    def has_energy_budgets(self) -> bool:
+        return any(key.limits.has_energy_budget for key in self.keys.values() if key.revoked_s is None)
+
+    def spent(self, spent: Mapping[str, Spent]) -> None:
+        """Begin with what the ledger knows of, by key."""
         self._spent = spent
 
     def require(self, given: bytes | None) -> Key:
@@ -145,8 +151,7 @@ class Access:
 
     def _meter(self, key: Key) -> Meter:
         if key.id not in self._meters:
-            today, month = self._spent.get(key.id, (0, 0))
-            self._meters[key.id] = Meter(key, spent_today=today, spent_this_month=month, clocks=self._clocks)
+            self._meters[key.id] = Meter(key, spent=self._spent.get(key.id, Spent()), clocks=self._clocks)
         return self._meters[key.id]
 
     def _read(self) -> dict[str, Key]:

@@ -13,6 +13,9 @@ from typing import Literal, get_args
 
 Verb = Literal["chat", "complete", "embed", "tokens"]
 VERBS: tuple[Verb, ...] = get_args(Verb)
+Priority = Literal["interactive", "batch"]
+PRIORITIES: tuple[Priority, ...] = get_args(Priority)
+"""Somebody waits for what is interactive, so it goes before what is batch."""
 _PREFIX = "fh"
 _SECRET_BYTES = 32
 
@@ -28,18 +31,26 @@ class Scopes:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a key may do; None is as much as the house can. Tokens are those of prompts and answers together; days
-    and months are the calendar's, in UTC."""
+    """How much a key may do; None is as much as the house can. Tokens are those of prompts and answers together, energy
+    is a request's likely share of what the processor used; days and months are the calendar's, in UTC. `priority` is
+    the most that its requests have."""
 
     concurrency: int | None = None
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     tokens_per_day: int | None = None
     tokens_per_month: int | None = None
+    wh_per_day: float | None = None
+    wh_per_month: float | None = None
+    priority: Priority = "interactive"
 
     @property
     def has_budget(self) -> bool:
-        return self.tokens_per_day is not None or self.tokens_per_month is not None
+        return self.has_energy_budget or self.tokens_per_day is not None or self.tokens_per_month is not None
+
+    @property
+    def has_energy_budget(self) -> bool:
+        return self.wh_per_day is not None or self.wh_per_month is not None
 
 
 ANYTHING = Scopes()

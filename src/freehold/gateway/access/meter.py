@@ -2,7 +2,8 @@
 
 A minute is any 60 seconds, a day and a month are the calendar's (UTC) and never begin again where the wall clock is set
 back. Tokens are counted when an answer has ended. What a request may take at most is held back from the budgets while
-it is at work, where it says so (`max_tokens`); one that does not say takes what it takes, and the next one waits."""
+it is at work, where it says so (`max_tokens`); one that does not say takes what it takes, and the next one waits.
+Of energy nothing is held back: nobody knows it before, and of a very short request not even afterwards."""
 
 from __future__ import annotations
 
@@ -16,8 +17,10 @@ from typing import Literal, NamedTuple
 
 from freehold.core.errors import LimitError
 from freehold.gateway.access.key import Key, Limits
+from freehold.ledger.usage import Spent
 
 MINUTE_S = 60.0
+_NOTHING = Spent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,9 @@ class Standing(NamedTuple):
 
 
 class Meter:
-    """One key's use. `spent_today` and `spent_this_month` are the tokens that the ledger knows of."""
+    """One key's use. `spent` is what the ledger knows of."""
 
-    def __init__(
-        self, key: Key, *, spent_today: int = 0, spent_this_month: int = 0, clocks: Clocks | None = None
-    ) -> None:
+    def __init__(self, key: Key, *, spent: Spent = _NOTHING, clocks: Clocks | None = None) -> None:
         self.key = key
         self._clocks = clocks or Clocks()
         self._at_work = 0
@@ -50,7 +51,8 @@ class Meter:
         self._tokens: deque[tuple[float, int]] = deque()
         self._minute_tokens = 0
         self._day = self._month = datetime.fromtimestamp(self._clocks.wall_s(), UTC)
-        self._day_tokens, self._month_tokens = spent_today, spent_this_month
+        self._day_tokens, self._month_tokens = spent.tokens_today, spent.tokens_this_month
+        self._day_wh, self._month_wh = spent.wh_today, spent.wh_this_month
 
     @property
     def limits(self) -> Limits:
@@ -63,16 +65,19 @@ class Meter:
         held = max(1, most_tokens or 1)
         self._require_room()
         self._require_tokens(held)
+        self._require_energy()
         self._requests.append(self._clocks.now_s())
         self._at_work += 1
         self._held += held
         return held
 
-    def leave(self, held: int, tokens: int) -> None:
-        """The request has ended for which `held` was held back; it took `tokens`."""
+    def leave(self, held: int, tokens: int, wh: float = 0.0) -> None:
+        """The request has ended for which `held` was held back; it took `tokens`, and `wh` as far as that is known."""
         self._forget()
         self._at_work -= 1
         self._held -= held
+        self._day_wh += wh
+        self._month_wh += wh
         if tokens:
             self._tokens.append((self._clocks.now_s(), tokens))
             self._minute_tokens += tokens
@@ -119,6 +124,19 @@ class Meter:
                 text = f"{used}; it opens again at {_iso(opens)}."
             raise _refusal(text, standing.reset_s, name, standing.limit)
 
+    def _require_energy(self) -> None:
+        limits, owner = self.limits, self.key.owner
+        spans: tuple[tuple[Span, float | None, float, Callable[[], float]], ...] = (
+            ("wh_per_day", limits.wh_per_day, self._day_wh, self._until_tomorrow),
+            ("wh_per_month", limits.wh_per_month, self._month_wh, self._until_next_month),
+        )
+        for name, limit, used, until_s in spans:
+            if limit is not None and used >= limit:
+                wait_s = until_s()
+                opens = _iso(self._clocks.wall_s() + wait_s)
+                text = f"The key of {owner} has used its {limit:g} Wh {_SPANS[name]}; it opens again at {opens}."
+                raise _refusal(text, wait_s, name, limit)
+
     def _token_limits(self) -> list[tuple[Span, Standing]]:
         """Every limit of tokens as it stands, the shortest span first."""
         limits, found = self.limits, []
@@ -141,9 +159,9 @@ class Meter:
             self._minute_tokens -= self._tokens.popleft()[1]
         wall = datetime.fromtimestamp(self._clocks.wall_s(), UTC)
         if wall.date() > self._day.date():
-            self._day, self._day_tokens = wall, 0
+            self._day, self._day_tokens, self._day_wh = wall, 0, 0.0
         if (wall.year, wall.month) > (self._month.year, self._month.month):
-            self._month, self._month_tokens = wall, 0
+            self._month, self._month_tokens, self._month_wh = wall, 0, 0.0
 
     def _until_request_fades(self) -> float:
         return self._requests[0] + MINUTE_S - self._clocks.now_s() if self._requests else 0.0
@@ -162,15 +180,17 @@ class Meter:
         return max(0.0, then.timestamp() - self._clocks.wall_s())
 
 
-Span = Literal["tokens_per_minute", "tokens_per_day", "tokens_per_month"]
+Span = Literal["tokens_per_minute", "tokens_per_day", "tokens_per_month", "wh_per_day", "wh_per_month"]
 _SPANS: dict[Span, str] = {
     "tokens_per_minute": "for a minute",
     "tokens_per_day": "for today",
     "tokens_per_month": "for this month",
+    "wh_per_day": "for today",
+    "wh_per_month": "for this month",
 }
 
 
-def _refusal(text: str, wait_s: float, limit: str, value: int) -> LimitError:
+def _refusal(text: str, wait_s: float, limit: str, value: float) -> LimitError:
     return LimitError(text, retry_after_s=max(1, math.ceil(wait_s)), limit=limit, value=value)
 
 
