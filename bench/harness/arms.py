@@ -142,14 +142,15 @@ async def raw_engine(file: Path, settings: Mapping[str, int]) -> AsyncIterator[R
 
 
 @contextlib.asynccontextmanager
-async def litellm(options: str) -> AsyncIterator[Running]:
-    """LiteLLM's proxy in its own environment, before a fake engine with `options`. Raises SkippedError."""
+async def litellm(options: str, **more: float) -> AsyncIterator[Running]:
+    """LiteLLM's proxy in its own environment, before a fake engine with `options`; `more` is told it of the model.
+    Raises SkippedError."""
     python = await asyncio.to_thread(_litellm_python)
     with folder_of_its_own() as folder:
         async with _on_port("fake_on_tcp.py", [f"fake:bench?{options}"], "/health") as engine:
             config = folder / "litellm.json"  # YAML reads JSON
             url = f"http://127.0.0.1:{engine.address.port}/v1"
-            parameters = {"model": "openai/bench", "api_base": url, "api_key": "none"}
+            parameters = {"model": "openai/bench", "api_base": url, "api_key": "none", **more}
             rows = [{"model_name": "bench", "litellm_params": parameters}]
             config.write_text(json.dumps({"model_list": rows}))
             port = free_port()

@@ -47,11 +47,14 @@ def quantile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def arguments(text: str | None) -> argparse.Namespace:
-    """`--repetitions N` (at least five) and `--quick` (one tenth of the work: to try a script, not to quote it)."""
+def arguments(text: str | None, **more: float) -> argparse.Namespace:
+    """`--repetitions N` (at least five) and `--quick` (one tenth of the work: to try a script, not to quote it); `more`
+    are numbers that a script takes besides, with their defaults."""
     parser = argparse.ArgumentParser(description=text)
     parser.add_argument("--repetitions", type=int, default=LEAST_REPETITIONS)
     parser.add_argument("--quick", action="store_true")
+    for name, default in more.items():
+        parser.add_argument(f"--{name}", type=float, default=default)
     found = parser.parse_args()
     found.repetitions = max(LEAST_REPETITIONS, found.repetitions)
     return found
@@ -102,6 +105,13 @@ class Measurement:
         """The median over repetitions of `combine(arm, other)`: both values are of the same few seconds."""
         pairs = zip(self._values[arm][metric], self._values[other][metric], strict=True)
         return statistics.median(combine(mine, theirs) for mine, theirs in pairs)
+
+    def drift(self, arm: str, metric: str) -> float:
+        """By how many percent the last third of the values lies over the first."""
+        values = self._values[arm][metric]
+        third = max(1, len(values) // 3)
+        first, last = statistics.fmean(values[:third]), statistics.fmean(values[-third:])
+        return 100 * (last - first) / first
 
     def save(self, claims: Sequence[Claim]) -> None:
         """Write results/NAME.json (NAME.quick.raw.json for a trial) and print both tables."""
