@@ -25,6 +25,8 @@ ENDPOINTS = (
     Column("target", "POINTS AT"),
     Column("state", "STATE"),
     Column("context_tokens", "CONTEXT", right=True),
+    Column("at_work", "AT WORK", right=True),
+    Column("waiting", "WAITING", right=True),
 )
 WORKERS = (
     Column("build", "WORKER OF"),
@@ -63,7 +65,7 @@ def ps_command(name: Name = None, wide: Wide = False, as_json: Json = False, qui
         return 0
     if not quiet:
         output.line(_headline(report))
-    output.table(ENDPOINTS, report["endpoints"], empty="It has no endpoints: freehold pull, or see freehold.toml.")
+    output.table(ENDPOINTS, _with_lines(report), empty="It has no endpoints: freehold pull, or see freehold.toml.")
     if not quiet and report["workers"]:
         output.line("")
         output.table(WORKERS, report["workers"], empty="")
@@ -136,6 +138,20 @@ def _details(worker: Mapping[str, Any], output: Output, *, choices: bool) -> Non
         rows = [{"name": name, **choice} for name, choice in worker["choices"].items()]
         output.line(f"\n{worker['build']}")
         output.table(CHOICES, rows, empty=f"{worker['engine']} is run by somebody else: nothing was chosen here.")
+
+
+def _with_lines(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The endpoints, each with how many requests are at work, of how many at once, and how many wait for how long."""
+    rows = []
+    for row in report["endpoints"]:
+        line = report["lines"].get(row["name"])
+        at_work = waiting = "0"  # nobody has asked it yet
+        if line is not None:
+            at_work = f"{line['taken']}" if line["slots"] is None else f"{line['taken']} of {line['slots']}"
+            since = f", {duration(line['longest_wait_s'])}" if line["waiting"] else ""
+            waiting = f"{line['waiting']:,}{since}"
+        rows.append({**row, "at_work": at_work, "waiting": waiting})
+    return rows
 
 
 def _times(count: int) -> str:

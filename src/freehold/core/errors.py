@@ -39,6 +39,8 @@
     │   └── UpstreamError            an engine answered with an error         its own status
     ├── LoadingError                 the build is not ready yet               retryable, HTTP 503
     ├── HouseClosingError            the house is ending                      retryable, HTTP 503
+    ├── BusyError                    more is asked than can be done in time   retryable, HTTP 503
+    ├── DeadlineError                a request's time is over                 HTTP 504
     ├── LimitError                   a key has used what it may               exit 1, HTTP 429
     ├── EgressError                  the policy lets no connection go there   exit 1, HTTP 403
     ├── LedgerError                  the ledger cannot be written or read     retryable, HTTP 503
@@ -55,7 +57,19 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from freehold.core.failure import FreeholdError as FreeholdError
+from freehold.core.store_errors import BuildChangedError as BuildChangedError
+from freehold.core.store_errors import BundleError as BundleError
+from freehold.core.store_errors import DeedChangedError as DeedChangedError
+from freehold.core.store_errors import DeedError as DeedError
+from freehold.core.store_errors import DeedSignatureError as DeedSignatureError
+from freehold.core.store_errors import HouseKeyError as HouseKeyError
+from freehold.core.store_errors import KeyBookError as KeyBookError
+from freehold.core.store_errors import NoSpaceError as NoSpaceError
+from freehold.core.store_errors import ReadOnlyError as ReadOnlyError
+from freehold.core.store_errors import StoreError as StoreError
 from freehold.core.unavailable import AddressInUseError as AddressInUseError
+from freehold.core.unavailable import BusyError as BusyError
+from freehold.core.unavailable import DeadlineError as DeadlineError
 from freehold.core.unavailable import EgressError as EgressError
 from freehold.core.unavailable import HouseClosingError as HouseClosingError
 from freehold.core.unavailable import LedgerError as LedgerError
@@ -231,73 +245,6 @@ class HashMismatchError(SourceError):
             quarantined=quarantined,
             measure=measure,
         )
-
-
-class StoreError(FreeholdError):
-    code = "store_failed"
-    status = 507
-
-
-class NoSpaceError(StoreError):
-    code = "no_space"
-
-    def __init__(
-        self, folder: str, *, download_bytes: int, unpacked_bytes: int, reserve_bytes: int, free_bytes: int
-    ) -> None:
-        needed_bytes = download_bytes + unpacked_bytes + reserve_bytes
-        super().__init__(
-            f"{folder} has {free_bytes:,} bytes free and {needed_bytes:,} are needed: {download_bytes:,} to download, "
-            f"{unpacked_bytes:,} to unpack, {reserve_bytes:,} in reserve.",
-            hint="Free some with `freehold rm`, or set FREEHOLD_HOME to a larger disk.",
-            folder=folder,
-            needed_bytes=needed_bytes,
-            free_bytes=free_bytes,
-        )
-
-
-class ReadOnlyError(StoreError):
-    code = "store_read_only"
-
-
-class BuildChangedError(StoreError):
-    """The bytes of a held build are not the bytes its deed names. No engine opens them."""
-
-    code = "build_changed"
-    status = 500
-
-
-class HouseKeyError(StoreError):
-    """The key that signs deeds is missing, locked, badly kept or already there."""
-
-    code = "house_key"
-    status = 500
-
-
-class KeyBookError(StoreError):
-    code = "key_book"
-    status = 500
-
-
-class BundleError(StoreError):
-    """A bundle is not what its maker made, or its maker is nobody this house trusts. Nothing of it was taken in."""
-
-    code = "bundle_refused"
-    status = 422
-
-
-class DeedError(StoreError):
-    """A deed cannot be read, or belongs to another build. Its build is not opened."""
-
-    code = "deed_refused"
-    status = 500
-
-
-class DeedChangedError(DeedError):
-    code = "deed_changed"
-
-
-class DeedSignatureError(DeedError):
-    code = "deed_signature"
 
 
 class CatalogError(FreeholdError):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from freehold.core import paths
+from freehold.core.admission_settings import AdmissionSettings, read_admission
 from freehold.core.errors import SettingsError
 from freehold.core.log_settings import LogSettings, read_log
 from freehold.core.organization import Organization, Policy, read_organization, read_policy
@@ -150,6 +151,7 @@ class Settings:
     deeds: DeedSettings = DeedSettings()
     ledger: LedgerSettings = LedgerSettings()
     log: LogSettings = field(default_factory=LogSettings)
+    admission: AdmissionSettings = field(default_factory=AdmissionSettings)
     organization: Organization | None = None
     policy: Policy = field(default_factory=Policy)
     endpoints: Mapping[str, EndpointSettings] | None = None
@@ -231,6 +233,7 @@ def _from(top: TableReader, env: Mapping[str, str], file: Path | None) -> Settin
         deeds=_deeds(top.table("deeds")),
         ledger=_ledger(top.table("ledger")),
         log=read_log(top.table("log"), env),
+        admission=read_admission(top.table("admission")),
         organization=read_organization(top.table("organization")) if top.has("organization") else None,
         policy=read_policy(top.table("policy")),
         endpoints=_endpoints(top) if top.has("endpoints") else None,
@@ -331,19 +334,3 @@ def _secret(env: Mapping[str, str], name: str) -> Secret | None:
         raise SettingsError(f"{name}_FILE names {file}, which cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError:  # no cause: its words hold a part of the secret
         raise SettingsError(f"{name}_FILE names {file}, which is no text in UTF-8.") from None
-
-
-__all__ = [
-    "DEFAULT_MODEL",
-    "DeedSettings",
-    "EndpointSettings",
-    "EngineOptions",
-    "HubSettings",
-    "LedgerMode",
-    "LedgerSettings",
-    "Secret",
-    "ServerSettings",
-    "Settings",
-    "load",
-    "load_despite_errors",
-]

@@ -25,6 +25,33 @@ class HouseClosingError(FreeholdError):
         super().__init__("The house is closing.", hint=hint, retry_after=str(retry_after_s))
 
 
+class BusyError(FreeholdError):
+    """More is asked of a worker than it can do in time. After `retry_after_s` seconds a place may be had, as far as
+    that can be estimated; None where it cannot."""
+
+    code = "overloaded"
+    status = 503
+    can_retry = True
+
+    def __init__(self, message: str, *, retry_after_s: int | None = None) -> None:
+        told = {} if retry_after_s is None else {"retry_after": str(retry_after_s)}
+        super().__init__(message, hint="Ask again later, or less at once.", **told)
+
+
+class DeadlineError(FreeholdError):
+    """The time is over that a request said it has, or the house gives one: `deadline_s` seconds."""
+
+    code = "deadline_exceeded"
+    status = 504
+
+    def __init__(self, deadline_s: float) -> None:
+        super().__init__(
+            f"The answer was not whole within {deadline_s:g} s, which was this request's deadline.",
+            hint="Ask for a shorter answer (`max_tokens`), or give it more time (`x-freehold-deadline`).",
+            deadline_s=deadline_s,
+        )
+
+
 class LimitError(FreeholdError):
     """A key has used what it may: `limit` names which, and after `retry_after_s` seconds it opens again."""
 

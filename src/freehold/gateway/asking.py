@@ -15,29 +15,36 @@ from typing import Any, Protocol
 
 import aiohttp
 
-from freehold.core.errors import FreeholdError, LedgerError
+from freehold.core.errors import FreeholdError, KeyRefusedError, LedgerError
 from freehold.core.ports import Upstream
 from freehold.gateway.access.access import Holder, Permit
 from freehold.gateway.access.key import Key
 from freehold.gateway.access.meter import Meter
+from freehold.gateway.admission.ticket import Wish
 from freehold.gateway.upstream import UpstreamClient
 from freehold.ledger.energy import Mark
 from freehold.ledger.ledger import Ledger
 from freehold.ledger.record import Asked, Ending, Outcome
+from freehold.ledger.usage import UJ_PER_WH
 
 
 class Caller(Holder, Protocol):
-    """Who asks: by which key, the request's id, the route it came by, when it came (`time.perf_counter`), and whether
-    the client has gone."""
+    """Who asks: by which key, the request's id, the route it came by, how it wants to be served, when it came
+    (`time.perf_counter`), and whether the client has gone."""
 
     @property
     def id(self) -> bytes: ...
     @property
     def route(self) -> str: ...
     @property
+    def wish(self) -> Wish: ...
+    @property
     def started_at(self) -> float: ...
     @property
     def gone(self) -> bool: ...
+
+
+_PATIENT = Wish(patient=True)
 
 
 @dataclass(slots=True)
@@ -47,6 +54,7 @@ class Local:
     id: bytes = b"local"
     route: str = "local"
     key: Key | None = None
+    wish: Wish = _PATIENT
     started_at: float = field(default_factory=time.perf_counter)
     gone: bool = False
     meter: Meter | None = None
@@ -157,11 +165,14 @@ class Asking:
             first_us=None if first_at is None else round(1e6 * (first_at - started_at)),
             total_us=_since_us(started_at),
         )
-        self._ledger.settle(self._admission, outcome, self._began)
+        energy = self._ledger.settle(self._admission, outcome, self._began)
+        if self._permit is not None and energy is not None:
+            self._permit.wh = energy.share_uj / UJ_PER_WH
 
     def _why(self, error: BaseException | None) -> str:
-        if self._caller.ended is not None:
-            return "key_ended"
+        ended = self._caller.ended
+        if ended is not None:
+            return "key_ended" if isinstance(ended, KeyRefusedError) else ended.code
         if self._caller.gone:
             return "client_gone"
         task = asyncio.current_task()

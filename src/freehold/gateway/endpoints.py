@@ -94,7 +94,10 @@ def from_settings(row: EndpointSettings, settings: Settings, build: HeldBuild | 
     """The target of one row of `[endpoints]`; `build` is what a local reference was found to be."""
     options = row.options.over(settings.engine)
     if isinstance(row.ref, RemoteRef):
-        return Target("remote", str(row.ref), remote=row.ref, key_env=row.key_env or _usual_key_env(row.ref))
+        key_env = row.key_env or _usual_key_env(row.ref)
+        # How many requests it is sent at once; nothing else of an engine's options means anything there.
+        slots = EngineOptions(slots=row.options.slots)
+        return Target("remote", str(row.ref), remote=row.ref, key_env=key_env, options=slots)
     if isinstance(row.ref, FakeRef):
         return Target("fake", str(row.ref), fake=row.ref, options=options)
     assert build is not None, "a local reference is resolved before it becomes a target"

@@ -29,6 +29,8 @@ from freehold.core.settings import DEFAULT_MODEL, EndpointSettings, Settings
 from freehold.gateway import endpoints, requests, tokens
 from freehold.gateway.access.access import Access, Permit
 from freehold.gateway.access.key import Verb as Allowed
+from freehold.gateway.admission.admission import Admission
+from freehold.gateway.admission.line import Standing
 from freehold.gateway.asking import Asking, Caller, Local
 from freehold.gateway.assemble import assemble
 from freehold.gateway.changes import changes, needs_restart
@@ -80,6 +82,7 @@ class Gateway:
         self._access = access
         self._ledger: Ledger | None = None
         self._pool = WorkerPool(make_worker, drain_s=settings.server.drain_s, outgoing=outgoing)
+        self._admission = Admission(settings.admission)
         self._table = EndpointTable({})
         self._reloading = asyncio.Lock()
         self._created = int(time.time())
@@ -121,6 +124,7 @@ class Gateway:
             lines = (*changed.lines, *needs_restart(self._settings, settings))
             self._settings = settings
             self._pool.keep_only(table.targets.values())
+            self._admission.use(settings.admission, table.targets.values())
             return lines
 
     @property
@@ -144,17 +148,25 @@ class Gateway:
     def workers(self) -> tuple[WorkerReport, ...]:
         return self._pool.reports()
 
+    def lines(self) -> dict[str, Standing]:
+        """Who is at work and who waits, by endpoint; those that share a worker share its line. An endpoint that nobody
+        has asked yet has none."""
+        found = ((name, self._admission.standing(target)) for name, target in self._table.targets.items())
+        return {name: standing for name, standing in found if standing is not None}
+
     async def open(self, verb: Verb, body: Mapping[str, Any], caller: Caller | None = None) -> Exchange:
         """Send `body` to the endpoint it names and give its stream, once the engine has taken the work.
 
         Raises NotFoundError, RequestError, ContextLengthError, UnsupportedError, UpstreamError, WorkerStartError,
-        WorkerLostError, LedgerError. The caller closes the Exchange, whatever happens.
+        WorkerLostError, LedgerError, BusyError, DeadlineError. The caller closes the Exchange, whatever happens.
         """
         caller = caller or Local()
         name, target = self._endpoint(requests.endpoint_name(body))
         post = self._pool.post(target)
         with Held(post, self._enter(caller, verb, name, body)) as held:
-            asking = Asking(await post.client(), name, caller, self._ledger, held.permit)
+            width = requests.width(body, "prompt")
+            client = await self._admission.client(held, target, name, caller, width)
+            asking = Asking(client, name, caller, self._ledger, held.permit)
             try:
                 response, tools = await sent(asking, post, verb, body)
             except BaseException as error:
@@ -211,7 +223,9 @@ class Gateway:
         name, target = self._endpoint(requests.endpoint_name(body))
         post = self._pool.post(target)
         with Held(post, self._enter(caller, verb, name, {})) as held:
-            asking = Asking(await post.client(), name, caller, self._ledger, held.permit)
+            width = requests.width(body, "input") if verb == "embed" else 0
+            client = await self._admission.client(held, target, name, caller, width)
+            asking = Asking(client, name, caller, self._ledger, held.permit)
             try:
                 yield name, asking
             except BaseException as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Self
 
 from freehold.gateway.access.access import Permit
@@ -9,11 +10,13 @@ from freehold.gateway.pool import Post
 
 
 class Held:
-    """A worker that is borrowed and a permit that is open, until the block ends; `keep` leaves that to `let_go`."""
+    """A worker that is borrowed and a permit that is open, until the block ends; `keep` leaves that to `let_go`. `turn`
+    ends the request's turn at the worker, or its waiting for one."""
 
     def __init__(self, post: Post, permit: Permit | None) -> None:
+        self.post = post
         self.permit = permit
-        self._post = post
+        self.turn: Callable[[], None] | None = None
         self._kept = False
         post.borrow()
 
@@ -28,6 +31,8 @@ class Held:
         self._kept = True
 
     def let_go(self) -> None:
-        self._post.give_back()
+        if self.turn is not None:
+            self.turn()
+        self.post.give_back()
         if self.permit is not None:
             self.permit.close()

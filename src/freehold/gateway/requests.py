@@ -55,16 +55,21 @@ def wanted(body: Mapping[str, Any], verb: Verb, endpoint: str) -> Wanted:
     """What the client wants to see: usage comes with every whole answer, in a stream only when asked for."""
     streaming = bool(body.get("stream"))
     options = body.get("stream_options") or {}
-    count = body.get("n") or 1
-    prompts = body.get("prompt")
-    batch = len(prompts) if isinstance(prompts, list) and prompts and not isinstance(prompts[0], int) else 1
     return Wanted(
         endpoint=endpoint,
         verb=verb,
         usage=not streaming or bool(options.get("include_usage")),
         progress=streaming and bool(body.get("return_progress")),
-        choices=count * batch,
+        choices=width(body, "prompt"),
     )
+
+
+def width(body: Mapping[str, Any], field: str) -> int:
+    """How many answers `body` wants at once: `n` of each text in `field`, which may be one, several, or token ids."""
+    texts, count = body.get(field), body.get("n") or 1
+    if isinstance(texts, list) and texts and not isinstance(texts[0], int):
+        return int(len(texts) * count)
+    return int(count)
 
 
 def endpoint_name(body: Mapping[str, Any]) -> str:

@@ -55,6 +55,10 @@ class UpstreamClient:
     async def close(self) -> None:
         await self._session.close()
 
+    @property
+    def is_closed(self) -> bool:
+        return self._session.closed
+
     async def stream(self, path: str, body: Mapping[str, Any]) -> aiohttp.ClientResponse:
         """POST `body` and give the answer once its head says that the engine has taken the work.
 

@@ -50,6 +50,7 @@ class Admin:
             "address": self._running.address,
             "started_at": self._running.started_at,
             "endpoints": self._gateway.endpoints(),
+            "lines": {name: line._asdict() for name, line in self._gateway.lines().items()},
             "workers": self._gateway.workers(),
         }
         # Reports may hold read-only mappings, which the serializer does not know.

@@ -1,7 +1,7 @@
 """The routes that ask a model: OpenAI's, Anthropic's Messages, Responses, and the engine's own tokens.
 
 Each reads the body, checks it, asks the gateway in OpenAI's shape and answers in the dialect it was asked in. The
-client is watched from the moment its request is whole: when it goes, the work stops.
+client is watched from the moment its request is whole: when it goes, or its time is over, the work stops.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from freehold.server.body import read_object
 from freehold.server.call import Call
 from freehold.server.streams import EventFrames, EventStream, Frames, OpenAIFrames, stream
 from freehold.server.watch import ClientWatch
+from freehold.server.wishes import read_wish
 
 Handler = Callable[[Call], Awaitable[None]]
 Body = dict[str, Any]
@@ -111,6 +112,7 @@ class Answers:
         body = await read_object(call, self._max_body_bytes)
         call.asked_model = body.get("model")
         check(body)
+        call.wish = read_wish(call.headers, body, self._gateway.settings.admission, call.started_at)
         return body
 
     def _name(self, call: Call, model: str) -> None:

@@ -43,7 +43,7 @@ class Application:
 
     def __init__(self, house: House, running: Running | None = None) -> None:
         server = house.settings.server
-        self.metrics = Metrics(house.gateway.workers)
+        self.metrics = Metrics(house.gateway.workers, house.gateway.lines)
         self.drain = Drain()
         self._gateway = house.gateway
         self._guard = Guard(server, house.access)

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from freehold.core.errors import FreeholdError
 from freehold.gateway.access.key import Key
 from freehold.gateway.access.meter import Meter
+from freehold.gateway.admission.ticket import Wish
 from freehold.server.limits import Header as Header
 from freehold.server.limits import limit_headers
 
@@ -30,13 +31,15 @@ SECURITY_HEADERS: tuple[Header, ...] = (
 )
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _JSON: Header = (b"content-type", b"application/json")
+_USUAL = Wish()
 
 
 class Call:
     """`route` is the template that matched, for metrics; `endpoint` and `digest` are known once the gateway has
     answered; `status` 0 means that no answer has begun, `complete` that its last byte was handed over, `gone`that the
     client left before; `key` is the one it showed, `meter` counts what that one uses, `ended` says why its work was
-    ended;  `broken` is the code of the error that ended a stream. `extra` headers go on whatever answer comes."""
+    ended; `wish` is how it wants to be served; `broken` is the code of the error that ended a stream. `extra` headers
+    go on whatever answer comes."""
 
     __slots__ = (
         "_send",
@@ -61,6 +64,7 @@ class Call:
         "started_at",
         "status",
         "usage",
+        "wish",
     )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,6 +85,7 @@ class Call:
         self.key: Key | None = None
         self.meter: Meter | None = None
         self.ended: FreeholdError | None = None
+        self.wish = _USUAL
         self.broken: str | None = None
         self.extra: list[Header] = []
         self.started_at = time.perf_counter()

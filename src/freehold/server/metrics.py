@@ -7,14 +7,15 @@ registry belongs to one application, so that several can live in one process.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from freehold import __version__
 from freehold.core.ports import WorkerReport
+from freehold.gateway.admission.line import Standing
 from freehold.server.call import Call
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -25,7 +26,9 @@ _STATES = ("stopped", "starting", "ready", "backing-off", "failed", "stopping")
 class Metrics:
     """`begin` and `end` around every request; `render` for /metrics."""
 
-    def __init__(self, workers: Callable[[], Iterable[WorkerReport]]) -> None:
+    def __init__(
+        self, workers: Callable[[], Iterable[WorkerReport]], lines: Callable[[], Mapping[str, Standing]]
+    ) -> None:
         registry = self._registry = CollectorRegistry()
         labels = ("route", "endpoint")
         self._requests = Counter("freehold_requests", "Answers given.", (*labels, "status"), registry=registry)
@@ -46,6 +49,7 @@ class Metrics:
         build.labels(__version__).set(1)
         ProcessCollector(registry=registry)
         registry.register(_Workers(workers))
+        registry.register(_Lines(lines))
         self._children: dict[tuple[str, str, int], _Children] = {}
         self._token_counters: dict[tuple[str, str], Counter] = {}
 
@@ -115,3 +119,36 @@ class _Workers(Collector):
             if report.memory_bytes is not None:
                 memory.add_metric((report.build,), report.memory_bytes)
         return iter((state, restarts, memory))
+
+
+class _Lines(Collector):
+    """Who is at work and who waits, read when it is asked for. Endpoints that share a worker share its line, so their
+    samples are of the same requests. No sample for slots where there is no bound."""
+
+    def __init__(self, lines: Callable[[], Mapping[str, Standing]]) -> None:
+        self._lines = lines
+
+    def collect(self) -> Iterator[Metric]:
+        by = ("endpoint",)
+        slots = GaugeMetricFamily("freehold_slots", "Answers that its worker makes at once.", labels=by)
+        taken = GaugeMetricFamily("freehold_slots_taken", "Slots at work.", labels=by)
+        waiting = GaugeMetricFamily(
+            "freehold_queue_waiting", "Requests that wait for a slot.", labels=(*by, "priority")
+        )
+        oldest = GaugeMetricFamily(
+            "freehold_queue_oldest_seconds", "How long the oldest has waited; 0: none.", labels=by
+        )
+        waited = CounterMetricFamily("freehold_queue_waited", "Requests that had to wait for a slot.", labels=by)
+        seconds = CounterMetricFamily("freehold_queue_waited_seconds", "How long they waited in all.", labels=by)
+        turned = CounterMetricFamily("freehold_queue_turned_away", "Requests refused at once: too many.", labels=by)
+        for endpoint, line in self._lines().items():
+            if line.slots is not None:
+                slots.add_metric((endpoint,), line.slots)
+            taken.add_metric((endpoint,), line.taken)
+            waiting.add_metric((endpoint, "interactive"), line.waiting - line.waiting_batch)
+            waiting.add_metric((endpoint, "batch"), line.waiting_batch)
+            oldest.add_metric((endpoint,), line.longest_wait_s or 0.0)
+            waited.add_metric((endpoint,), line.waited)
+            seconds.add_metric((endpoint,), line.waited_s)
+            turned.add_metric((endpoint,), line.turned_away)
+        return iter((slots, taken, waiting, oldest, waited, seconds, turned))

@@ -1,4 +1,4 @@
-"""Notices a client that goes away while its answer is being made, and stops the work at once.
+"""Notices a client that goes away while its answer is being made, or whose time is over, and stops the work at once.
 
 The watcher reads the connection beside the work; when the client is gone it cancels the work, whose `finally`
 blocks close the exchange with the engine. Only the watcher's own cancellation is swallowed, never another's.
@@ -7,8 +7,11 @@ blocks close the exchange with the engine. Only the watcher's own cancellation i
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from types import TracebackType
 
+from freehold.core.errors import DeadlineError
 from freehold.server.call import Call
 
 
@@ -18,10 +21,11 @@ class ClientWatch:
     The body must have been read whole before: the watcher takes what is received from then on.
     """
 
-    __slots__ = ("_call", "_watcher", "_work", "gone")
+    __slots__ = ("_call", "_timer", "_watcher", "_work", "gone")
 
     def __init__(self, call: Call) -> None:
         self._call = call
+        self._timer: asyncio.TimerHandle | None = None
         self.gone = False
 
     async def __aenter__(self) -> ClientWatch:
@@ -29,12 +33,18 @@ class ClientWatch:
         assert work is not None, "an ASGI application runs in a task"
         self._work = work
         self._watcher = asyncio.create_task(self._watch(), name="watch client")
+        deadline_at = self._call.wish.deadline_at
+        if deadline_at != math.inf:
+            left_s = max(0.0, deadline_at - time.perf_counter())
+            self._timer = asyncio.get_running_loop().call_later(left_s, self._late)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         self._watcher.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         ended = self._call.ended
         if ended is not None and kind is asyncio.CancelledError:
             self._work.uncancel()
@@ -43,6 +53,12 @@ class ClientWatch:
             return False
         self._work.uncancel()
         return kind is asyncio.CancelledError
+
+    def _late(self) -> None:
+        call = self._call
+        if call.ended is None and not (call.complete or self.gone):
+            call.ended = DeadlineError(call.wish.deadline_at - call.started_at)
+            self._work.cancel()
 
     async def _watch(self) -> None:
         try:

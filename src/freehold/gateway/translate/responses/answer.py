@@ -55,7 +55,7 @@ def opening(chat: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, An
         "background": False,
         "completed_at": None,
         "previous_response_id": None,
-        "service_tier": "default",
+        "service_tier": "flex" if request.get("service_tier") == "flex" else "default",
         "store": False,
         "truncation": "disabled",
         **echoed,

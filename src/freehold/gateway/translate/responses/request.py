@@ -1,8 +1,9 @@
 """A Responses request as a chat request. Every field is translated, accepted with its reason here, or refused by name.
 
-This house keeps no prompts and no answers, so whatever refers to something kept is refused with the way out: send
-the items. Accepted because they change no answer: `metadata` (given back), `service_tier` auto and default (there
-is one), `reasoning.summary` auto (the whole reasoning is given), `prompt_cache_*` hints that name no other place.
+This house keeps no prompts and no answers, so whatever refers to something kept is refused with the way out: send the
+items. Accepted because they change no answer: `metadata` (given back), `service_tier` auto, default and flex (which
+only lets others go first), `reasoning.summary` auto (the whole reasoning is given), `prompt_cache_*` hints that name
+no other place.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def to_chat(body: dict[str, Any]) -> dict[str, Any]:
     fields = Fields(body)
     fields.refuse(_REFUSED)
     fields.accept("metadata", "prompt_cache_retention")
-    fields.only("service_tier", "auto", "default")
+    fields.only("service_tier", "auto", "default", "flex")
     fields.only("truncation", "disabled", why="a prompt is never cut in silence")
     instructions = fields.take("instructions")
     told = [{"role": "system", "content": instructions}] if instructions else []

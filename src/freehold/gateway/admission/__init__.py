@@ -1,0 +1,1 @@
+"""Who goes on to a worker now, who waits for it, and who is turned away."""
