@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TextIO
 
 from freehold.core.errors import FreeholdError, NotFoundError, WorkerStartError
+from freehold.core.sizes import size as size
 
 UNKNOWN = "unknown"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -213,16 +214,6 @@ def clean(text: str) -> str:
     """`text` without what could drive a terminal: control characters but tab and line end, and the marks that
     turn the reading direction."""
     return _CONTROL.sub("", text)
-
-
-def size(nbytes: float) -> str:
-    """Bytes for people, in powers of ten as disks and networks are sold: 98.4 MB."""
-    value = float(nbytes)
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(value) < 999.95:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
 
 
 def _shown(column: Column, row: Mapping[str, Any]) -> str:

@@ -35,9 +35,11 @@
     ├── WeightsError                 a weight file is damaged or not one      exit 3, HTTP 422
     ├── EngineError                  an engine failed                         exit 3, HTTP 502
     │   ├── WorkerStartError         a worker did not start (carries its log) HTTP 503
+    │   │   └── WorkerGivenUpError   it kept ending, and is not tried again by itself
     │   ├── WorkerLostError          a worker ended while it was answering    retryable
     │   └── UpstreamError            an engine answered with an error         its own status
     ├── LoadingError                 the build is not ready yet               retryable, HTTP 503
+    │   └── MemoryHeldError          others hold the memory that it needs
     ├── HouseClosingError            the house is ending                      retryable, HTTP 503
     ├── BusyError                    more is asked than can be done in time   retryable, HTTP 503
     ├── DeadlineError                a request's time is over                 HTTP 504
@@ -56,6 +58,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from freehold.core.engine_errors import EngineError as EngineError
+from freehold.core.engine_errors import UpstreamError as UpstreamError
+from freehold.core.engine_errors import WorkerGivenUpError as WorkerGivenUpError
+from freehold.core.engine_errors import WorkerLostError as WorkerLostError
+from freehold.core.engine_errors import WorkerStartError as WorkerStartError
 from freehold.core.failure import FreeholdError as FreeholdError
 from freehold.core.store_errors import BuildChangedError as BuildChangedError
 from freehold.core.store_errors import BundleError as BundleError
@@ -75,6 +82,7 @@ from freehold.core.unavailable import HouseClosingError as HouseClosingError
 from freehold.core.unavailable import LedgerError as LedgerError
 from freehold.core.unavailable import LimitError as LimitError
 from freehold.core.unavailable import LoadingError as LoadingError
+from freehold.core.unavailable import MemoryHeldError as MemoryHeldError
 from freehold.core.unavailable import NewerFormatError as NewerFormatError
 
 
@@ -256,42 +264,3 @@ class WeightsError(FreeholdError):
 
     code = "invalid_weights"
     status = 422
-
-
-class EngineError(FreeholdError):
-    code = "engine_failed"
-    status = 502
-
-
-class WorkerStartError(EngineError):
-    """A worker did not become ready. `log` holds the last lines it wrote."""
-
-    code = "worker_not_started"
-    status = 503
-
-    def __init__(self, build: str, reason: str, *, log: str = "", hint: str = "") -> None:
-        super().__init__(f"The worker of {build} did not start: {reason}", hint=hint, build=build, log=log)
-        self.log = log
-
-
-class WorkerLostError(EngineError):
-    code = "worker_lost"
-    can_retry = True
-
-
-class UpstreamError(EngineError):
-    """An engine or a remote API answered with an error of its own; `http_status` is the one it gave."""
-
-    code = "upstream_error"
-
-    def __init__(self, message: str, *, http_status: int, code: str | None = None, **data: Any) -> None:
-        super().__init__(message, upstream_code=code, **data)
-        self._http_status = http_status
-
-    @property
-    def http_status(self) -> int:
-        return self._http_status
-
-    @property
-    def retryable(self) -> bool:
-        return self._http_status in {408, 429, 500, 502, 503, 504}

@@ -13,6 +13,12 @@ class LoadingError(FreeholdError):
     can_retry = True
 
 
+class MemoryHeldError(LoadingError):
+    """Others hold the memory that the build needs, and went on holding it for as long as a request may wait."""
+
+    code = "memory_held"
+
+
 class HouseClosingError(FreeholdError):
     """The house is ending: it takes no new request, and has ended after `retry_after_s` at the latest."""
 
