@@ -21,8 +21,9 @@ def test_without_options_it_has_the_documented_defaults() -> None:
 
 def test_every_option_reaches_its_field() -> None:
     text = "rate=40.5&tokens=8&first_ms=5&context=64&die-after=1&hang-after=2&error-after=3&truncated-json=4"
-    found = _read(f"fake:x?{text}&garbage-event=5&refuse-start&slow-start=6&http-500&busy-503=1&slots=7")
-    assert found == FakeOptions(40.5, 8, 5, 64, 1, 2, 3, 4, 5, True, 6, True, True, 7)
+    text += "&garbage-event=5&refuse-start&slow-start=6&http-500&busy-503=1"
+    found = _read(f"fake:x?{text}&slots=7&memory=8&says=9")
+    assert found == FakeOptions(40.5, 8, 5, 64, 1, 2, 3, 4, 5, True, 6, True, True, 7, 8, 9)
 
 
 def test_all_that_is_wrong_is_reported_together_with_the_nearest_names() -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from freehold.core.builds import HeldBuild, Stamp
 from freehold.core.errors import BuildChangedError, WorkerStartError
+from freehold.core.ports import Room
+from freehold.core.quantity import at_least, at_most
 from freehold.core.settings import EngineOptions
 from freehold.engines.llamacpp.identity import engine_id
 from freehold.engines.llamacpp.preparation import Preparation
@@ -63,6 +65,31 @@ def test_a_header_that_cannot_be_read_is_left_to_the_worker_to_complain_of(build
     prepare = Preparation(build, EngineOptions(), None, lambda: 0)
     assert prepare()["context_tokens"] == 2048
     assert "its header cannot be read" in prepare.shown["context"].reason
+
+
+def test_a_worker_is_planned_into_its_share_and_started_as_it_was_planned(build: HeldBuild) -> None:
+    prepare = Preparation(build, EngineOptions(), None, lambda: 2**60)
+    needs = prepare.plan(Room(10**9, 10**9))
+    assert 50_000_000 < (at_least(needs.start) or 0) < (at_most(needs.start) or 0) < 150_000_000
+    told = prepare()
+    assert (told["slots"], told["context_tokens"]) == (4, 2048), "whatever the kernel says is free by then"
+    assert needs.growth_bytes == told["prompt_cache_mib"] * 2**20
+
+
+def test_a_share_that_is_too_small_for_a_useful_context_is_exceeded_by_no_more_than_that_takes(
+    build: HeldBuild,
+) -> None:
+    prepare = Preparation(build, EngineOptions(), None, lambda: 0)
+    needs = prepare.plan(Room(4_000_000, 10**12))
+    assert prepare.chosen.context_tokens == 2048
+    assert (at_most(needs.start) or 0) + needs.growth_bytes < 256_000_000
+
+
+def test_what_is_set_and_all_memory_together_does_not_hold_is_refused_with_both_figures(build: HeldBuild) -> None:
+    prepare = Preparation(build, EngineOptions(context_tokens=2048, slots=4), None, lambda: 0)
+    with pytest.raises(WorkerStartError, match=r"takes 4\.2 MB of memory \(computed\), and 1\.0 MB are free"):
+        prepare.plan(Room(10**6, 10**6))
+    assert prepare.plan(Room(10**9, 10**9)).floor_bytes == build.size_bytes
 
 
 def test_the_files_that_were_confirmed_go_with_the_start(build: HeldBuild) -> None:

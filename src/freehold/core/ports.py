@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from freehold.core.quantity import Quantity
+
 SchemaRules = Literal["llama.cpp", "xgrammar"]
 WorkerState = Literal["stopped", "starting", "ready", "backing-off", "failed", "stopping"]
 
@@ -86,7 +88,9 @@ class Attempt:
 class WorkerReport:
     """What `freehold ps` shows of one worker. None is unknown, never zero.
 
-    `attempts` are what its lock refused since it started; None where nobody can see them.
+    `attempts` are what its lock refused since it started; None where nobody can see them. `memory_bytes` is what its
+    process shows now, `reserved_bytes` what the house keeps free for it; `in_use` requests are at work there and
+    `waiting` ones wait for it.
     """
 
     build: str
@@ -101,6 +105,31 @@ class WorkerReport:
     last_error: str | None
     log_path: str | None
     attempts: tuple[Attempt, ...] | None = None
+    reserved_bytes: int = 0
+    in_use: int = 0
+    waiting: int = 0
+    pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The machine's memory that a worker may be planned into: `share_bytes` where it can do with that, and `most_bytes`
+    at most."""
+
+    share_bytes: int
+    most_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryNeeds:
+    """What a worker takes of the machine's memory. `start` is what it takes to be ready and to answer; a cache may take
+    `growth_bytes` more as it fills. Of what its process shows, `given_back_bytes` are pages that the kernel takes back
+    where it needs them. Where `start` is unknown, `floor_bytes` are sure."""
+
+    start: Quantity
+    growth_bytes: int = 0
+    given_back_bytes: int = 0
+    floor_bytes: int = 0
 
 
 class Worker(Protocol):
@@ -112,6 +141,10 @@ class Worker(Protocol):
 
     @property
     def state(self) -> WorkerState: ...
+
+    async def plan(self, room: Room) -> MemoryNeeds:
+        """Choose how it will run within `room`, and say what it will take; the same `room` gives the same. Raises
+        WorkerStartError where what is set cannot be run there."""
 
     async def start(self) -> None:
         """Start and wait until it answers. Raises WorkerStartError with the log's last lines."""

@@ -21,8 +21,9 @@ from typing import Any
 
 import psutil
 
-from freehold.core.errors import FreeholdError, WorkerStartError
-from freehold.core.ports import Choice, Upstream, WorkerReport, WorkerState
+from freehold.core.errors import FreeholdError, WorkerGivenUpError, WorkerStartError
+from freehold.core.ports import Choice, MemoryNeeds, Room, Upstream, WorkerReport, WorkerState
+from freehold.core.quantity import Unknown
 from freehold.engines.folder import WorkerFolder
 from freehold.engines.log import WorkerLog, log_name
 from freehold.engines.process import WorkerProcess
@@ -43,8 +44,8 @@ class SupervisedWorker:
     `inspect`, where given, asks a worker that has just said it is ready; what it returns is added to `Started.facts`.
     It exists because a locked worker cannot connect to itself. `prepare`, where given, is awaited before every start,
     restarts too: the program that it returns is the one that is started, what it raises keeps it from being started.
-    `choices` are what `freehold ps` shows of the settings it runs with, looked at when it is asked. Use one worker from
-    one event loop.
+    `plan`, where given, says what memory a start takes; without it nobody knows. `choices` are what `freehold ps` shows
+    of the settings it runs with, looked at when it is asked. Use one worker from one event loop.
     """
 
     def __init__(
@@ -57,11 +58,13 @@ class SupervisedWorker:
         choices: Mapping[str, Choice] | None = None,
         inspect: Callable[[Started], Awaitable[Mapping[str, Any]]] | None = None,
         prepare: Callable[[WorkerProgram], Awaitable[WorkerProgram]] | None = None,
+        plan: Callable[[Room], Awaitable[MemoryNeeds]] | None = None,
     ) -> None:
         self._program = program
         self._describe = describe
         self._inspect = inspect
         self._prepare = prepare
+        self._plan = plan
         self._runtime_dir = runtime_dir
         self._choices = {} if choices is None else choices
         name = log_name(program.engine, f"{program.build} {_fingerprint(program)}")
@@ -85,6 +88,17 @@ class SupervisedWorker:
         if self._process is None:
             raise self._not_running()
         return self._describe(self._process.started)
+
+    async def plan(self, room: Room) -> MemoryNeeds:
+        """What a start will take, chosen to fit `room`. Raises WorkerStartError."""
+        if self._plan is None:
+            return MemoryNeeds(Unknown(f"{self._program.engine} does not say what it takes"))
+        try:
+            return await self._plan(room)
+        except WorkerStartError:
+            raise
+        except FreeholdError as error:
+            raise self._cannot_start(error.message, hint=error.hint) from error
 
     async def start(self) -> None:
         """Start and wait until it answers; does nothing where it already does. Raises WorkerStartError.
@@ -189,9 +203,8 @@ class SupervisedWorker:
                 quick_ends, pause_s = 0, FIRST_PAUSE_S
             quick_ends += 1
             if quick_ends >= QUICK_ENDS_LIMIT:
-                return self._cannot_start(
-                    f"it ended {quick_ends} times in a row and was given up; the last time {ending}."
-                )
+                reason = f"it ended {quick_ends} times in a row and was given up; the last time {ending}."
+                return WorkerGivenUpError(self._program.build, reason, log=self._log.tail(), hint=self._log.place)
             self._enter("backing-off")
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)

@@ -15,6 +15,11 @@ from freehold.hardware.reading import text
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
+def memory_available_bytes() -> int:
+    """What this process may still take of the machine's memory, now."""
+    return _smaller(psutil.virtual_memory().available, cgroups.limits().memory_available_bytes)
+
+
 def machine() -> Machine:
     """This machine as this process may use it, now: available memory changes from call to call."""
     allowed = cgroups.limits()

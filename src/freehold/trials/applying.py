@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from freehold.core.builds import HeldBuild
-from freehold.core.ports import Choice, Upstream, Worker, WorkerReport, WorkerState
+from freehold.core.ports import Choice, MemoryNeeds, Room, Upstream, Worker, WorkerReport, WorkerState
 from freehold.core.settings import EngineOptions
 from freehold.engines.openvino.files import FORMAT as OPENVINO_FORMAT
 from freehold.trials.arms import AS_IT_IS, Arm
@@ -101,6 +101,9 @@ class ExplainedWorker:
     @property
     def state(self) -> WorkerState:
         return self._worker.state
+
+    async def plan(self, room: Room) -> MemoryNeeds:
+        return await self._worker.plan(room)
 
     async def start(self) -> None:
         await self._worker.start()

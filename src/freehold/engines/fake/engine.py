@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from freehold.core.ports import Capabilities, Choice, Upstream, Worker
+from freehold.core.ports import Capabilities, Choice, MemoryNeeds, Room, Upstream, Worker
+from freehold.core.quantity import Estimated, Exact
 from freehold.core.refs import FakeRef
 from freehold.engines.fake import options
 from freehold.engines.program import Started, WorkerProgram
@@ -17,6 +18,8 @@ from freehold.engines.supervisor import SupervisedWorker
 
 NAME = "fake"
 CAPABILITIES = Capabilities(tokenize=True, progress=True)
+PROGRAM_BYTES = (30 << 20, 80 << 20)
+"""Python and its loop, from worker to worker and machine to machine."""
 
 
 class Fake:
@@ -48,9 +51,25 @@ class Fake:
                 slots=chosen.slots,
             )
 
+        async def plan(room: Room) -> MemoryNeeds:
+            del room
+            return _needs(chosen)
+
         return SupervisedWorker(
-            program, describe, runtime_dir=self._runtime_dir, log_dir=self._log_dir, choices=_choices(ref, chosen)
+            program,
+            describe,
+            runtime_dir=self._runtime_dir,
+            log_dir=self._log_dir,
+            choices=_choices(ref, chosen),
+            plan=plan,
         )
+
+
+def _needs(chosen: options.FakeOptions) -> MemoryNeeds:
+    if chosen.says_mib is not None:
+        return MemoryNeeds(Exact(chosen.says_mib << 20))
+    low, high = ((chosen.memory_mib << 20) + program for program in PROGRAM_BYTES)
+    return MemoryNeeds(Estimated(low, high, "processes that were seen"))
 
 
 def _choices(ref: FakeRef, chosen: options.FakeOptions) -> dict[str, Choice]:

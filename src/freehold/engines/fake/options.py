@@ -5,6 +5,7 @@ Shape:  tokens=64 (an answer's length where nothing ends it sooner), context=819
 as many as are asked for).
 Faults: die-after=N, hang-after=N, error-after=N, truncated-json=N, garbage-event=N (counted in token events, the first
 is 1), refuse-start, http-500, busy-503 (no value), slow-start=MS.
+Memory: memory=MIB (takes so many MiB beside what its program takes), says=MIB (says beforehand that it takes so many).
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ class FakeOptions:
     http_500: bool = False
     busy_503: bool = False
     slots: int | None = None
+    memory_mib: int = 0
+    says_mib: int | None = None
 
 
 def read(ref: FakeRef) -> FakeOptions:
@@ -111,4 +114,6 @@ _OPTIONS: dict[str, tuple[str, Callable[[str], float | bool]]] = {
     "http-500": ("http_500", _flag),
     "busy-503": ("busy_503", _flag),
     "slots": ("slots", _whole(1, 1024)),
+    "memory": ("memory_mib", _whole(0, 2**20)),
+    "says": ("says_mib", _whole(0, 2**20)),
 }

@@ -21,8 +21,10 @@ def serve(orders: Orders) -> None:
     if options.refuse_start:
         raise CannotServeError("it refuses to start, as it was told to.", hint="Leave refuse-start out.")
     time.sleep(options.slow_start_ms / 1e3)
+    taken = b"\x01" * (options.memory_mib << 20)  # written, so that the kernel has to give it
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_listen(orders, orders.config))
+    del taken
 
 
 async def _listen(orders: Orders, config: Mapping[str, Any]) -> None:

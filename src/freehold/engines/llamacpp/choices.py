@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from freehold.core.builds import HeldBuild, WeightFacts
-from freehold.core.ports import Choice
+from freehold.core.ports import Choice, MemoryNeeds
 from freehold.core.quantity import Unknown, at_least, at_most
 from freehold.core.settings import EngineOptions
 from freehold.fit.blueprint import Blueprint, RunShape
@@ -145,6 +145,16 @@ def over_memory(blueprint: Blueprint, chosen: Choices, machine: Machine) -> str 
         f"a context of {chosen.context_tokens:,} tokens in {slots} takes {_size(needed_bytes)} of memory (computed), "
         f"and {_size(machine.memory_available_bytes)} are free."
     )
+
+
+def has_enough(chosen: Choices, needs: MemoryNeeds, share_bytes: int, facts: WeightFacts) -> bool:
+    """Whether `chosen` lies within a share of the memory, with a context that is worth it; nobody can tell counts."""
+    high = at_most(needs.start)
+    if high is None:
+        return True
+    enough = min(ENOUGH_CONTEXT_TOKENS, facts.context_length or ENOUGH_CONTEXT_TOKENS)
+    is_set = chosen.shown["context"].origin == "set"
+    return high + needs.growth_bytes <= share_bytes and (is_set or chosen.context_tokens >= enough)
 
 
 def _rig(machine: Machine, prompt_cache_mib: int) -> Rig:

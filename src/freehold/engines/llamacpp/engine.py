@@ -12,7 +12,7 @@ from typing import Any
 
 from freehold.core.builds import HeldBuild
 from freehold.core.errors import WorkerStartError
-from freehold.core.ports import Capabilities, Upstream, Worker
+from freehold.core.ports import Capabilities, MemoryNeeds, Room, Upstream, Worker
 from freehold.core.settings import EngineOptions
 from freehold.engines.llamacpp.choices import Choices
 from freehold.engines.llamacpp.preparation import Confirm, Preparation
@@ -53,6 +53,9 @@ class LlamaCpp:
         async def inspect(started: Started) -> Mapping[str, Any]:
             return await _inspect(build, started)
 
+        async def plan(room: Room) -> MemoryNeeds:
+            return await asyncio.to_thread(preparation.plan, room)
+
         async def prepare(program: WorkerProgram) -> WorkerProgram:
             told = await asyncio.to_thread(preparation)
             return dataclasses.replace(program, config={**program.config, **told})
@@ -65,6 +68,7 @@ class LlamaCpp:
             choices=preparation.shown,
             inspect=inspect,
             prepare=prepare,
+            plan=plan,
         )
         self._workers[worker] = build
         return worker

@@ -1,7 +1,8 @@
 """What a worker is started with, decided before its first start: the header is read, the machine is looked at.
 
 It is called in a thread before every start of a process. What fitted once is not refused a restart, and keeps its
-choices; what did not fit is looked at anew, because memory may have become free.
+choices; what did not fit is looked at anew, because memory may have become free. A house with several models plans each
+into a part of the memory first, and then the start is as it was planned.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from typing import Any
 
 from freehold.core.builds import HeldBuild, Stamp
 from freehold.core.errors import WeightsError, WorkerStartError
-from freehold.core.ports import Choice
-from freehold.core.quantity import Unknown
+from freehold.core.ports import Choice, MemoryNeeds, Room
+from freehold.core.quantity import Unknown, at_most
 from freehold.core.settings import EngineOptions
-from freehold.engines.llamacpp.choices import NOT_MEASURED, Choices, choose, over_memory
+from freehold.engines.llamacpp.choices import NOT_MEASURED, Choices, choose, has_enough, over_memory
 from freehold.engines.llamacpp.identity import engine_id
 from freehold.fit.blueprint import Blueprint
+from freehold.fit.memory import need
 from freehold.fit.read_gguf import blueprint_of_gguf, blueprint_of_unreadable
 from freehold.hardware import calibration, probe
 from freehold.hardware.calibration import Calibration
@@ -47,6 +49,7 @@ class Preparation:
         self._others_bytes = others_bytes
         self._home = home
         self._chosen: Choices | None = None
+        self._planned: tuple[Room, MemoryNeeds] | None = None
         self.shown: dict[str, Choice] = {}
 
     @property
@@ -54,6 +57,15 @@ class Preparation:
         """Valid once it was called."""
         assert self._chosen is not None, "a worker is described after its start was prepared"
         return self._chosen
+
+    def plan(self, room: Room) -> MemoryNeeds:
+        """What a start will take: chosen to fit its share, or as much more as a context of some length needs. Raises
+        what `confirm` raises, and WorkerStartError where all that there is does not hold what was chosen or set."""
+        if self._confirm is not None:
+            self._confirm(self._build)
+        if self._planned is None or self._planned[0] != room:
+            self._planned = room, self._plan(room)
+        return self._planned[1]
 
     def __call__(self) -> Mapping[str, Any]:
         """The part of the config that this start gets. Raises what `confirm` raises, and WorkerStartError where memory
@@ -77,10 +89,28 @@ class Preparation:
             told["confirmed"] = [[str(path), *stamp] for path, stamp in files]
         return told
 
+    def _plan(self, room: Room) -> MemoryNeeds:
+        blueprint, machine = self._blueprint(), probe.machine()
+        measured = self._calibration(machine)
+        share_bytes = max(1, room.share_bytes)
+        while True:
+            machine = replace(machine, memory_available_bytes=share_bytes)
+            chosen = choose(self._build, blueprint, machine, self._options, measured)
+            needs = _needs(self._build, blueprint, chosen)
+            if share_bytes >= room.most_bytes or has_enough(chosen, needs, share_bytes, self._build.facts):
+                break
+            share_bytes = min(2 * share_bytes, room.most_bytes)
+        self._chosen = self._taken(blueprint, chosen, machine)
+        return needs
+
     def _choose(self) -> Choices:
         blueprint = self._blueprint()
         machine = self._machine()
         chosen = choose(self._build, blueprint, machine, self._options, self._calibration(machine))
+        return self._taken(blueprint, chosen, machine)
+
+    def _taken(self, blueprint: Blueprint, chosen: Choices, machine: Machine) -> Choices:
+        """`chosen`, shown. Raises WorkerStartError where it asks for more than the machine has."""
         self.shown.update(chosen.shown)
         too_much = over_memory(blueprint, chosen, machine)
         if too_much is not None:
@@ -108,3 +138,13 @@ class Preparation:
         found = probe.machine()
         left = max(0, found.memory_available_bytes - self._others_bytes())
         return replace(found, memory_available_bytes=left)
+
+
+def _needs(build: HeldBuild, blueprint: Blueprint, chosen: Choices) -> MemoryNeeds:
+    needed = need(blueprint, chosen.run)
+    return MemoryNeeds(
+        start=needed.total_bytes,
+        growth_bytes=chosen.prompt_cache_mib * 2**20,
+        given_back_bytes=int(at_most(needed.mapped_twice_bytes) or 0),
+        floor_bytes=build.size_bytes,
+    )

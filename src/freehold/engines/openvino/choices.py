@@ -31,13 +31,15 @@ PARAMETERS_PER_CORE_SECOND = 3e10
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """How to run one build. `pool_tokens` is what the cache holds of all requests together."""
+    """How to run one build. `pool_tokens` is what the cache holds of all requests together, `pool_bytes` what it takes
+    when it is full; None is unknown."""
 
     threads: int
     slots: int
     context_tokens: int
     pool_tokens: int
     batch_tokens: int
+    pool_bytes: int | None
     shown: Mapping[str, Choice]
 
 
@@ -55,6 +57,7 @@ def choose(build: HeldBuild, machine: Machine, options: EngineOptions) -> Choice
         context_tokens=context,
         pool_tokens=pool,
         batch_tokens=batch,
+        pool_bytes=None if (each := _cache_bytes_per_token(build.facts)) is None else pool * each,
         shown={
             "threads": why_threads,
             "slots": why_slots,

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from freehold.core.builds import HeldBuild, Stamp
-from freehold.core.ports import Capabilities, Choice, Upstream, Worker
+from freehold.core.ports import Capabilities, Choice, MemoryNeeds, Room, Upstream, Worker
+from freehold.core.quantity import Unknown
 from freehold.core.settings import EngineOptions
 from freehold.engines.openvino import installed
 from freehold.engines.openvino.choices import Choices, choose
@@ -50,9 +51,17 @@ class OpenVino:
     def worker(self, build: HeldBuild, options: EngineOptions) -> Worker:
         """A worker for `build`, in GGUF or in OpenVINO's form, with what `options` sets and the rest chosen for this
         machine as it is now. Whether the engine is installed and takes the build is told by its start."""
-        choices = choose(build, probe.machine(), options)
+        machine = probe.machine()
+        choices = choose(build, machine, options)
         shown = {"engine": _engine(options), **choices.shown}
         run: list[HeldBuild] = []  # what the last start runs
+
+        async def plan(room: Room) -> MemoryNeeds:
+            nonlocal choices
+            share = room.share_bytes if room.share_bytes >= 2 * build.size_bytes else room.most_bytes
+            choices = choose(build, dataclasses.replace(machine, memory_available_bytes=share), options)
+            shown.update(choices.shown)
+            return _needs(build, choices)
 
         async def prepare(program: WorkerProgram) -> WorkerProgram:
             installed.require(build.name)
@@ -63,7 +72,8 @@ class OpenVino:
                 shown["weights"] = Choice(converted.name, "chosen", f"made here from {build.name}, once")
             files = zip(converted.files, stamps, strict=True)
             confirmed = [[str(path), *stamp] for path, stamp in files]
-            config = {**program.config, "folder": str(converted.files[0].parent), "confirmed": confirmed}
+            folder = str(converted.files[0].parent)
+            config = {**program.config, "pool_tokens": choices.pool_tokens, "folder": folder, "confirmed": confirmed}
             return dataclasses.replace(program, config=config, read=(*converted.files, PROCESSORS))
 
         return SupervisedWorker(
@@ -73,7 +83,16 @@ class OpenVino:
             log_dir=self._log_dir,
             choices=shown,
             prepare=prepare,
+            plan=plan,
         )
+
+
+def _needs(build: HeldBuild, choices: Choices) -> MemoryNeeds:
+    return MemoryNeeds(
+        start=Unknown("what the graph and its buffers take was not measured"),
+        growth_bytes=choices.pool_bytes or 0,
+        floor_bytes=build.size_bytes,
+    )
 
 
 def _engine(options: EngineOptions) -> Choice:

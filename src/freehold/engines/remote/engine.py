@@ -10,7 +10,8 @@ import time
 from urllib.parse import urlsplit
 
 from freehold.core.errors import WorkerStartError
-from freehold.core.ports import Choice, Upstream, WorkerReport, WorkerState
+from freehold.core.ports import Choice, MemoryNeeds, Room, Upstream, WorkerReport, WorkerState
+from freehold.core.quantity import Exact
 from freehold.core.refs import LOOPBACK_HOSTS, RemoteRef
 from freehold.core.settings import Secret
 from freehold.engines.remote.services import service_at
@@ -51,6 +52,11 @@ class RemoteWorker:
             capabilities=self._service.capabilities,
             headers=headers,
         )
+
+    async def plan(self, room: Room) -> MemoryNeeds:
+        """None of this machine's memory."""
+        del room
+        return MemoryNeeds(Exact(0))
 
     async def start(self) -> None:
         """Check the address and the key. Raises WorkerStartError; no connection is made."""
