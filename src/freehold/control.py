@@ -23,6 +23,7 @@ SOCKET_NAME = "house.sock"
 LOCK_NAME = "house.lock"
 ANSWER_TIMEOUT_S = 10.0
 RELOAD_TIMEOUT_S = 600.0
+LOAD_TIMEOUT_S = 3600.0
 STOP_MARGIN_S = 20.0
 REFUSED = "Refused; nothing has changed."
 _POLL_S = 0.05
@@ -72,6 +73,19 @@ def reload(settings: Settings) -> tuple[str, ...]:
     return tuple(_ask(settings, "POST", "/admin/reload", RELOAD_TIMEOUT_S, hint=REFUSED)["changes"])
 
 
+def load(settings: Settings, endpoint: str) -> dict[str, Any]:
+    """Let the house bring the model of an endpoint into memory, also one that was set aside, and wait until it answers.
+    Gives the endpoint. Raises SettingsError where there is none of that name, EngineError with why it does not start.
+    """
+    return dict(_ask(settings, "POST", "/admin/load", LOAD_TIMEOUT_S, body={"model": endpoint})["endpoint"])
+
+
+def unload(settings: Settings, endpoint: str) -> dict[str, Any]:
+    """Let the house end the model of an endpoint when its last request has ended, and wait for that. Gives the
+    endpoint. Raises SettingsError where there is none of that name."""
+    return dict(_ask(settings, "POST", "/admin/unload", LOAD_TIMEOUT_S, body={"model": endpoint})["endpoint"])
+
+
 def reread_keys(settings: Settings) -> int | None:
     """Let the running house read its API keys again; how many requests that ended, or None where no house runs. Raises
     SettingsError, EngineError where it could not: then the old keys are in force there."""
@@ -105,13 +119,23 @@ class _Connection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def _ask(settings: Settings, method: str, path: str, timeout_s: float, *, hint: str = "") -> dict[str, Any]:
+def _ask(
+    settings: Settings,
+    method: str,
+    path: str,
+    timeout_s: float,
+    *,
+    hint: str = "",
+    body: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """The house's answer; `hint` goes with an error that the house itself tells."""
+    sent = None if body is None else json.dumps(body)
+    headers = {} if body is None else {"content-type": "application/json"}
     connection = _Connection(settings.runtime_dir / SOCKET_NAME, timeout_s)
     try:
-        connection.request(method, path)
+        connection.request(method, path, body=sent, headers=headers)
         response = connection.getresponse()
-        status, body = response.status, json.loads(response.read())
+        status, answer = response.status, json.loads(response.read())
     except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError) as error:
         raise NotFoundError("running house", str(settings.home), hint="Start one: `freehold up`.") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -119,8 +143,8 @@ def _ask(settings: Settings, method: str, path: str, timeout_s: float, *, hint: 
     finally:
         connection.close()
     if status >= 400:
-        raise _told(status, body, hint)
-    return dict(body)
+        raise _told(status, answer, hint)
+    return dict(answer)
 
 
 def _told(status: int, body: dict[str, Any], hint: str) -> FreeholdError:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from freehold.cli.arguments import Json, Quiet, examples
+from freehold.cli.memory_lines import memory_lines, notes
 from freehold.cli.output import UNKNOWN, Column, Output, size
 from freehold.core.errors import NotFoundError
 from freehold.core.names import nearest
@@ -34,6 +35,7 @@ WORKERS = (
     Column("state", "STATE"),
     Column("pid", "PID", right=True),
     Column("memory_bytes", "MEMORY", size, right=True),
+    Column("reserved_bytes", "RESERVED", size, right=True),
     Column("restarts", "RESTARTS", right=True),
     Column("lock", "LOCK"),
 )
@@ -49,14 +51,15 @@ CHOICES = (
 def ps_command(name: Name = None, wide: Wide = False, as_json: Json = False, quiet: Quiet = False) -> int:
     """Show what is running, and why it runs that way.
 
-    Endpoints and their workers: state, process, memory, the kernel's lock. The exit code is 1 where no house runs.
+    Endpoints and their workers: state, process, memory, what came and went, the kernel's lock. The exit code is 1 where
+    no house runs.
     """
     from freehold import control
 
     output = Output(as_json=as_json, quiet=quiet)
     settings = load_despite_errors()
     if control.running(settings) is None:
-        return _nothing_runs(output)
+        return nothing_runs(output)
     report = control.ps(settings)
     if name is not None:
         report = _only(report, name)
@@ -66,9 +69,14 @@ def ps_command(name: Name = None, wide: Wide = False, as_json: Json = False, qui
     if not quiet:
         output.line(_headline(report))
     output.table(ENDPOINTS, _with_lines(report), empty="It has no endpoints: freehold pull, or see freehold.toml.")
+    if not quiet:
+        for line in notes(report["endpoints"]):
+            output.line(line)
     if not quiet and report["workers"]:
         output.line("")
         output.table(WORKERS, report["workers"], empty="")
+        for line in memory_lines(report):
+            output.line(line)
         for worker in report["workers"]:
             _details(worker, output, choices=wide or name is not None)
     return 0
@@ -86,7 +94,7 @@ def reload_command(as_json: Json = False, quiet: Quiet = False) -> int:
     output = Output(as_json=as_json, quiet=quiet)
     settings = load_despite_errors()
     if control.running(settings) is None:
-        return _nothing_runs(output)
+        return nothing_runs(output)
     changes = list(control.reload(settings))
     output.sentence(
         {"changes": changes}, "\n".join(changes) or "Read again: no endpoint changed.", bare="\n".join(changes)
@@ -113,7 +121,8 @@ def stop_command(as_json: Json = False, quiet: Quiet = False) -> int:
     return 0
 
 
-def _nothing_runs(output: Output) -> int:
+def nothing_runs(output: Output) -> int:
+    """Say that no house runs; the exit code of that."""
     output.sentence({"running": False}, "No house is running. Start one: freehold up", bare="")
     return 1
 

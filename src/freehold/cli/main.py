@@ -45,6 +45,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "keys": ("keys", "Say who may ask this house, what, and how much of it."),
     "up": ("up", "Start the house: the API and the chat page."),
     "ps": ("house", "Show what is running, and why it runs that way."),
+    "load": ("loading", "Bring an endpoint's model into memory."),
+    "unload": ("loading", "Take an endpoint's model out of memory."),
     "reload": ("house", "Make the running house read its settings again."),
     "stop": ("house", "Stop the running house."),
     "ledger": ("ledger", "Show that the record of what was asked is whole, and what is in it."),

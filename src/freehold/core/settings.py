@@ -18,8 +18,10 @@ from freehold.core import paths
 from freehold.core.admission_settings import AdmissionSettings, read_admission
 from freehold.core.errors import SettingsError
 from freehold.core.log_settings import LogSettings, read_log
+from freehold.core.memory_settings import MemorySettings, StaySettings, read_memory, read_stay
 from freehold.core.organization import Organization, Policy, read_organization, read_policy
 from freehold.core.refs import Reference
+from freehold.core.secret import Secret as Secret
 from freehold.core.toml_reader import Problem, TableReader
 
 FILE_NAME = "freehold.toml"
@@ -27,28 +29,6 @@ DEFAULT_MODEL = "smollm2-135m-instruct"
 CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
 """What a cache of keys and values may be kept in, as ggml names it."""
 WORKLOADS = ("chat", "documents", "batch")
-
-
-class Secret:
-    """A string that does not show itself; `reveal` gives it. Two are equal where they hold the same, so that settings
-    read again are seen to be the same. Who checks a stranger's key compares it in constant time instead."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        return self._value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._value == other._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-    def __repr__(self) -> str:
-        return "Secret(…)"
 
 
 EngineName = Literal["llama.cpp", "openvino"]
@@ -94,6 +74,7 @@ class EndpointSettings:
     ref: Reference
     key_env: str | None = None
     options: EngineOptions = EngineOptions()
+    stay: StaySettings = field(default_factory=StaySettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +128,7 @@ class Settings:
     runtime_dir: Path
     server: ServerSettings = ServerSettings()
     engine: EngineOptions = EngineOptions()
+    memory: MemorySettings = field(default_factory=MemorySettings)
     hub: HubSettings = HubSettings()
     deeds: DeedSettings = DeedSettings()
     ledger: LedgerSettings = LedgerSettings()
@@ -229,6 +211,7 @@ def _from(top: TableReader, env: Mapping[str, str], file: Path | None) -> Settin
         runtime_dir=paths.runtime_dir(home, env.get("XDG_RUNTIME_DIR")),
         server=_server(top.table("server"), env),
         engine=_engine(top.table("engine")),
+        memory=read_memory(top.table("memory")),
         hub=_hub(top.table("hub"), env),
         deeds=_deeds(top.table("deeds")),
         ledger=_ledger(top.table("ledger")),
@@ -309,16 +292,16 @@ def _endpoints(top: TableReader) -> dict[str, EndpointSettings]:
     table = top.table("endpoints")
     found: dict[str, EndpointSettings] = {}
     for name in table.names():
-        if table.is_table(name):
-            row = table.table(name)
-            ref = row.reference("ref", required=True)
-            key_env = row.text("key_env", "") or None
-            options = _options(row)
-            row.refuse_unknown()
-        else:
-            ref, key_env, options = table.reference(name, required=True), None, EngineOptions()
+        if not table.is_table(name):
+            if (ref := table.reference(name, required=True)) is not None:
+                found[name] = EndpointSettings(name, ref)
+            continue
+        row = table.table(name)
+        ref = row.reference("ref", required=True)
+        key_env, options, stay = row.text("key_env", "") or None, _options(row), read_stay(row)
+        row.refuse_unknown()
         if ref is not None:
-            found[name] = EndpointSettings(name, ref, key_env, options)
+            found[name] = EndpointSettings(name, ref, key_env, options, stay)
     return found
 
 

@@ -18,10 +18,16 @@ def changes(old: EndpointTable, new: EndpointTable) -> Changes:
     repointed = tuple(
         name for name, target in new.targets.items() if name in old.targets and old.targets[name] != target
     )
-    lines = [f"{name}: {old.targets[name].reference} -> {new.targets[name].reference}" for name in repointed]
+    lines = [_repointed(name, old.targets[name].reference, new.targets[name].reference) for name in repointed]
     lines += [f"{name}: added, {new.targets[name].reference}" for name in new.targets if name not in old.targets]
     lines += [f"{name}: removed" for name in old.targets if name not in new.targets]
+    same = (name for name in new.targets if name in old.targets and name not in repointed)
+    lines += [f"{name}: its stay in memory" for name in same if old.stays.get(name) != new.stays.get(name)]
     return Changes(tuple(lines), repointed)
+
+
+def _repointed(name: str, old: str, new: str) -> str:
+    return f"{name}: {old} -> {new}" if old != new else f"{name}: {new}, run another way"
 
 
 def needs_restart(old: Settings, new: Settings) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from freehold.core.builds import HeldBuild
 from freehold.core.errors import NotFoundError, PolicyError, PolicyReviewError
+from freehold.core.memory_settings import StaySettings
 from freehold.core.names import nearest
 from freehold.core.ports import Capabilities, WorkerState
 from freehold.core.refs import OPENAI_URL, FakeRef, RemoteRef
@@ -57,13 +58,22 @@ class EndpointInfo:
     license: str | None = None
     size_bytes: int | None = None
     chat: bool | None = None
+    note: str | None = None
 
 
 class EndpointTable:
-    """A name for every target. `default` is the one the chat page opens with."""
+    """A name for every target. `default` is the one the chat page opens with; `stays` what endpoints say of their stay
+    in memory, by name."""
 
-    def __init__(self, targets: Mapping[str, Target], *, aliases: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        targets: Mapping[str, Target],
+        *,
+        aliases: Mapping[str, str] | None = None,
+        stays: Mapping[str, StaySettings] | None = None,
+    ) -> None:
         self.targets = dict(targets)
+        self.stays = dict(stays or {})
         self._aliases = dict(aliases or {})
 
     @property

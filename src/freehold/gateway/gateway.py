@@ -15,17 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from freehold.core.builds import HeldBuild
-from freehold.core.errors import (
-    BadReferenceError,
-    FreeholdError,
-    NotFoundError,
-    PolicyError,
-    SettingsError,
-    UnsupportedError,
-)
+from freehold.core.errors import NotFoundError, UnsupportedError
 from freehold.core.ports import Capabilities, Outgoing, Upstream, WorkerReport
 from freehold.core.refs import Reference
-from freehold.core.settings import DEFAULT_MODEL, EndpointSettings, Settings
+from freehold.core.settings import Settings
 from freehold.gateway import endpoints, requests, tokens
 from freehold.gateway.access.access import Access, Permit
 from freehold.gateway.access.key import Verb as Allowed
@@ -37,9 +30,13 @@ from freehold.gateway.changes import changes, needs_restart
 from freehold.gateway.endpoints import EndpointInfo, EndpointTable, Target
 from freehold.gateway.exchange import Exchange
 from freehold.gateway.held import Held
-from freehold.gateway.pool import MakeWorker, Post, WorkerPool
+from freehold.gateway.memory.life import Life
+from freehold.gateway.memory.stay import preloaded, stays
+from freehold.gateway.moving import Mover
+from freehold.gateway.pool import MakeWorker, Occupancy, WorkerPool
 from freehold.gateway.sending import adapted, sent
 from freehold.gateway.shaping import Verb
+from freehold.gateway.tables import Tables
 from freehold.ledger.ledger import Ledger
 
 REREAD_S = 1.0
@@ -74,57 +71,49 @@ class Gateway:
         outgoing: Outgoing | None = None,
     ) -> None:
         self._settings = settings
-        self._held = held
-        self._find = find
-        self._permit = permit
-        self._make_worker = make_worker
+        self._tables = Tables(held, find, permit, make_worker)
         self._open_ledger = open_ledger
         self._access = access
         self._ledger: Ledger | None = None
-        self._pool = WorkerPool(make_worker, drain_s=settings.server.drain_s, outgoing=outgoing)
+        self._pool = WorkerPool(make_worker, settings.memory, outgoing=outgoing)
+        self._mover = Mover(self._pool)
         self._admission = Admission(settings.admission)
         self._table = EndpointTable({})
         self._reloading = asyncio.Lock()
         self._created = int(time.time())
         self._read_at = 0.0
-        self._preloading: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Read the endpoints, open the ledger and begin to load the first endpoint. Raises SettingsError where one
-        names nothing held or has wrong options, LedgerError."""
-        self._table = self._read_table(self._settings)
+        """Read the endpoints, open the ledger and begin to load what is to be loaded at once. Raises SettingsError
+        where one names nothing held or has wrong options, LedgerError."""
+        self._table = self._tables.read(self._settings)
         if self._open_ledger is not None:
             self._ledger = await self._open_ledger()
-        if self._table.default is not None:
-            post = self._pool.post(self._table.targets[self._table.default])
-            self._preloading = asyncio.create_task(_preload(post), name="preload")
+        self._pool.settle(self._settings.memory, stays(self._table, self._settings.memory))
+        self._mover.bring_soon(*preloaded(self._table))
 
     async def close(self, *, drain_s: float | None = None) -> None:
         """Wait for requests in flight, at most `drain_s`, then stop every worker."""
         await self._pool.close(drain_s=self._settings.server.drain_s if drain_s is None else drain_s)
-        if self._preloading is not None:
-            await asyncio.wait([self._preloading])
+        await self._mover.close()
         if self._ledger is not None:
             ledger, self._ledger = self._ledger, None
             await ledger.close()
 
     async def reload(self, settings: Settings) -> tuple[str, ...]:
-        """Put `settings` in force: new workers are ready before an endpoint is repointed, requests in flight end
-        where they began. On any error nothing has changed. Gives one line per change."""
+        """Put `settings` in force: new workers are ready before an endpoint is repointed where memory holds both,
+        requests in flight end where they began. On any error nothing has changed. Gives one line per change."""
         async with self._reloading:
-            table = self._read_table(settings)
+            table = self._tables.read(settings)
             changed = changes(self._table, table)
-            try:
-                for target in {table.targets[name] for name in changed.repointed if self._is_running(name)}:
-                    await self._pool.post(target).client()
-            except FreeholdError:
-                self._pool.keep_only(self._table.targets.values())
-                raise
-            self._table = table
-            lines = (*changed.lines, *needs_restart(self._settings, settings))
-            self._settings = settings
-            self._pool.keep_only(table.targets.values())
-            self._admission.use(settings.admission, table.targets.values())
+            more = [target for target in preloaded(table) if target not in preloaded(self._table)]
+            async with self._mover.moved(self._table, table, filter(self._is_running, changed.repointed)):
+                lines = (*changed.lines, *needs_restart(self._settings, settings))
+                self._table, self._settings = table, settings
+                self._pool.keep_only(table.targets.values())
+                self._pool.settle(settings.memory, stays(table, settings.memory))
+                self._admission.use(settings.admission, table.targets.values())
+            self._mover.bring_soon(*more)
             return lines
 
     @property
@@ -154,6 +143,30 @@ class Gateway:
         found = ((name, self._admission.standing(target)) for name, target in self._table.targets.items())
         return {name: standing for name, standing in found if standing is not None}
 
+    @property
+    def life(self) -> Life:
+        """What happened to the workers."""
+        return self._pool.keeper.life
+
+    def memory(self) -> Occupancy:
+        return self._pool.occupancy()
+
+    async def load(self, name: str) -> EndpointInfo:
+        """Bring the model of endpoint `name` into memory, also one that failed or was set aside. Raises NotFoundError,
+        WorkerStartError, LoadingError."""
+        own, target = self._endpoint(name)
+        post = self._pool.post(target)
+        post.recovered()
+        await post.brought()
+        return self._info(own, target)
+
+    async def unload(self, name: str) -> EndpointInfo:
+        """End the model of endpoint `name` once its last request has ended. Raises NotFoundError."""
+        own, target = self._endpoint(name)
+        if (post := self._pool.peek(target)) is not None:
+            await self._pool.unload(post)
+        return self._info(own, target)
+
     async def open(self, verb: Verb, body: Mapping[str, Any], caller: Caller | None = None) -> Exchange:
         """Send `body` to the endpoint it names and give its stream, once the engine has taken the work.
 
@@ -161,7 +174,7 @@ class Gateway:
         WorkerLostError, LedgerError, BusyError, DeadlineError. The caller closes the Exchange, whatever happens.
         """
         caller = caller or Local()
-        name, target = self._endpoint(requests.endpoint_name(body))
+        name, target = await self._reached(body)
         post = self._pool.post(target)
         with Held(post, self._enter(caller, verb, name, body)) as held:
             width = requests.width(body, "prompt")
@@ -220,7 +233,7 @@ class Gateway:
     ) -> AsyncIterator[tuple[str, Asking]]:
         """A way to the endpoint that `body` names, for whole answers. What reached the engine is recorded."""
         caller = caller or Local()
-        name, target = self._endpoint(requests.endpoint_name(body))
+        name, target = await self._reached(body)
         post = self._pool.post(target)
         with Held(post, self._enter(caller, verb, name, {})) as held:
             width = requests.width(body, "input") if verb == "embed" else 0
@@ -235,6 +248,14 @@ class Gateway:
 
     def _enter(self, caller: Caller, verb: Allowed, endpoint: str, body: Mapping[str, Any]) -> Permit | None:
         return self._access.enter(caller, verb, endpoint, requests.most_tokens(body)) if self._access else None
+
+    async def _reached(self, body: Mapping[str, Any]) -> tuple[str, Target]:
+        """The endpoint that `body` names. One that is being moved is waited for."""
+        name, target = self._endpoint(requests.endpoint_name(body))
+        if self._mover.is_shut(name):
+            await self._mover.passed(name)
+            name, target = self._endpoint(name)
+        return name, target
 
     def _endpoint(self, name: str) -> tuple[str, Target]:
         try:
@@ -251,58 +272,12 @@ class Gateway:
         if self._settings.endpoints is not None or now - self._read_at < REREAD_S:
             return False
         self._read_at = now
-        self._table = self._read_table(self._settings)
+        self._table = self._tables.read(self._settings)
         return True
 
-    def _read_table(self, settings: Settings) -> EndpointTable:
-        if settings.endpoints is None:
-            return endpoints.from_held(self._permitted(settings), settings.engine, first=DEFAULT_MODEL)
-        targets: dict[str, Target] = {}
-        wrong: list[str] = []
-        refused: list[PolicyError] = []
-        for row in settings.endpoints.values():
-            try:
-                targets[row.name] = self._target(row, settings)
-            except (NotFoundError, BadReferenceError) as error:
-                wrong.append(f"  {row.name}: {error}")
-            except PolicyError as error:
-                refused.append(error)
-        if wrong:
-            raise SettingsError(f"{len(wrong)} of the endpoints cannot be served:\n" + "\n".join(wrong))
-        if refused:
-            raise endpoints.together(refused)
-        return EndpointTable(targets)
-
-    def _permitted(self, settings: Settings) -> tuple[HeldBuild, ...]:
-        """The held builds that the policy lets the house serve: nobody asked for one by name, so a refused one is left
-        out. Raises PolicyError where every one is refused."""
-        taken: list[HeldBuild] = []
-        refused: list[PolicyError] = []
-        for build in self._held():
-            try:
-                self._permit(build, settings)
-                taken.append(build)
-            except PolicyError as error:
-                refused.append(error)
-        if refused and not taken:
-            raise endpoints.together(refused)
-        return tuple(taken)
-
-    def _target(self, row: EndpointSettings, settings: Settings) -> Target:
-        """What `row` points at. Raises NotFoundError where it is not held, BadReferenceError for wrong options,
-        PolicyError where the house may not serve it."""
-        if endpoints.is_local(row):
-            build = self._find(row.ref)
-            self._permit(build, settings)
-            return endpoints.from_settings(row, settings, build)
-        target = endpoints.from_settings(row, settings, None)
-        # An engine reads its own options when it makes a worker: now, not when the first request comes.
-        self._make_worker(target)
-        return target
-
     def _is_running(self, name: str) -> bool:
-        target = self._table.targets.get(name)
-        return target is not None and self._pool.peek(target) is not None
+        post = self._pool.peek(self._table.targets[name])
+        return post is not None and post.resident.phase != "away"
 
     def _info(self, name: str, target: Target) -> EndpointInfo:
         post = self._pool.peek(target)
@@ -315,12 +290,13 @@ class Gateway:
             build=target.build.name if target.build else None,
             digest=target.build.digest if target.build else None,
             context_tokens=upstream.context_tokens if upstream else None,
-            state=post.worker.state if post else "stopped",
+            state=post.state if post else "stopped",
             capabilities=_of_the_endpoint(upstream.capabilities) if upstream else None,
             created=self._created,
             license=target.build.license if target.build else None,
             size_bytes=target.build.size_bytes if target.build else None,
             chat=endpoints.chats(target, upstream.capabilities if upstream else None),
+            note=self._mover.note(name) or (post.note if post else None),
         )
 
 
@@ -335,11 +311,3 @@ def _of_the_endpoint(engine: Capabilities) -> Capabilities:
 
 def _named(body: dict[str, Any], endpoint: str, upstream: Upstream) -> Answer:
     return Answer({**body, "model": endpoint}, endpoint, upstream.engine, upstream.digest)
-
-
-async def _preload(post: Post) -> None:
-    try:
-        await post.client()
-    except FreeholdError:
-        # Kept by the post: the first request, /health/ready and `freehold ps` say it, with the worker's log.
-        return

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Self
 
 from freehold.gateway.access.access import Permit
-from freehold.gateway.pool import Post
+from freehold.gateway.post import Post
 
 
 class Held:

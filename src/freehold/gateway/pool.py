@@ -1,133 +1,300 @@
-"""The workers that are running, each shared by every endpoint with the same target.
+"""The workers of a house: brought into memory by the first request that needs them, and ended when others need it more.
 
-A worker is started by the first request that needs it, however many come at once, and stopped when no endpoint
-points at it any more and the last request in flight has let go. So repointing an endpoint drops nothing.
+However many requests come at once, one worker is started. Who may come in and who has to go is decided by
+`memory.residents`. What must stay true: whoever waits is answered, whatever happens to a start; a request that is
+cancelled cancels nothing that others wait for; after `close` no process of any worker is left.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Callable, Iterable
+import dataclasses
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-from freehold.core.errors import WorkerStartError
-from freehold.core.ports import Outgoing, Upstream, Worker, WorkerReport
+from freehold.core.errors import FreeholdError, HouseClosingError, WorkerStartError
+from freehold.core.memory_settings import MemorySettings
+from freehold.core.ports import Outgoing, Room, Worker, WorkerReport
 from freehold.gateway.endpoints import Target
-from freehold.gateway.upstream import UpstreamClient
+from freehold.gateway.memory import charge, words
+from freehold.gateway.memory.budget import Budget
+from freehold.gateway.memory.keeper import Keeper
+from freehold.gateway.memory.residents import Resident
+from freehold.gateway.memory.stay import Stay
+from freehold.gateway.post import Post
 
-RETRY_AFTER_FAILURE_S = 5.0
-NOTICED_WITHIN_S = 5.0
 MakeWorker = Callable[[Target], Worker]
 
 
-class Post:
-    """One worker at work: its start, its client, and how many requests hold it. A remote one is reached through
-    `outgoing`, where the house has that."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Occupancy:
+    """Of the memory that models may take together: all of it, and what is reserved. `most_bytes` is as it was seen
+    last."""
 
-    def __init__(self, worker: Worker, outgoing: Outgoing | None = None) -> None:
-        self.worker = worker
-        self._outgoing = outgoing
-        self.in_flight = 0
-        self.idle = asyncio.Event()
-        self.idle.set()
-        self.failure: tuple[float, WorkerStartError] | None = None
-        self._starting: asyncio.Task[None] | None = None
-        self._client: UpstreamClient | None = None
-
-    async def client(self) -> UpstreamClient:
-        """A client for the worker once it is ready. Raises WorkerStartError; a failure is remembered for a while,
-        so that a build that cannot start is not tried again by every request."""
-        if self.failure is not None:
-            failed_at, error = self.failure
-            if time.monotonic() - failed_at < RETRY_AFTER_FAILURE_S:
-                raise error
-            self.failure, self._starting = None, None
-        try:
-            await self._started()
-            upstream = await self.worker.ready()
-        except WorkerStartError as error:
-            self.failure = (time.monotonic(), error)
-            raise
-        return await self._client_for(upstream)
-
-    async def successor(self, lost: UpstreamClient) -> UpstreamClient:
-        """A client for the next start of a worker that was found dead at `lost`, before its supervisor saw it end."""
-        deadline = time.monotonic() + NOTICED_WITHIN_S
-        while (client := await self.client()) is lost and time.monotonic() < deadline:  # noqa: ASYNC110  # a process ends
-            await asyncio.sleep(0.01)
-        return client
-
-    async def _started(self) -> None:
-        if self._starting is None:
-            self._starting = asyncio.create_task(self.worker.start(), name="start worker")
-        # A request that is cancelled must not cancel the start that others wait for.
-        await asyncio.shield(self._starting)
-
-    async def _client_for(self, upstream: Upstream) -> UpstreamClient:
-        """The client of this start of the worker: a restarted one listens on another socket."""
-        client = self._client
-        if client is not None and client.upstream == upstream:
-            return client
-        self._client = UpstreamClient(upstream, self._outgoing)
-        if client is not None:
-            await client.close()
-        return self._client
-
-    def borrow(self) -> None:
-        self.in_flight += 1
-        self.idle.clear()
-
-    def give_back(self) -> None:
-        self.in_flight -= 1
-        if self.in_flight == 0:
-            self.idle.set()
-
-    async def stop(self, *, drain_s: float) -> None:
-        """Wait for the requests in flight, at most `drain_s`, then end the worker."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.idle.wait(), drain_s)
-        if self._starting is not None and not self._starting.done():
-            self._starting.cancel()
-            await asyncio.wait([self._starting])
-        await self.worker.stop()
-        if self._client is not None:
-            await self._client.close()
+    most_bytes: int
+    reserved_bytes: int
 
 
 class WorkerPool:
-    """Posts by target."""
+    """Posts by target. `budget` None: what `settings` allow of this machine. Remote workers are reached through
+    `outgoing`, where the house has that."""
 
-    def __init__(self, make_worker: MakeWorker, *, drain_s: float, outgoing: Outgoing | None = None) -> None:
+    def __init__(
+        self,
+        make_worker: MakeWorker,
+        settings: MemorySettings,
+        *,
+        budget: Budget | None = None,
+        outgoing: Outgoing | None = None,
+    ) -> None:
+        self.keeper = Keeper(budget or Budget(settings.limit_bytes))
+        self.residents = self.keeper.residents
+        self.now = self.keeper.now
+        self.outgoing = outgoing
         self._make_worker = make_worker
-        self._outgoing = outgoing
-        self._drain_s = drain_s
+        self._settings = settings
+        self._stays: Mapping[Target, Stay] = {}
+        self._room: Room | None = None
         self._posts: dict[Target, Post] = {}
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._claims = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
+    @property
+    def settings(self) -> MemorySettings:
+        """Those in force."""
+        return self._settings
 
     def post(self, target: Target) -> Post:
         post = self._posts.get(target)
-        if post is None:
-            post = self._posts[target] = Post(self._make_worker(target), self._outgoing)
+        if post is None or post.is_done:
+            # One that is done was forgotten, or is about to be.
+            post = self._posts[target] = Post(self._make_worker(target), Resident(target.reference), self)
+            self.keeper.add(post)
+            self._settle(target, post)
+        elif post.retired:
+            post.retired = False
+            self._settle(target, post)
         return post
 
     def peek(self, target: Target) -> Post | None:
-        return self._posts.get(target)
+        """The post of `target`, if it has one that is not on its way out."""
+        post = self._posts.get(target)
+        return None if post is None or post.retired else post
+
+    def settle(self, settings: MemorySettings, stays: Mapping[Target, Stay]) -> None:
+        """Put other settings in force. Models that are in memory stay as they were planned."""
+        if settings.limit_bytes != self._settings.limit_bytes:
+            self.keeper.budget = dataclasses.replace(self.keeper.budget, limit_bytes=settings.limit_bytes)
+            self._room = None
+        if _models(stays) != _models(self._stays):
+            self._room = None
+        self._settings, self._stays = settings, stays
+        for target, post in self._posts.items():
+            if not post.retired:
+                self._settle(target, post)
+        self.keeper.look()
+        self.keeper.advance()
 
     def keep_only(self, targets: Iterable[Target]) -> None:
         """Retire every worker that none of `targets` needs, each when its last request has ended."""
         needed = set(targets)
-        for target in [target for target in self._posts if target not in needed]:
-            post = self._posts.pop(target)
-            task = asyncio.create_task(post.stop(drain_s=self._drain_s), name="retire worker")
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
+        for target in list(self._posts):
+            if target in needed:
+                self.post(target)
+            else:
+                self.retire(target)
+        self.keeper.advance()
+        self._posts = {target: post for target, post in self._posts.items() if not post.is_done}
+
+    def retire(self, target: Target) -> None:
+        """No endpoint points at `target`: its worker goes when its last request has ended."""
+        post = self._posts[target]
+        post.retired = True
+        post.resident.keep_s, post.resident.pinned = 0.0, False
+
+    @contextlib.contextmanager
+    def sparing(self, targets: Iterable[Target]) -> Iterator[None]:
+        """Their workers do not go for others meanwhile."""
+        spared = [post.resident for target in targets if (post := self._posts.get(target)) is not None]
+        for resident in spared:
+            resident.spared = True
+        try:
+            yield
+        finally:
+            for resident in spared:
+                resident.spared = False
+
+    async def fits_beside(self, post: Post, *, evicting: bool) -> bool:
+        """Whether it is there, or could start now with nobody in use closed for it, and without `evicting` with nobody
+        going for it. Raises WorkerStartError where it can never start."""
+        if post.resident.phase in {"here", "loading"}:
+            return True
+        needed = await self._plan(post)
+        return self.residents.fits_beside(needed) if evicting else needed <= self.residents.room_bytes
+
+    async def bring(self, post: Post) -> None:
+        """Wait until `post` takes requests. Raises WorkerStartError, HouseClosingError, and MemoryHeldError where
+        others hold the memory for too long."""
+        deadline = self.now() + self._settings.wait_s
+        while not post.resident.is_open:
+            error = HouseClosingError() if self.keeper.closing else post.refusal(self.now())
+            if error is not None:
+                raise error
+            if post.driver is None or post.driver.done():
+                post.driver = asyncio.create_task(self._drive(post), name=f"bring {post.resident.name}")
+            driver = post.driver
+            # A start has a time limit of its own; only what comes before it is waited for so long.
+            left_s = None if post.resident.phase == "loading" else max(0.0, deadline - self.now())
+            await asyncio.wait({driver}, timeout=left_s)
+            if driver.cancelled():
+                raise HouseClosingError()
+            if driver.done() and (failure := driver.result()) is not None:
+                raise failure
+            if not driver.done() and post.resident.phase != "loading" and self.now() >= deadline:
+                raise words.held(post.resident, self.residents, self._settings.wait_s)
+
+    def let_wait(self, post: Post) -> None:
+        """Raises LoadingError where as many requests wait for it as may."""
+        if post.resident.waiters >= self._settings.waiting:
+            raise words.too_many(post.resident, self._settings.waiting)
+
+    def unwanted(self, post: Post) -> None:
+        """Nobody waits for it any more. What has begun to start goes on: the next one finds it ready."""
+        if post.resident.phase == "waiting":
+            self.keeper.do(self.residents.step_out(post.resident))
+            post.pulse()
+        self.keeper.advance()
+
+    def entered(self) -> None:
+        """A request has come."""
+        self._claims += 1
+        self._quiet.clear()
+
+    def left(self, post: Post) -> None:
+        """A request has ended."""
+        self._claims -= 1
+        if not self._claims:
+            self._quiet.set()
+        resident = post.resident
+        if resident.users:
+            return
+        if self.residents.line or resident.closed or post.retired:
+            self.keeper.advance()
+        elif resident.keep_s < math.inf:
+            self.keeper.wake_by(resident.used_at + resident.keep_s)
+
+    def lost(self, post: Post, error: WorkerStartError) -> WorkerStartError:
+        """A worker that was ready is none any more; gives what those are told who want it."""
+        told = self.keeper.lost(post, error)
+        self.keeper.advance()
+        return told
+
+    def failed(self, post: Post, error: WorkerStartError) -> None:
+        """It did not start, or never could."""
+        post.failed(error, self.now())
+        self.keeper.life.tell("failed", post.resident.name, error.message)
+
+    async def unload(self, post: Post) -> None:
+        """End it when its last request has ended; on return it holds no memory, unless somebody asked for it anew."""
+        resident = post.resident
+        if resident.phase == "here":
+            self.residents.close(resident)
+            self.keeper.advance()
+        while resident.closed is not None or resident.phase == "leaving":
+            await post.changed()
 
     def reports(self) -> tuple[WorkerReport, ...]:
-        return tuple(post.worker.report() for post in self._posts.values())
+        """Of every worker that was wanted once."""
+        return tuple(
+            dataclasses.replace(
+                post.worker.report(),
+                reserved_bytes=post.resident.charge_bytes,
+                in_use=post.resident.users,
+                waiting=post.resident.waiters,
+                pinned=post.resident.pinned,
+            )
+            for post in self.keeper
+        )
+
+    def occupancy(self) -> Occupancy:
+        return Occupancy(self.residents.capacity_bytes, self.residents.charged_bytes)
 
     async def close(self, *, drain_s: float) -> None:
         """Stop everything; on return no process of any worker is left."""
-        posts = [*self._posts.values()]
-        self._posts.clear()
-        await asyncio.gather(*(post.stop(drain_s=drain_s) for post in posts), *self._retiring)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._quiet.wait(), drain_s)
+        self.keeper.closing = True
+        drivers = [post.driver for post in self.keeper if post.driver is not None]
+        for driver in drivers:
+            driver.cancel()
+        if drivers:
+            await asyncio.wait(drivers)
+        await self.keeper.close()
+
+    async def _drive(self, post: Post) -> FreeholdError | None:
+        """Runs while somebody waits for it and it takes no requests; gives why it will not take any."""
+        resident = post.resident
+        try:
+            while not resident.is_open:
+                if resident.phase in {"here", "leaving"}:
+                    await post.changed()
+                elif not resident.waiters:
+                    return None
+                elif (error := await self._load(post)) is not None:
+                    return error
+        finally:
+            if resident.phase == "waiting":
+                self.keeper.do(self.residents.step_out(resident))
+            elif resident.phase == "loading":
+                self.residents.ended(resident)
+            self.keeper.advance()
+        return None
+
+    async def _load(self, post: Post) -> FreeholdError | None:
+        """One try; gives why it failed."""
+        resident, post.turned_away = post.resident, None
+        try:
+            needed = await self._plan(post)
+            if not resident.waiters:
+                return None
+            self.residents.line_up(resident, needed)
+            self.keeper.advance()
+            while resident.phase == "waiting":
+                await post.changed()
+            if resident.phase != "loading":
+                return post.turned_away
+            began = self.now()
+            await post.worker.start()
+        except WorkerStartError as error:
+            self.residents.ended(resident)
+            self.failed(post, error)
+            return error
+        self.residents.loaded(resident, self.keeper.measure(post), self.now())
+        post.recovered()
+        took_s = self.now() - began
+        self.keeper.life.tell("loaded", resident.name, seconds=took_s, size_bytes=resident.charge_bytes)
+        self.keeper.advance()
+        return None
+
+    async def _plan(self, post: Post) -> int:
+        """What it needs. Raises WorkerStartError, also where it can never have that."""
+        self.keeper.look()
+        if self._room is None:
+            self._room = self.keeper.room(len(_models(self._stays)))
+        needs = post.needs = await post.worker.plan(self._room)
+        most = self.residents.most_bytes(post.resident)
+        if charge.least_bytes(needs) > max(0, most):
+            pinned = [each for each in self.residents if each.pinned and each.charge_bytes]
+            raise words.never_fits(post.resident.name, needs, self.residents.capacity_bytes, pinned)
+        return charge.before_start(needs, most)
+
+    def _settle(self, target: Target, post: Post) -> None:
+        stay = self._stays.get(target, Stay(self._settings.keep_s, pinned=False))
+        post.resident.keep_s, post.resident.pinned = stay.keep_s, stay.pinned
+
+
+def _models(stays: Collection[Target]) -> frozenset[Target]:
+    """Those that take memory here."""
+    return frozenset(target for target in stays if target.kind != "remote")

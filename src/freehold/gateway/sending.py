@@ -10,7 +10,7 @@ import aiohttp
 from freehold.core.ports import Upstream
 from freehold.gateway import requests
 from freehold.gateway.asking import Asking
-from freehold.gateway.pool import Post
+from freehold.gateway.post import Post
 from freehold.gateway.shaping import ChunkFilter, Verb
 from freehold.gateway.toolcalls import adapt
 from freehold.gateway.upstream import NotListeningError

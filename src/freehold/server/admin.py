@@ -1,8 +1,9 @@
-"""What `freehold ps`, `reload`, `stop` and `keys` ask of the running house. Only over its Unix socket, which only this
-user can open: over TCP these routes do not exist."""
+"""What `freehold ps`, `load`, `unload`, `reload`, `stop` and `keys` ask of the running house. Only over its Unix
+socket, which only this user can open: over TCP these routes do not exist."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -12,8 +13,13 @@ from pydantic_core import to_json
 
 from freehold import __version__
 from freehold.app import House
+from freehold.gateway import requests
 from freehold.server.answers import Handler
+from freehold.server.body import read_object
 from freehold.server.call import Call
+
+EVENTS_SHOWN = 20
+NAME_LIMIT_BYTES = 65536
 
 
 @dataclass(slots=True)
@@ -38,6 +44,8 @@ class Admin:
         """Method and handler by path."""
         return {
             "/admin/ps": ("GET", self._ps),
+            "/admin/load": ("POST", self._load),
+            "/admin/unload": ("POST", self._unload),
             "/admin/reload": ("POST", self._reload),
             "/admin/stop": ("POST", self._stop),
             "/admin/keys": ("POST", self._keys),
@@ -52,10 +60,18 @@ class Admin:
             "endpoints": self._gateway.endpoints(),
             "lines": {name: line._asdict() for name, line in self._gateway.lines().items()},
             "workers": self._gateway.workers(),
+            "memory": self._gateway.memory(),
+            "events": tuple(self._gateway.life.kept)[-EVENTS_SHOWN:],
         }
         # Reports may hold read-only mappings, which the serializer does not know.
         raw = to_json(report, fallback=dict)
         await call.reply_bytes(200, raw, ((b"content-type", b"application/json"),))
+
+    async def _load(self, call: Call) -> None:
+        await call.reply(200, {"endpoint": dataclasses.asdict(await self._gateway.load(await _name(call)))})
+
+    async def _unload(self, call: Call) -> None:
+        await call.reply(200, {"endpoint": dataclasses.asdict(await self._gateway.unload(await _name(call)))})
 
     async def _reload(self, call: Call) -> None:
         await call.reply(200, {"changes": await self._running.reload()})
@@ -67,3 +83,8 @@ class Admin:
     async def _stop(self, call: Call) -> None:
         await call.reply(202, {"stopping": True})
         self._running.stop()
+
+
+async def _name(call: Call) -> str:
+    """The endpoint that the call is about."""
+    return requests.endpoint_name(await read_object(call, NAME_LIMIT_BYTES))

@@ -28,6 +28,7 @@ from freehold.server.fit_routes import ONE_FIT, FitRoutes
 from freehold.server.house_routes import HouseRoutes
 from freehold.server.logs import fields
 from freehold.server.metrics import Metrics
+from freehold.server.model_metrics import ModelMetrics
 from freehold.server.pages.routes import routes as page_routes
 from freehold.server.security import PAGES, Guard, is_preflight
 from freehold.server.usage_routes import UsageRoutes
@@ -44,6 +45,7 @@ class Application:
     def __init__(self, house: House, running: Running | None = None) -> None:
         server = house.settings.server
         self.metrics = Metrics(house.gateway.workers, house.gateway.lines)
+        ModelMetrics(self.metrics.registry, house.gateway)
         self.drain = Drain()
         self._gateway = house.gateway
         self._guard = Guard(server, house.access)

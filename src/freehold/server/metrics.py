@@ -24,12 +24,12 @@ _STATES = ("stopped", "starting", "ready", "backing-off", "failed", "stopping")
 
 
 class Metrics:
-    """`begin` and `end` around every request; `render` for /metrics."""
+    """`begin` and `end` around every request; `render` for /metrics. Others may count in its `registry` too."""
 
     def __init__(
         self, workers: Callable[[], Iterable[WorkerReport]], lines: Callable[[], Mapping[str, Standing]]
     ) -> None:
-        registry = self._registry = CollectorRegistry()
+        registry = self.registry = CollectorRegistry()
         labels = ("route", "endpoint")
         self._requests = Counter("freehold_requests", "Answers given.", (*labels, "status"), registry=registry)
         self._broken = Counter("freehold_broken_streams", "Streams that broke.", (*labels, "code"), registry=registry)
@@ -71,7 +71,7 @@ class Metrics:
             self._count_tokens(endpoint, call.usage)
 
     def render(self) -> bytes:
-        return generate_latest(self._registry)
+        return generate_latest(self.registry)
 
     def _count_tokens(self, endpoint: str, usage: dict[str, object]) -> None:
         details = usage.get("prompt_tokens_details")
@@ -103,21 +103,25 @@ class _Children:
 
 
 class _Workers(Collector):
-    """What is true of the workers now, read when it is asked for. Unknown memory has no sample."""
+    """What is true of the workers now, read when it is asked for; those of one build count together. Unknown memory has
+    no sample."""
 
     def __init__(self, workers: Callable[[], Iterable[WorkerReport]]) -> None:
         self._workers = workers
 
     def collect(self) -> Iterator[Metric]:
-        state = GaugeMetricFamily("freehold_worker_state", "1 for the state it is in.", labels=("build", "state"))
+        state = GaugeMetricFamily("freehold_worker_state", "Workers in the state.", labels=("build", "state"))
         restarts = GaugeMetricFamily("freehold_worker_restarts", "Restarts so far.", labels=("build",))
         memory = GaugeMetricFamily("freehold_worker_memory_bytes", "Resident memory.", labels=("build",))
-        for report in self._workers():
+        reports = tuple(self._workers())
+        for build in dict.fromkeys(report.build for report in reports):
+            own = [report for report in reports if report.build == build]
             for name in _STATES:
-                state.add_metric((report.build, name), float(report.state == name))
-            restarts.add_metric((report.build,), report.restarts)
-            if report.memory_bytes is not None:
-                memory.add_metric((report.build,), report.memory_bytes)
+                state.add_metric((build, name), sum(report.state == name for report in own))
+            restarts.add_metric((build,), sum(report.restarts for report in own))
+            known = [report.memory_bytes for report in own if report.memory_bytes is not None]
+            if known:
+                memory.add_metric((build,), sum(known))
         return iter((state, restarts, memory))
 
 

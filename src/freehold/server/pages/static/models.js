@@ -50,6 +50,7 @@ function model(row) {
     sizeBytes: facts.size_bytes ?? null,
     quantization: facts.quantization ?? null,
     contextTokens: facts.context_tokens ?? facts.context_length ?? facts.max_model_len ?? null,
+    note: facts.note ?? null,
     chats: (facts.chat ?? facts.capabilities?.chat) !== false,
   };
 }
@@ -70,5 +71,6 @@ export function facts(each) {
     each.sizeBytes === null ? null : bytes(each.sizeBytes),
     each.contextTokens === null ? null : `${count(each.contextTokens)} tokens of context`,
     each.chats ? null : "base model: continues text",
+    each.note,
   ].filter(Boolean);
 }
