@@ -12,15 +12,16 @@ from freehold import __version__
 from freehold.catalog import Catalog
 from freehold.catalog.overview import Overview
 from freehold.core.builds import HeldBuild
-from freehold.core.ports import Worker
+from freehold.core.ports import Outgoing, Worker
 from freehold.core.refs import SourceKind
-from freehold.core.settings import Settings
+from freehold.core.settings import Settings, SignOn
 from freehold.engines.fake.engine import Fake
 from freehold.engines.llamacpp.engine import LlamaCpp
 from freehold.engines.openvino.engine import OpenVino
 from freehold.engines.remote.engine import Remote
 from freehold.gateway.access.access import Access
 from freehold.gateway.access.book import KeyBook
+from freehold.gateway.access.meter import Clocks
 from freehold.gateway.endpoints import Target
 from freehold.gateway.gateway import Gateway
 from freehold.hardware import probe
@@ -46,6 +47,7 @@ from freehold.trials.entrants import Entrant, LlamaEntrant
 from freehold.trials.openvino import OpenVinoEntrant
 
 if TYPE_CHECKING:
+    from freehold.gateway.access.tokens.tokens import Tokens
     from freehold.planning.planner import Planner
 
 
@@ -166,9 +168,22 @@ def build_house(settings: Settings, *, recorded: bool = False) -> House:
     )
 
 
-def access(settings: Settings) -> Access:
-    """The API keys of the house that these settings mean."""
-    return Access(KeyBook(settings.home), settings.server.api_key)
+def access(settings: Settings, outgoing: Outgoing | None = None) -> Access:
+    """Who may ask the house that these settings mean; the issuer of their tokens is asked through `outgoing`. Raises
+    SettingsError where [sign_on] makes no sense."""
+    clocks = Clocks()
+    tokens = _tokens(settings.sign_on, clocks, outgoing)
+    return Access(KeyBook(settings.home), settings.server.api_key, tokens=tokens, clocks=clocks)
+
+
+def _tokens(sign_on: SignOn | None, clocks: Clocks, outgoing: Outgoing | None) -> Tokens | None:
+    if sign_on is None:
+        return None
+    from freehold.gateway.access.tokens.fetching import fetching
+    from freehold.gateway.access.tokens.issuer import Issuer
+    from freehold.gateway.access.tokens.tokens import Tokens
+
+    return Tokens(sign_on, Issuer(sign_on, fetching(outgoing), now_s=clocks.now_s), clocks.wall_s)
 
 
 def measures_energy() -> bool:

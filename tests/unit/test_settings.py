@@ -7,6 +7,7 @@ import pytest
 from freehold.core.errors import SettingsError
 from freehold.core.refs import ModelRef, RemoteRef
 from freehold.core.settings import EngineOptions, load
+from freehold.core.sign_on import Role
 
 
 def _write(folder: Path, text: str) -> Path:
@@ -123,3 +124,53 @@ def test_what_becomes_of_unsigned_deeds_is_accept_refuse_or_left_to_the_key(tmp_
     (tmp_path / "freehold.toml").write_text('[deeds]\nunsigned = "perhaps"\n')
     with pytest.raises(SettingsError, match=r"line 2: deeds\.unsigned must be one of accept, refuse, not 'perhaps'"):
         load(environment={}, folder=tmp_path)
+
+
+SIGN_ON = """[sign_on]
+issuer = "https://login.example.org/a"
+audience = ["freehold", "house"]
+keys_file = "keys.json"
+[sign_on.roles.staff]
+endpoints = ["small"]
+for = ["chat"]
+tokens_per_day = 100
+[sign_on.roles."Team Ä"]
+admin = true
+"""
+
+
+def test_a_sign_on_has_its_roles_by_the_values_of_a_claim(tmp_path: Path) -> None:
+    _write(tmp_path, SIGN_ON)
+    found = load(environment={}, folder=tmp_path).sign_on
+    assert found is not None
+    assert (found.issuer, found.audience) == ("https://login.example.org/a", ("freehold", "house"))
+    assert found.keys_file is not None and found.keys_file.is_absolute()
+    assert found.roles == {
+        "staff": Role(("small",), ("chat",), False, {"tokens_per_day": 100}),
+        "Team Ä": Role(admin=True),
+    }
+    assert load(environment={}, folder=tmp_path / "elsewhere").sign_on is None
+
+
+def test_every_error_of_a_sign_on_is_told_with_its_line(tmp_path: Path) -> None:
+    _write(
+        tmp_path,
+        '[sign_on]\nissuer = "http://login.example.org"\nalgorithms = ["HS256"]\nleeway_s = 4000\n'
+        '[sign_on.roles.a]\nadmin = "yes"\n',
+    )
+    with pytest.raises(SettingsError) as caught:
+        load(environment={}, folder=tmp_path)
+    told = {problem["key"]: problem["line"] for problem in caught.value.data["problems"]}
+    assert told == {
+        "sign_on.issuer": 2,
+        "sign_on.audience": 1,
+        "sign_on.algorithms": 3,
+        "sign_on.leeway_s": 4,
+        "sign_on.roles.a.admin": 6,
+    }
+
+
+def test_a_certificate_and_its_key_are_files(tmp_path: Path) -> None:
+    _write(tmp_path, '[server]\ntls_certificate = "/a/house.pem"\ntls_key = "/a/house.key"\n')
+    server = load(environment={}, folder=tmp_path).server
+    assert (server.tls_certificate, server.tls_key) == (Path("/a/house.pem"), Path("/a/house.key"))

@@ -1,4 +1,4 @@
-"""`freehold keys create`, `list`, `revoke`, `rotate`: who may ask this house, what, and how much of it.
+"""`freehold keys create`, `list`, `revoke`, `restore`, `rotate`: who may ask this house, what, and how much of it.
 
 A key is shown once, when it is made. What changes here is in force at once, also in a house that runs: what is at work
 by a revoked key ends. The key that signs deeds is another one: `freehold signing`."""
@@ -29,7 +29,7 @@ For = Annotated[
         "--for", metavar="VERB", help="Only this: chat, complete, embed or tokens; may be given several times."
     ),
 ]
-Admin = Annotated[bool, typer.Option("--admin", help="It may also see what others did: usage and metrics.")]
+Admin = Annotated[bool, typer.Option("--admin", help="It may also see what others do and did, and end it.")]
 Expires = Annotated[str | None, typer.Option("--expires", metavar="WHEN", help="After 30d, or on a day: 2027-01-31.")]
 AtOnce = Annotated[int | None, typer.Option("--at-once", metavar="N", min=1, help="Requests at work at one time.")]
 PerMinute = Annotated[int | None, typer.Option("--requests-per-minute", metavar="N", min=1, help="Requests a minute.")]
@@ -51,6 +51,7 @@ Grace = Annotated[
 ]
 All = Annotated[bool, typer.Option("--all", help="Also those that were revoked or have expired.")]
 
+_AS_SIGNED_ON = "as each token says"
 _LIMITS = {
     "concurrency": "at once",
     "requests_per_minute": "requests/min",
@@ -107,7 +108,7 @@ def create_command(  # noqa: PLR0913 - the parameters are the command's options;
 
 @examples("freehold keys list", "freehold keys list --all", "freehold keys list --json")
 def list_command(everyone: All = False, as_json: Json = False, quiet: Quiet = False) -> int:
-    """List the keys: whose, what they may do, and how much."""
+    """List the keys, and the people who signed on: whose, what they may do, and how much."""
     from freehold.python import access
 
     rows = [_row(key, access.state(key)) for key in access.every()]
@@ -115,6 +116,7 @@ def list_command(everyone: All = False, as_json: Json = False, quiet: Quiet = Fa
     columns = (
         Column("id", "KEY"),
         Column("owner", "OWNER"),
+        Column("kind", "KIND"),
         Column("state", "STATE"),
         Column("scopes", "MAY", _scopes),
         Column("limits", "HOW MUCH", _limits),
@@ -134,9 +136,22 @@ def revoke_command(key: Name, as_json: Json = False, quiet: Quiet = False) -> in
 
     revoked, ended = access.revoke(key)
     text = f"The key {revoked.id} of {revoked.owner} opens nothing any more."
+    if revoked.is_person:
+        text = f"{revoked.owner} may not use this house any more, whatever the sign-on says."
     if ended:
         text += f" {ended} requests were ended."
     Output(as_json=as_json, quiet=quiet).sentence({"id": revoked.id, "ended": ended}, text, bare=revoked.id)
+    return 0
+
+
+@examples("freehold keys restore ada@example.org")
+def restore_command(key: Name, as_json: Json = False, quiet: Quiet = False) -> int:
+    """Let a person in again who signs on elsewhere and was revoked here. An API key stays revoked."""
+    from freehold.python import access
+
+    restored, _ = access.restore(key)
+    text = f"{restored.owner} may use this house again, with a token of the sign-on."
+    Output(as_json=as_json, quiet=quiet).sentence({"id": restored.id}, text, bare=restored.id)
     return 0
 
 
@@ -164,21 +179,26 @@ def _row(key: Key, state: str) -> dict[str, Any]:
     return {
         "id": key.id,
         "owner": key.owner,
+        "kind": "person" if key.is_person else "key",
         "state": state,
         "created": _iso(key.created_s),
         "expires": _iso(key.expires_s) if key.expires_s is not None else None,
-        "scopes": dataclasses.asdict(key.scopes),
-        "limits": dataclasses.asdict(key.limits),
+        "scopes": None if key.is_person else dataclasses.asdict(key.scopes),
+        "limits": None if key.is_person else dataclasses.asdict(key.limits),
     }
 
 
-def _scopes(scopes: Mapping[str, Any]) -> str:
+def _scopes(scopes: Mapping[str, Any] | None) -> str:
+    if scopes is None:
+        return _AS_SIGNED_ON
     parts = [", ".join(scopes["verbs"]) or "everything"]
     parts += [f"at {', '.join(scopes['endpoints'])}"] * bool(scopes["endpoints"]) + ["admin"] * scopes["admin"]
     return "; ".join(parts)
 
 
-def _limits(limits: Mapping[str, Any]) -> str:
+def _limits(limits: Mapping[str, Any] | None) -> str:
+    if limits is None:
+        return _AS_SIGNED_ON
     told = [f"{limits[name]:,} {word}" for name, word in _LIMITS.items() if limits[name] is not None]
     told += ["batch"] * (limits["priority"] == "batch")
     return ", ".join(told) or "no limit"
@@ -192,5 +212,6 @@ keys_commands = {
     "create": create_command,
     "list": list_command,
     "revoke": revoke_command,
+    "restore": restore_command,
     "rotate": rotate_command,
 }

@@ -47,6 +47,8 @@
     ├── EgressError                  the policy lets no connection go there   exit 1, HTTP 403
     ├── LedgerError                  the ledger cannot be written or read     retryable, HTTP 503
     ├── NewerFormatError             a file was written by a newer Freehold   exit 3
+    ├── SignOnError                  the issuer of tokens cannot be asked     retryable, HTTP 503
+    ├── StoppedError                 whoever runs the house ended the request HTTP 503
     └── AddressInUseError            the port is taken                        exit 3
 
 Every error carries a message (what happened, to which thing), a hint (what to do next, often a command),
@@ -56,7 +58,7 @@ translated where their library is used, never here. A bug stays a Python excepti
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from freehold.core.engine_errors import EngineError as EngineError
 from freehold.core.engine_errors import UpstreamError as UpstreamError
@@ -64,6 +66,10 @@ from freehold.core.engine_errors import WorkerGivenUpError as WorkerGivenUpError
 from freehold.core.engine_errors import WorkerLostError as WorkerLostError
 from freehold.core.engine_errors import WorkerStartError as WorkerStartError
 from freehold.core.failure import FreeholdError as FreeholdError
+from freehold.core.source_errors import GatedError as GatedError
+from freehold.core.source_errors import HashMismatchError as HashMismatchError
+from freehold.core.source_errors import SourceError as SourceError
+from freehold.core.source_errors import SourceUnreachableError as SourceUnreachableError
 from freehold.core.store_errors import BuildChangedError as BuildChangedError
 from freehold.core.store_errors import BundleError as BundleError
 from freehold.core.store_errors import DeedChangedError as DeedChangedError
@@ -84,6 +90,8 @@ from freehold.core.unavailable import LimitError as LimitError
 from freehold.core.unavailable import LoadingError as LoadingError
 from freehold.core.unavailable import MemoryHeldError as MemoryHeldError
 from freehold.core.unavailable import NewerFormatError as NewerFormatError
+from freehold.core.unavailable import SignOnError as SignOnError
+from freehold.core.unavailable import StoppedError as StoppedError
 
 
 class CallError(FreeholdError):
@@ -204,55 +212,6 @@ class DoesNotFitError(FreeholdError):
 
     code = "does_not_fit"
     exit_code = 1
-
-
-class SourceError(FreeholdError):
-    code = "source_failed"
-    status = 502
-
-
-class SourceUnreachableError(SourceError):
-    code = "source_unreachable"
-    can_retry = True
-
-
-class GatedError(SourceError):
-    code = "source_gated"
-    status = 403
-
-
-class HashMismatchError(SourceError):
-    """The bytes of `file` have another sha256 or size than the one named; they are kept at `quarantined`.
-
-    `expected` and `found` are what `measure` says: 64 hexadecimal digits, or bytes in decimal.
-    """
-
-    code = "hash_mismatch"
-
-    def __init__(
-        self,
-        file: str,
-        *,
-        source: str,
-        expected: str,
-        found: str,
-        quarantined: str,
-        measure: Literal["sha256", "size_bytes"] = "sha256",
-    ) -> None:
-        if measure == "sha256":
-            difference = f"has sha256 {found}, but {expected} was named"
-        else:
-            difference = f"has {int(found):,} bytes, but {int(expected):,} were named"
-        super().__init__(
-            f"{file} from {source} {difference}.",
-            hint=f"The bytes were set aside at {quarantined}; do not use them. Try another source or mirror.",
-            file=file,
-            source=source,
-            expected=expected,
-            found=found,
-            quarantined=quarantined,
-            measure=measure,
-        )
 
 
 class CatalogError(FreeholdError):

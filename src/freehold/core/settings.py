@@ -22,6 +22,8 @@ from freehold.core.memory_settings import MemorySettings, StaySettings, read_mem
 from freehold.core.organization import Organization, Policy, read_organization, read_policy
 from freehold.core.refs import Reference
 from freehold.core.secret import Secret as Secret
+from freehold.core.sign_on import SignOn as SignOn
+from freehold.core.sign_on import read_sign_on
 from freehold.core.toml_reader import Problem, TableReader
 
 FILE_NAME = "freehold.toml"
@@ -79,7 +81,8 @@ class EndpointSettings:
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """`hosts` and `origins` are allowed in addition to loopback and the page's own origin."""
+    """`hosts` and `origins` are allowed in addition to loopback and the page's own origin. With `tls_certificate` (PEM,
+    its chain with it) and `tls_key` only TLS is spoken."""
 
     host: str = "127.0.0.1"
     port: int = 8300
@@ -88,6 +91,8 @@ class ServerSettings:
     max_body_bytes: int = 32 * 1024 * 1024
     drain_s: float = 30.0
     api_key: Secret | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +126,7 @@ class Settings:
     """Everything that is configured. `file` is the freehold.toml that was read, None if there is none.
 
     `endpoints` None means: none configured, so every held build is an endpoint under its model's name.
-    `organization` None means: nobody said who the organization is.
+    `organization` None means: nobody said who the organization is; `sign_on` None: nobody's tokens are believed.
     """
 
     home: Path
@@ -134,6 +139,7 @@ class Settings:
     ledger: LedgerSettings = LedgerSettings()
     log: LogSettings = field(default_factory=LogSettings)
     admission: AdmissionSettings = field(default_factory=AdmissionSettings)
+    sign_on: SignOn | None = None
     organization: Organization | None = None
     policy: Policy = field(default_factory=Policy)
     endpoints: Mapping[str, EndpointSettings] | None = None
@@ -217,6 +223,7 @@ def _from(top: TableReader, env: Mapping[str, str], file: Path | None) -> Settin
         ledger=_ledger(top.table("ledger")),
         log=read_log(top.table("log"), env),
         admission=read_admission(top.table("admission")),
+        sign_on=read_sign_on(top.table("sign_on")) if top.has("sign_on") else None,
         organization=read_organization(top.table("organization")) if top.has("organization") else None,
         policy=read_policy(top.table("policy")),
         endpoints=_endpoints(top) if top.has("endpoints") else None,
@@ -237,9 +244,15 @@ def _server(table: TableReader, env: Mapping[str, str]) -> ServerSettings:
         max_body_bytes=table.integer("max_body_bytes", default.max_body_bytes, 1024, 2**40),
         drain_s=table.number("drain_s", default.drain_s, 0, 3600),
         api_key=_secret(env, "FREEHOLD_API_KEY"),
+        tls_certificate=_file(table, "tls_certificate"),
+        tls_key=_file(table, "tls_key"),
     )
     table.refuse_unknown()
     return server
+
+
+def _file(table: TableReader, key: str) -> Path | None:
+    return Path(table.text(key, "")).expanduser().absolute() if table.has(key) else None
 
 
 def _engine(table: TableReader) -> EngineOptions:

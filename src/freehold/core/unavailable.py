@@ -87,6 +87,21 @@ class NewerFormatError(FreeholdError):
     code = "newer_format"
 
 
+class SignOnError(FreeholdError):
+    """The keys of the issuer cannot be had, or not believed. What is wrong is with the sign-on, not with a token."""
+
+    code = "sign_on_unavailable"
+    status = 503
+    can_retry = True
+
+
+class StoppedError(FreeholdError):
+    """Whoever runs the house ended this request."""
+
+    code = "stopped_by_admin"
+    status = 503
+
+
 class AddressInUseError(FreeholdError):
     code = "address_in_use"
 

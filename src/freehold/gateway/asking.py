@@ -30,7 +30,9 @@ from freehold.ledger.usage import UJ_PER_WH
 
 class Caller(Holder, Protocol):
     """Who asks: by which key, the request's id, the route it came by, how it wants to be served, when it came
-    (`time.perf_counter`), and whether the client has gone."""
+    (`time.perf_counter`), and whether the client has gone. `asking` is set to its way to an engine once it has one."""
+
+    asking: Asking | None
 
     @property
     def id(self) -> bytes: ...
@@ -59,6 +61,7 @@ class Local:
     gone: bool = False
     meter: Meter | None = None
     ended: FreeholdError | None = None
+    asking: Asking | None = None
 
 
 class Asking:
@@ -94,6 +97,11 @@ class Asking:
         self._ledger = ledger
         self._admission = 0
         self._began: Mark | None = None
+        caller.asking = self
+
+    @property
+    def endpoint(self) -> str:
+        return self._endpoint
 
     @property
     def upstream(self) -> Upstream:

@@ -1,4 +1,4 @@
-"""The API keys of this house: made, listed, turned and revoked, in force at once where the house runs."""
+"""The API keys of this house, and who signed on to it: made, listed, turned and revoked, at once where it runs."""
 
 from __future__ import annotations
 
@@ -59,6 +59,13 @@ def revoke(name: str) -> tuple[Key, int | None]:
     return key, control.reread_keys(settings)
 
 
+def restore(name: str) -> tuple[Key, int | None]:
+    """The person who may come in again. Raises NotFoundError, CallError."""
+    settings = load_despite_errors()
+    key = KeyBook(settings.home).restore(name)
+    return key, control.reread_keys(settings)
+
+
 def rotate(name: str, grace_s: int) -> Made:
     """A new text for a key; the old one opens for `grace_s` more. Raises NotFoundError, CallError."""
     settings = load_despite_errors()
@@ -67,8 +74,10 @@ def rotate(name: str, grace_s: int) -> Made:
 
 
 def needed(settings: Settings) -> bool:
-    """Whether the house of `settings` asks for a key. Raises KeyBookError."""
-    return settings.server.api_key is not None or bool(KeyBook(settings.home).read())
+    """Whether the house of `settings` asks for a key or a token. Raises KeyBookError."""
+    if settings.server.api_key is not None or settings.sign_on is not None:
+        return True
+    return bool(KeyBook(settings.home).read())
 
 
 def state(key: Key) -> str:

@@ -1,4 +1,5 @@
-"""Who is at work in the house by which key: lets requests in, counts what they use, and ends them where their key ends.
+"""Who is at work in the house, by key or as a person who signed on: lets requests in, counts what they use, and
+ends them where what let them in ends.
 
 Without a key, over the control socket or in a house that has none, nothing is counted and nothing refused.
 """
@@ -8,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from freehold.core.errors import ForbiddenError, FreeholdError, KeyRefusedError
 from freehold.core.settings import Secret
 from freehold.gateway.access.book import KeyBook
-from freehold.gateway.access.key import Hash, Key, Scopes, Verb, hash_of, id_in
+from freehold.gateway.access.key import Hash, Key, Limits, Scopes, Verb, hash_of, id_in, is_token
 from freehold.gateway.access.meter import Clocks, Meter
 from freehold.ledger.usage import Spent
+
+if TYPE_CHECKING:
+    from freehold.gateway.access.tokens.tokens import SignedOn, Tokens
 
 HOUSE_KEY = "house"
 """The id of the key that FREEHOLD_API_KEY holds: the administrator's."""
@@ -62,10 +66,19 @@ class Permit:
 
 
 class Access:
-    """The keys of one house. They are read when they are first asked for, and again by `reread`."""
+    """The keys of one house. They are read when they are first asked for, and again by `reread`. `tokens` checks those
+    of the firm's own sign-on, where it has one."""
 
-    def __init__(self, book: KeyBook, house_key: Secret | None, *, clocks: Clocks | None = None) -> None:
+    def __init__(
+        self,
+        book: KeyBook,
+        house_key: Secret | None,
+        *,
+        tokens: Tokens | None = None,
+        clocks: Clocks | None = None,
+    ) -> None:
         self._book = book
+        self._tokens = tokens
         self._clocks = clocks or Clocks()
         self._house = _house(house_key)
         self._keys: dict[str, Key] | None = None
@@ -82,20 +95,56 @@ class Access:
 
     @property
     def needed(self) -> bool:
-        """Whether a key must be shown: once one was ever made, so that revoking the last one locks the house."""
-        return bool(self.keys)
+        """Whether a key must be shown: once one was ever made, so that revoking the last one locks the house, and where
+        people sign on elsewhere."""
+        return self._tokens is not None or bool(self.keys)
+
+    @property
+    def takes_tokens(self) -> bool:
+        return self._tokens is not None
 
     @property
     def has_budgets(self) -> bool:
-        return any(key.limits.has_budget for key in self.keys.values() if key.revoked_s is None)
+        return any(limits.has_budget for limits in self._limits())
 
     @property
     def has_energy_budgets(self) -> bool:
-        return any(key.limits.has_energy_budget for key in self.keys.values() if key.revoked_s is None)
+        return any(limits.has_energy_budget for limits in self._limits())
 
     def spent(self, spent: Mapping[str, Spent]) -> None:
         """Begin with what the ledger knows of, by key."""
         self._spent = spent
+
+    async def identify(self, given: bytes | None) -> Key:
+        """Whose key or token `given` is. Raises KeyRefusedError, ForbiddenError, SignOnError."""
+        if self._tokens is not None and given is not None and is_token(given):
+            return (await self.signed_on(given)).person
+        return self.require(given)
+
+    async def signed_on(self, token: bytes) -> SignedOn:
+        """The person whom `token` speaks of, and how long it does. Raises KeyRefusedError, ForbiddenError,
+        SignOnError."""
+        assert self._tokens is not None, "asked only where tokens are taken"
+        known = self._tokens.known(token)
+        found = known or await self._tokens.check(token)
+        row = self.keys.get(found.person.id)
+        if row is None or (known is None and row.owner != found.person.owner):
+            row = await self._enrolled(found.person)
+        if row.revoked_s is not None:
+            raise _ended(row)
+        return found
+
+    def standing(self, key: Key, digest: str | None) -> Key:
+        """What `key`, seen earlier, is now; `digest` is the SHA-256 of the text that was shown, None for a person.
+        Raises KeyRefusedError where it opens no more."""
+        now_s, row = self._clocks.wall_s(), self.keys.get(key.id)
+        if row is None or not row.is_live(now_s):
+            raise _ended(row or key)
+        if digest is None:
+            return key
+        if not row.opens_by_hash(digest, now_s):
+            raise _ended(row)
+        return row
 
     def require(self, given: bytes | None) -> Key:
         """The key that `given` is. Raises KeyRefusedError."""
@@ -128,12 +177,17 @@ class Access:
         if at_work is not None:
             at_work.discard(permit)
 
+    def revoke(self, name: str) -> Key:
+        """Write down that the key or the person `name` opens nothing; `reread` puts it in force. Raises NotFoundError,
+        CallError, KeyBookError, StoreError."""
+        return self._book.revoke(name)
+
     def reread(self) -> int:
         """Read the keys again; those that open nothing any more end what is at work by them. Gives how many requests
         were ended. Raises KeyBookError; then nothing has changed."""
         self._keys = keys = self._read()
         for key_id, meter in self._meters.items():
-            if key_id in keys:
+            if key_id in keys and not meter.key.is_person:
                 meter.key = keys[key_id]
         return self.end_dead()
 
@@ -149,10 +203,26 @@ class Access:
                 count += 1
         return count
 
+    def _limits(self) -> list[Limits]:
+        """Those of every key that opens, and of every role."""
+        of_keys = [key.limits for key in self.keys.values() if key.revoked_s is None]
+        return of_keys + (self._tokens.limits if self._tokens is not None else [])
+
+    async def _enrolled(self, person: Key) -> Key:
+        row = await asyncio.to_thread(self._book.enroll, person)
+        now = self.keys.get(row.id)
+        if now is not None and now.revoked_s is not None:
+            return now  # revoked while this was written
+        self._keys = {**self.keys, row.id: row}
+        return row
+
     def _meter(self, key: Key) -> Meter:
         if key.id not in self._meters:
             self._meters[key.id] = Meter(key, spent=self._spent.get(key.id, Spent()), clocks=self._clocks)
-        return self._meters[key.id]
+        meter = self._meters[key.id]
+        if key.is_person:
+            meter.key = key  # what a person may do is what the newest token says
+        return meter
 
     def _read(self) -> dict[str, Key]:
         found = {key.id: key for key in self._book.read()}
@@ -163,20 +233,16 @@ def require_scope(key: Key, verb: Verb, endpoint: str) -> None:
     """Raise ForbiddenError unless `key` may do `verb` at `endpoint`."""
     scopes = key.scopes
     if scopes.endpoints and endpoint not in scopes.endpoints:
-        raise ForbiddenError(
-            f"The key of {key.owner} may not ask {endpoint}.", hint=f"It may ask {', '.join(scopes.endpoints)}."
-        )
+        raise ForbiddenError(f"{key.named} may not ask {endpoint}.", hint=f"It may ask {', '.join(scopes.endpoints)}.")
     if scopes.verbs and verb not in scopes.verbs:
-        raise ForbiddenError(
-            f"The key of {key.owner} may not be used for this ({verb}).", hint=f"It may {', '.join(scopes.verbs)}."
-        )
+        raise ForbiddenError(f"{key.named} is not for this ({verb}).", hint=f"It may {', '.join(scopes.verbs)}.")
 
 
 def require_admin(key: Key | None) -> None:
     """Raise ForbiddenError where `key` may not see what others did. Whoever needs none may."""
     if key is not None and not key.scopes.admin:
         raise ForbiddenError(
-            f"The key of {key.owner} may not see what others did.",
+            f"{key.named} may not see what others did.",
             hint="`freehold keys create NAME --admin` makes one that may.",
         )
 
@@ -189,5 +255,7 @@ def _house(secret: Secret | None) -> Key | None:
 
 
 def _ended(key: Key) -> KeyRefusedError:
+    if key.is_person:
+        return KeyRefusedError(f"{key.owner} may not use this house.", hint="Ask whoever runs it.")
     how = "was revoked" if key.revoked_s is not None else "has expired"
     return KeyRefusedError(f"This key of {key.owner} {how}.", hint="Ask whoever runs the house for another.")

@@ -1,4 +1,5 @@
-"""The file that a house's API keys are written in, `access/keys.json` of its home, for its owner alone (0600).
+"""The file with a house's API keys and the people who signed on to it: `access/keys.json` of its home, for its owner
+alone (0600).
 
 It holds hashes, so whoever reads it cannot ask with a key; whoever can write it decides who may ask. A revoked key
 stays in it, because the ledger names it. Changes are whole or not at all, one at a time."""
@@ -8,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -66,12 +67,36 @@ class KeyBook:
 
         return self._change(add)
 
+    def enroll(self, person: Key) -> Key:
+        """Write down who signed on, unless that is known: so that usage has a name for the subject, and the house can
+        revoke it. What the person may do is not written: every token says it anew. Raises KeyBookError, StoreError."""
+
+        def add(keys: tuple[Key, ...]) -> tuple[tuple[Key, ...], Key]:
+            known = next((key for key in keys if key.id == person.id), None)
+            if known is not None and known.owner == person.owner:
+                return keys, known
+            row = known or Key(person.id, person.owner, (), person.created_s)
+            row = dataclasses.replace(row, owner=person.owner)
+            return (_with(keys, row) if known else (*keys, row)), row
+
+        return self._change(add)
+
+    def restore(self, name: str) -> Key:
+        """Let a person in again who was revoked. Raises NotFoundError, CallError."""
+
+        def lift(keys: tuple[Key, ...]) -> tuple[tuple[Key, ...], Key]:
+            found = _named([key for key in keys if key.is_person and key.revoked_s is not None], name)
+            key = dataclasses.replace(found, revoked_s=None)
+            return _with(keys, key), key
+
+        return self._change(lift)
+
     def revoke(self, name: str) -> Key:
         """Let the key with this id, or the one key of this owner, open nothing from now on. Raises NotFoundError,
         CallError."""
 
         def end(keys: tuple[Key, ...]) -> tuple[tuple[Key, ...], Key]:
-            key = dataclasses.replace(_named(keys, name), revoked_s=int(time.time()))
+            key = dataclasses.replace(_named(_live(keys), name), revoked_s=int(time.time()))
             return _with(keys, key), key
 
         return self._change(end)
@@ -81,7 +106,9 @@ class KeyBook:
         NotFoundError, CallError."""
 
         def turn(keys: tuple[Key, ...]) -> tuple[tuple[Key, ...], tuple[Key, str]]:
-            found = _named(keys, name)
+            found = _named(_live(keys), name)
+            if found.is_person:
+                raise CallError(f"{found.owner} signs on elsewhere and has no key of this house to rotate.")
             text = new_text(found.id)
             old = Hash(found.hashes[0].sha256, int(time.time()) + grace_s)
             hashes = (Hash(hash_of(text)), *((old,) if grace_s else ()))
@@ -111,12 +138,15 @@ def _parsed(path: Path, data: bytes) -> tuple[Key, ...]:
         ) from error
 
 
-def _named(keys: tuple[Key, ...], name: str) -> Key:
-    """The live key that `name` means. Raises NotFoundError with the nearest, CallError where several are meant."""
-    live = [key for key in keys if key.revoked_s is None]
-    found = [key for key in live if key.id == name] or [key for key in live if key.owner == name]
+def _live(keys: Iterable[Key]) -> list[Key]:
+    return [key for key in keys if key.revoked_s is None]
+
+
+def _named(among: Sequence[Key], name: str) -> Key:
+    """The key that `name` means. Raises NotFoundError with the nearest, CallError where several are meant."""
+    found = [key for key in among if key.id == name] or [key for key in among if key.owner == name]
     if not found:
-        known = {key.id for key in live} | {key.owner for key in live}
+        known = {key.id for key in among} | {key.owner for key in among}
         raise NotFoundError("key", name, nearest=nearest(name, known), hint="`freehold keys list` shows them.")
     if len(found) > 1:
         ids = ", ".join(key.id for key in found)

@@ -1,5 +1,8 @@
 """An API key: whose it is, what it may do and how much of it. Of the key itself only a hash is here.
 
+A person who signs on with a token of the firm's own sign-on is a key as well: without a hash, so that no text opens as
+it, and known by the token's subject. So limits, budgets, the ledger and revoking are the same for both.
+
 A key is `fh_`, its id, `_` and 256 random bits. Nobody guesses those, so a fast hash keeps them as well as a slow one
 would: slow hashes are for passwords, which people choose from few. SHA-256 costs a request a microsecond."""
 
@@ -18,6 +21,8 @@ PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 """Somebody waits for what is interactive, so it goes before what is batch."""
 _PREFIX = "fh"
 _SECRET_BYTES = 32
+PERSON = "sub:"
+"""What the id of a person begins with; the subject of the token follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +72,8 @@ class Hash:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """`hashes` has the newest first: after a rotation the one before may open for a while. Times are seconds since
-    1970, None is never."""
+    """`hashes` has the newest first: after a rotation the one before may open for a while; a person has none. Times are
+    seconds since 1970, None is never."""
 
     id: str
     owner: str
@@ -79,12 +84,24 @@ class Key:
     scopes: Scopes = ANYTHING
     limits: Limits = ENDLESS
 
+    @property
+    def is_person(self) -> bool:
+        return self.id.startswith(PERSON)
+
+    @property
+    def named(self) -> str:
+        """Who it is, to begin a sentence with."""
+        return self.owner if self.is_person else f"The key of {self.owner}"
+
     def is_live(self, now_s: float) -> bool:
         return self.revoked_s is None and (self.expires_s is None or now_s < self.expires_s)
 
     def opens(self, given: bytes, now_s: float) -> bool:
         """Whether `given` is this key's text. Takes as long whatever it is."""
-        digest = hashlib.sha256(given).hexdigest()
+        return self.opens_by_hash(hashlib.sha256(given).hexdigest(), now_s)
+
+    def opens_by_hash(self, digest: str, now_s: float) -> bool:
+        """Whether `digest` is the SHA-256 of this key's text."""
         found = False
         for each in self.hashes:
             same = hmac.compare_digest(digest, each.sha256)
@@ -110,3 +127,8 @@ def id_in(given: bytes) -> str | None:
     prefix, _, rest = given.partition(b"_")
     name, found, _ = rest.partition(b"_")
     return name.decode("ascii", "replace") if found and prefix == _PREFIX.encode() else None
+
+
+def is_token(given: bytes) -> bool:
+    """Whether `given` looks like a signed token: three parts, the first of them a JSON object in base64."""
+    return given.startswith(b"eyJ") and given.count(b".") == 2

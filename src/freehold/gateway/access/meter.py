@@ -98,13 +98,13 @@ class Meter:
         return next((standing for _, standing in self._token_limits()), None)
 
     def _require_room(self) -> None:
-        limits, owner = self.limits, self.key.owner
+        limits, named = self.limits, self.key.named
         if limits.concurrency is not None and self._at_work >= limits.concurrency:
-            text = f"The key of {owner} has {self._at_work} requests at work, which is all it may have at once."
+            text = f"{named} has {self._at_work} requests at work, which is all it may have at once."
             raise _refusal(text, 1.0, "concurrency", limits.concurrency)
         limit = limits.requests_per_minute
         if limit is not None and len(self._requests) >= limit:
-            text = f"The key of {owner} has asked {limit:,} times within a minute, which is all it may."
+            text = f"{named} has asked {limit:,} times within a minute, which is all it may."
             raise _refusal(text, self._until_request_fades(), "requests_per_minute", limit)
 
     def _require_tokens(self, held: int) -> None:
@@ -116,11 +116,11 @@ class Meter:
             limit, left, owner = f"{standing.limit:,}", standing.remaining, self.key.owner
             if left > 0:
                 text = (
-                    f"This request may take {held:,} tokens, and {left:,} are left of the {limit} that the key of "
-                    f"{owner} has {span}. Ask for fewer (`max_tokens`), or wait until {_iso(opens)}."
+                    f"This request may take {held:,} tokens, and {left:,} are left of the {limit} that {owner} has "
+                    f"{span}. Ask for fewer (`max_tokens`), or wait until {_iso(opens)}."
                 )
             else:
-                used = f"The key of {owner} has used its {limit} tokens {span}"
+                used = f"{self.key.named} has used its {limit} tokens {span}"
                 text = f"{used}; it opens again at {_iso(opens)}."
             raise _refusal(text, standing.reset_s, name, standing.limit)
 
