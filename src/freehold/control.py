@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import socket
+import ssl
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -49,7 +50,7 @@ def running(settings: Settings) -> HouseInfo | None:
 
 
 def ps(settings: Settings) -> dict[str, Any]:
-    """What runs: version, pid, address, started_at, endpoints, workers. Raises NotFoundError where no house runs."""
+    """What runs: version, pid, address, started_at, tls, endpoints, workers. Raises NotFoundError where none runs."""
     return _ask(settings, "GET", "/admin/ps", ANSWER_TIMEOUT_S)
 
 
@@ -57,12 +58,16 @@ def admits(address: str, key: Secret | None) -> bool:
     """Whether the house at `address` takes `key` over HTTP, where every client comes in: False is a missing or a wrong
     one. Raises EngineError where it does not answer there."""
     place = urlsplit(address)
-    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=ANSWER_TIMEOUT_S)
+    kind = http.client.HTTPSConnection if place.scheme == "https" else http.client.HTTPConnection
+    connection = kind(place.hostname or "", place.port, timeout=ANSWER_TIMEOUT_S)
     try:
         connection.request("GET", "/v1/models", headers={"authorization": f"Bearer {key.reveal()}"} if key else {})
         return connection.getresponse().status != HTTPStatus.UNAUTHORIZED
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise EngineError(f"The house does not answer at {address}: {error}.") from error
+        hint = "An authority of your own is trusted where SSL_CERT_FILE names its certificate."
+        raise EngineError(
+            f"The house does not answer at {address}: {error}.", hint=hint if isinstance(error, ssl.SSLError) else ""
+        ) from error
     finally:
         connection.close()
 

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Literal
 from freehold import control
 from freehold.app import build_house
 from freehold.core import paths
+from freehold.core.addresses import is_loopback
 from freehold.core.errors import FreeholdError
 from freehold.core.refs import ModelRef, PypiRef, parse
 from freehold.core.settings import DEFAULT_MODEL, Settings
@@ -36,6 +38,7 @@ NETWORK_TIMEOUT_S = 30.0
 # The smallest model with its context and the house itself; below it, loading is likely to push others out.
 LOW_MEMORY_BYTES = 1_000_000_000
 LOW_DISK_BYTES = 2_000_000_000
+FEW_DAYS = 14
 PYTHONS = ((3, 11), (3, 13))
 
 
@@ -64,6 +67,7 @@ def examine(settings: Settings, *, network: bool) -> Iterator[Finding]:
     yield _held(settings)
     yield _token(settings)
     yield _house_and_port(settings)
+    yield _encryption(settings)
     yield (
         _index(settings)
         if network
@@ -223,6 +227,25 @@ def _house_and_port(settings: Settings) -> Finding:
                 "house", "fail", f"not running, and {address[0]}:{address[1]}: {error.strerror}", "freehold up --port 0"
             )
     return Finding("house", "ok", f"not running; port {address[1]} is free")
+
+
+def _encryption(settings: Settings) -> Finding:
+    server = settings.server
+    if server.tls_certificate is None:
+        if is_loopback(server.host):
+            return Finding("tls", "ok", "not set: only this machine reaches the house")
+        mend = "set tls_certificate and tls_key in [server] of freehold.toml, or put a proxy before the house"
+        return Finding("tls", "warn", f"not set, and {server.host} can be reached from other machines", mend)
+    house = control.running(settings)
+    shown = control.ps(settings)["tls"] if house is not None else None
+    if shown is None:
+        return Finding("tls", "unknown", f"{server.tls_certificate} is looked at when the house starts")
+    if shown["problem"]:
+        return Finding("tls", "warn", shown["problem"], "mend the files: they are read again when they change")
+    days = (shown["until"] - time.time()) / 86_400
+    seen = f"valid for {days:.0f} more days" if days > 0 else "it has expired"
+    level: Level = "fail" if days <= 0 else "warn" if days < FEW_DAYS else "ok"
+    return Finding("tls", level, seen, None if level == "ok" else f"renew {server.tls_certificate}")
 
 
 def _index(settings: Settings) -> Finding:

@@ -13,7 +13,7 @@ import pytest
 
 from freehold.cli.output import Output
 from freehold.cli.progress import Lines, display_for
-from freehold.cli.up import announce, endpoint_name, with_arguments
+from freehold.cli.up import Place, announce, endpoint_name, with_arguments
 from freehold.core.errors import CallError
 from freehold.core.refs import parse
 from freehold.core.settings import EndpointSettings, ServerSettings, Settings
@@ -22,14 +22,14 @@ SETTINGS = Settings(Path("/home"), Path("/run"), endpoints={"a": EndpointSetting
 
 
 def test_host_and_port_are_put_over_the_file_and_the_rest_stays() -> None:
-    changed = with_arguments(SETTINGS, [], host="::1", port=0)
+    changed = with_arguments(SETTINGS, [], Place(host="::1", port=0))
     assert (changed.server.host, changed.server.port) == ("::1", 0)
     assert changed.endpoints == SETTINGS.endpoints and changed.server.drain_s == SETTINGS.server.drain_s
 
 
 def test_references_are_the_endpoints_instead_of_the_files() -> None:
     refs = [parse("smollm2-135m-instruct:q4_1"), parse("openai:gpt-5"), parse("fake:demo?rate=4")]
-    endpoints = with_arguments(SETTINGS, refs, host=None, port=None).endpoints
+    endpoints = with_arguments(SETTINGS, refs, Place()).endpoints
     assert endpoints is not None
     assert {name: str(row.ref) for name, row in endpoints.items()} == {
         "smollm2-135m-instruct": "smollm2-135m-instruct:q4_1",
@@ -39,21 +39,21 @@ def test_references_are_the_endpoints_instead_of_the_files() -> None:
 
 
 def test_an_endpoint_of_the_file_can_be_picked_by_its_name() -> None:
-    endpoints = with_arguments(SETTINGS, [parse("a")], host=None, port=None).endpoints
+    endpoints = with_arguments(SETTINGS, [parse("a")], Place()).endpoints
     assert endpoints == {"a": EndpointSettings("a", parse("fake:a"))}
 
 
 def test_two_endpoints_of_one_name_are_refused() -> None:
     with pytest.raises(CallError) as caught:
-        with_arguments(SETTINGS, [parse("fake:x"), parse("openai:x")], host=None, port=None)
+        with_arguments(SETTINGS, [parse("fake:x"), parse("openai:x")], Place())
     assert "'x'" in caught.value.message and "freehold.toml" in caught.value.hint
 
 
 def test_an_engine_is_put_over_the_file_and_one_that_there_is_not_is_refused() -> None:
-    changed = with_arguments(SETTINGS, [], host=None, port=None, engine="openvino")
+    changed = with_arguments(SETTINGS, [], Place(), engine="openvino")
     assert changed.engine == dataclasses.replace(SETTINGS.engine, engine="openvino")
     with pytest.raises(CallError) as caught:
-        with_arguments(SETTINGS, [], host=None, port=None, engine="openvin")
+        with_arguments(SETTINGS, [], Place(), engine="openvin")
     assert "'openvin'" in caught.value.message and "llama.cpp, openvino" in caught.value.hint
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -129,7 +130,15 @@ def nothing_runs(output: Output) -> int:
 
 def _headline(report: Mapping[str, Any]) -> str:
     seconds = time.time() - report["started_at"]
-    return f"freehold {report['version']} at {report['address']}, process {report['pid']}, up {duration(seconds)}\n"
+    line = f"freehold {report['version']} at {report['address']}, process {report['pid']}, up {duration(seconds)}\n"
+    return line + _encryption(report["tls"]) if report["tls"] is not None else line
+
+
+def _encryption(tls: Mapping[str, Any]) -> str:
+    until = datetime.fromtimestamp(tls["until"], UTC).date()
+    names = ", ".join(tls["names"]) or "no name"
+    problem = f"{tls['problem']}\n" if tls["problem"] else ""
+    return f"TLS for {names}, valid until {until}\n{problem}"
 
 
 def _details(worker: Mapping[str, Any], output: Output, *, choices: bool) -> None:

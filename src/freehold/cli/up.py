@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import socket
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, cast, get_args
 from urllib.parse import urlsplit
@@ -19,9 +20,10 @@ from freehold.cli.arguments import Json, Quiet, answering_names, examples
 from freehold.cli.output import Output
 from freehold.cli.permitting import By, Reason, Wish, permitted
 from freehold.cli.pull import pull_now
+from freehold.core.addresses import is_loopback
 from freehold.core.errors import CallError, NotFoundError
 from freehold.core.refs import FakeRef, FileRef, HubRef, ModelRef, PypiRef, Reference, RemoteRef, parse
-from freehold.core.settings import DEFAULT_MODEL, EndpointSettings, EngineName, Settings, load
+from freehold.core.settings import DEFAULT_MODEL, EndpointSettings, EngineName, ServerSettings, Settings, load
 
 # Hosts that mean every network of the machine, and the families of address they take.
 EVERYWHERE = {"0.0.0.0": (socket.AF_INET,), "::": (socket.AF_INET6,), "": (socket.AF_INET,)}  # noqa: S104  # only read
@@ -32,6 +34,10 @@ Refs = Annotated[
 ]
 Host = Annotated[str | None, typer.Option("--host", help="Listen here; another address than loopback wants a key.")]
 Port = Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Listen on this port; 0 takes a free one.")]
+TlsCertificate = Annotated[
+    Path | None, typer.Option("--tls-certificate", metavar="FILE", help="Speak TLS, with this certificate (PEM).")
+]
+TlsKey = Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="The certificate's private key (PEM).")]
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings from this file.")]
 Engine = Annotated[
     str | None,
@@ -46,11 +52,14 @@ Pull = Annotated[bool, typer.Option("--pull", help="Pull what is missing without
     "freehold up smollm2-135m-instruct --port 8400",
     "freehold up smollm2-135m-instruct --engine openvino",
     "freehold up ./model.gguf openai:gpt-5",
+    "freehold up --host 0.0.0.0 --tls-certificate house.pem --tls-key house.key",
 )
 def up_command(  # noqa: PLR0913 - the parameters are the command's options; typer reads them from here
     refs: Refs = None,
     host: Host = None,
     port: Port = None,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
     config: Config = None,
     engine: Engine = None,
     pull: Pull = False,
@@ -69,8 +78,10 @@ def up_command(  # noqa: PLR0913 - the parameters are the command's options; typ
     output = Output(as_json=as_json, quiet=quiet)
     parsed = [parse(ref) for ref in refs or ()]
 
+    place = Place(host, port, tls_certificate, tls_key)
+
     def read() -> Settings:
-        return with_arguments(load(file=config), parsed, host=host, port=port, engine=engine)
+        return with_arguments(load(file=config), parsed, place, engine=engine)
 
     settings = read()
     _hold_all(settings, output, may_pull=pull, wish=Wish(override, by))
@@ -80,18 +91,32 @@ def up_command(  # noqa: PLR0913 - the parameters are the command's options; typ
     return code
 
 
-def with_arguments(
-    settings: Settings, refs: list[Reference], *, host: str | None, port: int | None, engine: str | None = None
-) -> Settings:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to listen, as the command line says; None where it does not."""
+
+    host: str | None = None
+    port: int | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+    def over(self, server: ServerSettings) -> ServerSettings:
+        """`server` with what is said here put over it. Files are found from the folder where the house was started."""
+        return dataclasses.replace(
+            server,
+            host=server.host if self.host is None else self.host,
+            port=server.port if self.port is None else self.port,
+            tls_certificate=self.tls_certificate.absolute() if self.tls_certificate else server.tls_certificate,
+            tls_key=self.tls_key.absolute() if self.tls_key else server.tls_key,
+        )
+
+
+def with_arguments(settings: Settings, refs: list[Reference], place: Place, *, engine: str | None = None) -> Settings:
     """The settings with what the command line says put over them. Raises CallError for two endpoints of one name, and
     for an engine that there is not."""
     if engine is not None:
         settings = dataclasses.replace(settings, engine=dataclasses.replace(settings.engine, engine=_engine(engine)))
-    server = dataclasses.replace(
-        settings.server,
-        host=host if host is not None else settings.server.host,
-        port=port if port is not None else settings.server.port,
-    )
+    server = place.over(settings.server)
     if not refs:
         return dataclasses.replace(settings, server=server)
     rows: dict[str, EndpointSettings] = {}
@@ -164,7 +189,7 @@ def _nothing_held() -> NotFoundError:
 
 def announce(address: str, settings: Settings, output: Output) -> None:
     """Say where the house is, once it listens, and who else may come in."""
-    others = _open_addresses(address, settings.server.host)
+    others = _open_addresses(address, settings.server)
     key = _key_header(settings)
     output.sentence(
         {"address": address, "page": f"{address}/", "api": f"{address}/v1", "other_addresses": others},
@@ -174,6 +199,11 @@ def announce(address: str, settings: Settings, output: Output) -> None:
         f"  try    curl -s {address}/v1/models{key}" + _for_others(others, settings),
         bare=address,
     )
+    if not is_loopback(settings.server.host) and settings.server.tls_certificate is None:
+        output.say(
+            "Keys, prompts and answers cross the network in the clear: --tls-certificate and --tls-key encrypt them, "
+            "or a proxy before the house."
+        )
 
 
 def _key_header(settings: Settings) -> str:
@@ -196,13 +226,14 @@ def _for_others(others: list[str], settings: Settings) -> str:
     )
 
 
-def _open_addresses(address: str, host: str) -> list[str]:
+def _open_addresses(address: str, server: ServerSettings) -> list[str]:
     """The house on every network of this machine, where it listens on all of them; else none."""
     import psutil
 
-    families = EVERYWHERE.get(host, ())
+    families = EVERYWHERE.get(server.host, ())
+    scheme = "http" if server.tls_certificate is None else "https"
     port = address.rpartition(":")[2]
     found = (row for rows in psutil.net_if_addrs().values() for row in rows if row.family in families)
     places = (ipaddress.ip_address(row.address.partition("%")[0]) for row in found)
     reachable = [place for place in places if not (place.is_loopback or place.is_link_local)]
-    return [f"http://[{place}]:{port}" if place.version == 6 else f"http://{place}:{port}" for place in reachable]
+    return [f"{scheme}://[{each}]:{port}" if each.version == 6 else f"{scheme}://{each}:{port}" for each in reachable]

@@ -17,6 +17,7 @@ from freehold.gateway import requests
 from freehold.server.answers import Handler
 from freehold.server.body import read_object
 from freehold.server.call import Call
+from freehold.server.tls import Certificate
 
 EVENTS_SHOWN = 20
 NAME_LIMIT_BYTES = 65536
@@ -28,6 +29,7 @@ class Running:
 
     reload: Callable[[], Awaitable[tuple[str, ...]]]
     stop: Callable[[], None]
+    certificate: Certificate | None = None
     address: str = ""
     started_at: float = field(default_factory=time.time)
 
@@ -57,6 +59,7 @@ class Admin:
             "pid": os.getpid(),
             "address": self._running.address,
             "started_at": self._running.started_at,
+            "tls": self._running.certificate.report() if self._running.certificate is not None else None,
             "endpoints": self._gateway.endpoints(),
             "lines": {name: line._asdict() for name, line in self._gateway.lines().items()},
             "workers": self._gateway.workers(),

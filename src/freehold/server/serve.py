@@ -1,8 +1,9 @@
 """The process that serves a house: from its sockets to its end. Prints nothing; `on_ready` tells the address.
 
-SIGHUP reloads. SIGTERM and SIGINT drain: what is at work may end (at most `drain_s`), what comes is answered 503; a
-second one ends at once. When `serve` returns no worker is left and no socket's file either, and the ledger is closed.
-Call it from the main thread: signals and the workers' parent-death signal follow it.
+With a certificate the house speaks TLS to everybody but its own control socket, and looks each second whether the files
+changed. SIGHUP reloads. SIGTERM and SIGINT drain: what is at work may end (at most `drain_s`), what comes is answered
+503; a second one ends at once. When `serve` returns no worker is left and no socket's file either, and the ledger is
+closed. Call it from the main thread: signals and the workers' parent-death signal follow it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import logging
 import resource
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 
 import uvicorn
@@ -21,7 +23,7 @@ import uvicorn
 from freehold.app import House, access, build_house, measures_energy
 from freehold.core.errors import FreeholdError, SettingsError
 from freehold.core.settings import Settings, load
-from freehold.server import logs, sockets
+from freehold.server import logs, sockets, tls
 from freehold.server.admin import Running
 from freehold.server.asgi import Application
 from freehold.server.drain import Drain
@@ -29,7 +31,7 @@ from freehold.server.protocol import BoundedProtocol
 from freehold.server.security import refuse_open_address
 
 KEEP_ALIVE_S = 30
-LOOK_FOR_EXPIRED_S = 1.0
+LOOK_S = 1.0
 FILES_WANTED = 65536
 # What a client gets to take the end of its answer where the time to drain has run out, or somebody will not wait.
 LAST_BYTES_S = 0.25
@@ -73,38 +75,44 @@ def run(house: House, *, reread: Callable[[], Settings], on_ready: Callable[[str
         sockets.control_socket(house.settings.runtime_dir) as control,
         asyncio.Runner(loop_factory=_new_loop) as runner,
     ):
-        address = sockets.address_of(tcp, server.host)
-        runner.run(_Process(house, reread, address).serve([tcp, control], on_ready))
+        process = _Process(house, reread, tls.of_settings(server))
+        runner.run(process.serve(tcp, control, on_ready))
     return 0
 
 
 class _Process:
     """One run of one house."""
 
-    def __init__(self, house: House, reread: Callable[[], Settings], address: str) -> None:
+    def __init__(self, house: House, reread: Callable[[], Settings], certificate: tls.Certificate | None) -> None:
         self._house = house
         self._reread = reread
+        self._certificate = certificate
         self._reloading: set[asyncio.Task[None]] = set()
-        self._expiring: asyncio.TimerHandle | None = None
-        running = Running(reload=self._reload, stop=self._stop, address=address)
-        self._address = address
-        application = Application(house, running)
+        self._looking: asyncio.TimerHandle | None = None
+        self._running = Running(reload=self._reload, stop=self._stop, certificate=certificate)
+        application = Application(house, self._running)
         self._server = _Server(_config(application), application.drain, house.settings.server.drain_s)
 
-    async def serve(self, listeners: list[socket.socket], on_ready: Callable[[str], None]) -> None:
+    async def serve(self, tcp: socket.socket, control: socket.socket, on_ready: Callable[[str], None]) -> None:
         """Until told to stop. The workers are gone when it returns, whatever happened."""
-        gateway = self._house.gateway
+        gateway, certificate = self._house.gateway, self._certificate
+        names = certificate.shown.names if certificate is not None else None
+        self._running.address = sockets.address_of(tcp, self._house.settings.server.host, names)
+        listeners = [tcp, control]
+        if certificate is not None:
+            listeners = [control]
+            self._server.encrypted = (tcp, certificate.context)
         with self._signals():
             try:
                 await gateway.start()
                 # What was imported stays for good; without this the garbage collector looks through it again and again.
                 gc.freeze()
-                self._end_expired()
-                self._server.on_started = lambda: on_ready(self._address)
+                self._look()
+                self._server.on_started = lambda: on_ready(self._running.address)
                 await self._server.serve(sockets=listeners)
             finally:
-                if self._expiring is not None:
-                    self._expiring.cancel()
+                if self._looking is not None:
+                    self._looking.cancel()
                 # What may be drained has been: now only the workers are left to end.
                 await gateway.close(drain_s=0)
 
@@ -120,10 +128,12 @@ class _Process:
             for number in handlers:
                 loop.remove_signal_handler(number)
 
-    def _end_expired(self) -> None:
-        """What is at work by a key ends when the key does."""
+    def _look(self) -> None:
+        """Every LOOK_S: what is at work by a key ends when the key does, and a new certificate is taken."""
         self._house.access.end_dead()
-        self._expiring = asyncio.get_running_loop().call_later(LOOK_FOR_EXPIRED_S, self._end_expired)
+        if self._certificate is not None:
+            self._certificate.look()
+        self._looking = asyncio.get_running_loop().call_later(LOOK_S, self._look)
 
     def _stop(self) -> None:
         """The first time drains, the second ends at once."""
@@ -153,9 +163,12 @@ class _Process:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers, with a word when it accepts connections, and with a drain before its end."""
+    """uvicorn without its signal handlers, with a word when it accepts connections, and with a drain before its end.
+    `encrypted` is a socket for TLS alone, beside those that are plain: uvicorn knows one certificate for all of its
+    sockets."""
 
     on_started: Callable[[], None] = staticmethod(lambda: None)
+    encrypted: tuple[socket.socket, ssl.SSLContext] | None = None
 
     def __init__(self, config: uvicorn.Config, drain: Drain, drain_s: float) -> None:
         super().__init__(config)
@@ -164,6 +177,16 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        if self.encrypted is not None:
+            listener, context = self.encrypted
+            server = await asyncio.get_running_loop().create_server(
+                self._protocol,
+                sock=listener,
+                ssl=context,
+                backlog=self.config.backlog,
+                ssl_handshake_timeout=tls.HANDSHAKE_TIMEOUT_S,
+            )
+            self.servers.append(server)
         self.on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -182,6 +205,9 @@ class _Server(uvicorn.Server):
     def _abort(self) -> None:
         for connection in list(self.server_state.connections):
             connection.transport.abort()
+
+    def _protocol(self) -> BoundedProtocol:
+        return BoundedProtocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -80,11 +80,15 @@ def tcp_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
-def address_of(listener: socket.socket, host: str) -> str:
-    """The http address people type for `listener`; one that listens everywhere is named by its loopback."""
+def address_of(listener: socket.socket, host: str, names: tuple[str, ...] | None = None) -> str:
+    """The address people type for `listener`; one that listens everywhere is named by its loopback. `names` are
+    the certificate's, None without TLS: an address that it does not vouch for is of no use to anybody."""
     port = listener.getsockname()[1]
     name = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104  # only renamed here
-    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+    if names and name not in names:
+        name = next((each for each in names if not each.startswith("*")), name)
+    scheme = "http" if names is None else "https"
+    return f"{scheme}://[{name}]:{port}" if ":" in name else f"{scheme}://{name}:{port}"
 
 
 @contextlib.contextmanager
