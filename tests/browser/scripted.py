@@ -52,6 +52,9 @@ class ScriptedHouse:
             routes=[
                 *routes(),
                 Route("/health/live", self._health),
+                Route("/api/session", self._session),
+                Route("/api/sign-in", self._sign_in, methods=["POST"]),
+                Route("/api/sign-out", self._sign_out, methods=["POST"]),
                 Route("/v1/models", self._models),
                 Route("/v1/chat/completions", self._answer, methods=["POST"]),
                 Route("/v1/completions", self._answer, methods=["POST"]),
@@ -65,6 +68,30 @@ class ScriptedHouse:
 
     async def _health(self, _request: Request) -> Response:
         return JSONResponse({"status": "ok"})
+
+    async def _session(self, request: Request) -> Response:
+        return JSONResponse(self._who(signed_in=self.key is not None and self._refused(request) is None))
+
+    async def _sign_in(self, request: Request) -> Response:
+        if (await request.json())["key"] != self.key:
+            return _refusal("The key is wrong.")
+        response = JSONResponse(self._who(signed_in=True))
+        response.set_cookie("scripted", "signed-in", httponly=True, samesite="strict")
+        return response
+
+    async def _sign_out(self, _request: Request) -> Response:
+        response = JSONResponse(self._who(signed_in=False))
+        response.delete_cookie("scripted")
+        return response
+
+    def _who(self, *, signed_in: bool) -> dict[str, Any]:
+        return {
+            "needed": self.key is not None,
+            "takes_tokens": False,
+            "signed_in": signed_in,
+            "owner": None,
+            "admin": False,
+        }
 
     async def _models(self, request: Request) -> Response:
         return self._refused(request) or JSONResponse({"object": "list", "data": self.models})
@@ -83,10 +110,9 @@ class ScriptedHouse:
         return StreamingResponse(self._events(script, body), media_type="text/event-stream")
 
     def _refused(self, request: Request) -> Response | None:
-        if self.key is None or request.headers.get("authorization") == f"Bearer {self.key}":
+        if self.key is None or request.cookies.get("scripted") == "signed-in":
             return None
-        error = {"message": "A key is needed.", "type": "authentication_error", "code": "invalid_api_key"}
-        return JSONResponse({"error": error}, 401)
+        return _refusal("A key is needed.")
 
     async def _events(self, script: Script, body: dict[str, Any]) -> AsyncIterator[bytes]:
         try:
@@ -120,6 +146,11 @@ class ScriptedHouse:
             usage = {"prompt_tokens": 30, "completion_tokens": count, "total_tokens": 30 + count}
             yield {"choices": [], "usage": usage, "timings": timings}
         yield "[DONE]"
+
+
+def _refusal(message: str) -> Response:
+    error = {"message": message, "type": "authentication_error", "code": "invalid_api_key"}
+    return JSONResponse({"error": error}, 401)
 
 
 def local(name: str, **more: Any) -> dict[str, Any]:

@@ -75,24 +75,26 @@ async def test_a_refusal_leaves_no_empty_version_behind_when_asked_again(page: P
     await expect(page.locator(".turns")).to_have_count(0)
 
 
-async def test_a_key_is_asked_for_once_and_kept_for_the_tab(page: Page, house: ScriptedHouse) -> None:
+async def test_a_key_is_asked_for_once_and_kept_nowhere_in_the_page(page: Page, house: ScriptedHouse) -> None:
     house.key = "sesame"
     await page.reload()
-    dialog = page.get_by_role("dialog", name="This house asks for a key")
+    dialog = page.get_by_role("dialog", name="Sign in to this house")
     await expect(dialog).to_be_visible()
     await dialog.get_by_label("Key", exact=True).fill("wrong")
     await page.keyboard.press("Enter")
-    await expect(dialog).to_be_visible()
+    await expect(dialog.get_by_role("alert")).to_have_text("The key is wrong.")
     await dialog.get_by_label("Key", exact=True).fill("sesame")
-    await dialog.get_by_role("button", name="Use this key").click()
+    await dialog.get_by_role("button", name="Sign in").click()
     await expect(dialog).to_be_hidden()
     await ask_and_wait(page, "Hello")
     await page.reload()
     await expect(page.locator(".prose")).to_have_text("You said: Hello")
     await expect(dialog).to_be_hidden()
-    stored = await page.evaluate("[JSON.stringify(localStorage), sessionStorage.getItem('freehold.key')]")
-    assert "sesame" not in stored[0]
-    assert stored[1] == "sesame"
+    kept = "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
+    assert "sesame" not in await page.evaluate(kept) and "signed-in" not in await page.evaluate(kept)
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(dialog).to_be_visible()
+    await expect(page.locator("#model")).to_have_attribute("aria-label", "Model: small-model, not offered now")
 
 
 async def test_a_house_out_of_reach_is_said_and_found_again(page: Page, house: ScriptedHouse, served: Served) -> None:

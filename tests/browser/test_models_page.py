@@ -318,13 +318,13 @@ async def test_a_held_build_shows_its_deed_and_leads_to_the_chat(house: Open, vi
 
 async def test_a_house_with_a_key_asks_for_it_once(house: Open, visit: Visit) -> None:
     page = await visit(f"{await house(key='open sesame')}/models")
-    dialog = page.get_by_role("dialog", name="This house asks for a key")
+    dialog = page.get_by_role("dialog", name="Sign in to this house")
     await expect(dialog).to_be_visible()
     await dialog.get_by_label("Key").fill("wrong")
     await page.keyboard.press("Enter")
     await expect(dialog).to_be_visible()
     await dialog.get_by_label("Key").fill("open sesame")
-    await dialog.get_by_role("button", name="Use this key").click()
+    await dialog.get_by_role("button", name="Sign in").click()
     await expect(rows(page).first).to_be_visible()
     await page.get_by_role("link", name="BLOOM 176B", exact=True).click()
     await paper(page, "BLOOM 176B")

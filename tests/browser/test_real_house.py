@@ -101,7 +101,9 @@ async def test_a_worker_that_dies_in_the_middle_is_reported_in_place(up: Up, vis
 
 async def test_a_house_with_a_key_asks_for_it_and_shows_nothing_without(up: Up, visit: Visit) -> None:
     page = await visit(await up("fake:quick?tokens=8", key="sesame"))
-    dialog = page.get_by_role("dialog", name="This house asks for a key")
+    dialog = page.get_by_role("dialog", name="Sign in to this house")
+    await expect(dialog).to_be_visible()
+    assert "quick" not in await page.content()
     await dialog.get_by_label("Key", exact=True).fill("sesame")
     await page.keyboard.press("Enter")
     await expect(dialog).to_be_hidden()

@@ -51,7 +51,7 @@ async def made(house: RunningHouse, owner: str, *, admin: bool = False) -> str:
 
 async def sign_in(page: Page, key: str) -> None:
     await page.get_by_label("Key", exact=True).fill(key)
-    await page.get_by_role("button", name="Use this key").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Sign in").click()
 
 
 async def test_a_house_without_keys_shows_everybody_what_was_used(running: RunningHouse, visit: Visit) -> None:
@@ -76,13 +76,13 @@ async def test_who_is_signed_in_sees_their_own_use_and_an_administrator_everybod
     for key in (ada, bob):
         await ask(running, key)
     page = await visit(f"{running.address}/usage")
-    await expect(page.get_by_role("dialog", name="This house asks for a key")).to_be_visible()
+    await expect(page.get_by_role("dialog", name="Sign in to this house")).to_be_visible()
     await sign_in(page, ada)
     names = page.locator("section").filter(has_text="By key").locator("tbody th")
     await expect(names).to_have_text([f"ada ({ada.split('_')[1]})"])
     await expect(page.get_by_text("What the key of ada used.")).to_be_visible()
     await page.get_by_role("button", name="Sign out").click()
-    await expect(page.get_by_role("dialog", name="This house asks for a key")).to_be_visible()
+    await expect(page.get_by_role("dialog", name="Sign in to this house")).to_be_visible()
     await expect(names).to_have_count(0)
     await sign_in(page, root)
     await expect(names).to_have_count(2)
@@ -92,5 +92,5 @@ async def test_a_wrong_key_shows_nothing_and_asks_again(running: RunningHouse, v
     await made(running, "ada")
     page = await visit(f"{running.address}/usage")
     await sign_in(page, "wrong")
-    await expect(page.get_by_role("dialog", name="This house asks for a key")).to_be_visible()
+    await expect(page.get_by_role("dialog", name="Sign in to this house")).to_be_visible()
     await expect(page.locator("#content")).to_be_empty()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,7 @@ from starlette.testclient import TestClient
 
 from freehold.server.pages.markdown import MAX_TEXT_CHARS
 from freehold.server.pages.routes import MAX_BODY_BYTES, STATIC, routes
+from freehold.server.pages.shell import PAGES, VIEWS, drawn
 
 
 @pytest.fixture
@@ -63,7 +65,7 @@ def test_a_text_is_rendered_in_its_two_parts(client: TestClient) -> None:
 def test_the_page_and_each_file_come_under_the_strict_policy(client: TestClient) -> None:
     files = [f"/static/{path.name}" for path in STATIC.iterdir()]
     assert len(files) > 15
-    for path in ["/", *files]:
+    for path in [*(page.path for page in PAGES), *files]:
         answer = client.get(path)
         assert answer.status_code == 200, path
         policy = answer.headers["content-security-policy"]
@@ -83,14 +85,36 @@ def test_nothing_outside_the_static_folder_is_served(client: TestClient) -> None
     assert client.get("/static/%2e%2e/routes.py").status_code == 404
 
 
-def test_the_page_names_no_other_host_and_holds_no_inline_script() -> None:
-    for path in STATIC.iterdir():
+def test_the_pages_name_no_other_host_and_hold_no_inline_script() -> None:
+    for path in (*STATIC.iterdir(), *VIEWS.iterdir()):
         text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
         assert "http://" not in text, path.name
         assert "https://" not in text, path.name
-    page = (STATIC / "index.html").read_text(encoding="utf-8")
-    assert page.count("<script") == page.count('<script src="/static/') + page.count(
-        '<script type="module" src="/static/'
-    )
-    assert "style=" not in page
-    assert " onclick" not in page
+    for page in PAGES:
+        html = drawn(page)
+        whole = html.count('<script src="/static/') + html.count('<script type="module" src="/static/')
+        assert html.count("<script") == whole == 2
+        assert "style=" not in html
+        assert " onclick" not in html
+
+
+def test_every_page_is_whole_and_uses_what_there_is() -> None:
+    assert len(PAGES) == 4
+    for page in PAGES:
+        html = drawn(page)
+        assert "{{" not in html and html.count("<head>") == html.count("<body") == html.count('<main id="main"') == 1
+        ids = re.findall(r'\bid="([^"]+)"', html)
+        assert len(ids) == len(set(ids)), page.name
+        assert {"key-form", "sign-in", "sign-out", "signed-out", "theme", "away", "notices", "announcer"} <= set(ids)
+        assert set(re.findall(r'href="#(i-[a-z]+)"', html)) <= set(ids)
+        files = re.findall(r'(?:src|href)="/static/([^"]+)"', html)
+        assert all((STATIC / name).is_file() for name in files)
+        assert html.count('aria-current="page"') == (page.path != "/")
+
+
+def test_every_icon_is_used() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in (*STATIC.glob("*.js"), *VIEWS.glob("*.html")))
+    icons = re.findall(r'id="i-([a-z]+)"', (VIEWS / "icons.svg").read_text(encoding="utf-8"))
+    assert len(icons) > 20
+    unused = [name for name in icons if not re.search(rf'#i-{name}\b|"{name}"', text)]
+    assert unused == []

@@ -18,7 +18,9 @@ from freehold.app import House
 from freehold.core.errors import FreeholdError, MethodError, NotFoundError
 from freehold.core.names import nearest
 from freehold.server.admin import Admin, Running
+from freehold.server.admin_page import AdminPage
 from freehold.server.answers import Answers, Handler
+from freehold.server.at_work import AtWork
 from freehold.server.body import ClientGoneError, linger
 from freehold.server.call import Call
 from freehold.server.catalog_routes import ONE_MODEL, CatalogRoutes
@@ -31,6 +33,8 @@ from freehold.server.metrics import Metrics
 from freehold.server.model_metrics import ModelMetrics
 from freehold.server.pages.routes import routes as page_routes
 from freehold.server.security import PAGES, Guard, is_preflight
+from freehold.server.sessions import Sessions
+from freehold.server.sign_in import SignIn
 from freehold.server.usage_routes import UsageRoutes
 
 _JSON = (b"content-type", b"application/json")
@@ -47,8 +51,10 @@ class Application:
         self.metrics = Metrics(house.gateway.workers, house.gateway.lines)
         ModelMetrics(self.metrics.registry, house.gateway)
         self.drain = Drain()
+        self._at_work = AtWork()
         self._gateway = house.gateway
-        self._guard = Guard(server, house.access)
+        sessions = Sessions(house.access)
+        self._guard = Guard(server, house.access, sessions)
         self._house_routes = HouseRoutes(house, self.metrics, self.drain)
         answers = Answers(house.gateway, max_body_bytes=server.max_body_bytes).routes()
         self._routes: dict[str, tuple[str, Handler]] = {path: ("POST", handler) for path, handler in answers.items()}
@@ -57,6 +63,8 @@ class Application:
         shown = {**self._catalog_routes.routes(), **self._fit_routes.routes()}
         self._routes |= {path: ("GET", handler) for path, handler in shown.items()}
         self._routes |= {path: ("GET", handler) for path, handler in UsageRoutes(house).routes().items()}
+        self._routes |= AdminPage(house, self._at_work).routes()
+        self._routes |= SignIn(house.access, self._guard, sessions).routes()
         self._admin = Admin(house, running).routes() if running is not None else {}
         self._page = Starlette(routes=page_routes())
 
@@ -64,6 +72,7 @@ class Application:
         assert scope["type"] == "http", "served with lifespan and websockets off"
         call = Call(scope, receive, send)
         self.metrics.begin()
+        number = self._at_work.begin(call)
         try:
             await self._answer(call)
         except ClientGoneError:
@@ -79,12 +88,13 @@ class Application:
             _log.exception("request %s: %s %s failed", call.id.decode(), call.method, call.route)
             await _refuse(call, InternalError(call.id))
         finally:
+            self._at_work.end(number)
             self.metrics.end(call)
             if access_log.isEnabledFor(logging.INFO):
                 _log_access(call)
 
     async def _answer(self, call: Call) -> None:
-        call.extra.extend(self._guard.check(call))
+        call.extra.extend(await self._guard.check(call))
         if is_preflight(call):
             await call.reply_bytes(204, b"", self._guard.preflight(call))
             return
@@ -156,6 +166,7 @@ def _only(method: str, call: Call, handler: Handler) -> Handler:
 async def _refuse(call: Call, error: FreeholdError) -> None:
     """Answer with `error`, unless an answer has begun: then all that is left is to end the connection, which the
     server does with an answer that was not completed."""
+    call.refused = error.code
     if call.status:
         return
     anthropic = speaks_anthropic(call.path, call.headers)

@@ -6,6 +6,7 @@ route can forget the request's id or the security headers. It decides nothing.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import time
@@ -19,6 +20,7 @@ from freehold.core.errors import FreeholdError
 from freehold.gateway.access.key import Key
 from freehold.gateway.access.meter import Meter
 from freehold.gateway.admission.ticket import Wish
+from freehold.gateway.asking import Asking
 from freehold.server.limits import Header as Header
 from freehold.server.limits import limit_headers
 
@@ -38,12 +40,14 @@ class Call:
     """`route` is the template that matched, for metrics; `endpoint` and `digest` are known once the gateway has
     answered; `status` 0 means that no answer has begun, `complete` that its last byte was handed over, `gone`that the
     client left before; `key` is the one it showed, `meter` counts what that one uses, `ended` says why its work was
-    ended; `wish` is how it wants to be served; `broken` is the code of the error that ended a stream. `extra` headers
-    go on whatever answer comes."""
+    ended, `wish` is how it wants to be served, `asking` its way to an engine, `work` the task that can be ended while
+    one is at work for it; `refused` is the code of the error it was answered with, `broken` of the one that ended a
+    stream. `extra` headers go on whatever answer comes."""
 
     __slots__ = (
         "_send",
         "asked_model",
+        "asking",
         "broken",
         "complete",
         "digest",
@@ -59,12 +63,14 @@ class Call:
         "method",
         "path",
         "receive",
+        "refused",
         "route",
         "scope",
         "started_at",
         "status",
         "usage",
         "wish",
+        "work",
     )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,6 +92,9 @@ class Call:
         self.meter: Meter | None = None
         self.ended: FreeholdError | None = None
         self.wish = _USUAL
+        self.asking: Asking | None = None
+        self.work: asyncio.Task[Any] | None = None
+        self.refused: str | None = None
         self.broken: str | None = None
         self.extra: list[Header] = []
         self.started_at = time.perf_counter()

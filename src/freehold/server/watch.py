@@ -31,7 +31,7 @@ class ClientWatch:
     async def __aenter__(self) -> ClientWatch:
         work = asyncio.current_task()
         assert work is not None, "an ASGI application runs in a task"
-        self._work = work
+        self._work = self._call.work = work
         self._watcher = asyncio.create_task(self._watch(), name="watch client")
         deadline_at = self._call.wish.deadline_at
         if deadline_at != math.inf:
@@ -45,6 +45,7 @@ class ClientWatch:
         self._watcher.cancel()
         if self._timer is not None:
             self._timer.cancel()
+        self._call.work = None
         ended = self._call.ended
         if ended is not None and kind is asyncio.CancelledError:
             self._work.uncancel()

@@ -1,5 +1,4 @@
-"""The routes of the pages: the chat page at `/`, the Models page at `/models`, the Usage page at `/usage`, their
-files under `/static`, and the markdown renderer that the chat page asks.
+"""The routes of the pages, their files under `/static`, and the markdown renderer that the chat page asks.
 
 Each page is served with a policy under which it can reach this house and nothing else, run only its own modules,
 and turn only the renderer's output into HTML. Keys, Host and Origin are the application's to check: the pages and
@@ -8,18 +7,20 @@ their files hold no secret and may be served without a key, `/ui/markdown` costs
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from anyio import CapacityLimiter, to_thread
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from freehold.server.pages.markdown import MAX_TEXT_CHARS, Rendered, render
+from freehold.server.pages.shell import PAGES, Page, drawn
 
 STATIC = Path(__file__).parent / "static"
 MAX_BODY_BYTES = 8 * MAX_TEXT_CHARS
@@ -43,24 +44,19 @@ HEADERS = {
 def routes() -> list[BaseRoute]:
     """Everything the pages need of the server beside its API, to be mounted at its root."""
     return [
-        Route("/", _chat_page, methods=["GET"]),
-        Route("/models", _models_page, methods=["GET"]),
-        Route("/usage", _usage_page, methods=["GET"]),
+        *(Route(page.path, _showing(page), methods=["GET"]) for page in PAGES),
         Mount("/static", _Files(directory=STATIC)),
         Route("/ui/markdown", _Renderer()),
     ]
 
 
-async def _chat_page(_request: Request) -> Response:
-    return FileResponse(STATIC / "index.html", headers=HEADERS)
+def _showing(page: Page) -> Callable[[Request], Awaitable[Response]]:
+    html = drawn(page)
 
+    async def show(_request: Request) -> Response:
+        return HTMLResponse(html, headers=HEADERS)
 
-async def _models_page(_request: Request) -> Response:
-    return FileResponse(STATIC / "models.html", headers=HEADERS)
-
-
-async def _usage_page(_request: Request) -> Response:
-    return FileResponse(STATIC / "usage.html", headers=HEADERS)
+    return show
 
 
 class _Files(StaticFiles):

@@ -12,6 +12,7 @@ from html import escape
 from typing import Any
 
 from freehold.gateway.access.key import Key
+from freehold.server.pages.tables import section
 
 WIDTH, HEIGHT, FOOT = 900, 180, 22
 Row = Mapping[str, Any]
@@ -42,8 +43,9 @@ def _who(key: Key | None) -> str:
     if key is None:
         return "Everything that was asked of this house. It asks for no key."
     if key.scopes.admin:
-        return f"Everything that was asked of this house, shown to the key of {key.owner}."
-    return f"What the key of {key.owner} used. A key with the scope admin sees everybody's use."
+        return f"Everything that was asked of this house, shown to {key.owner}, who may see what others did."
+    who = key.owner if key.is_person else f"the key of {key.owner}"
+    return f"What {who} used. Who has the scope admin sees everybody's use."
 
 
 def _by_day(rows: Sequence[Row], days: Sequence[date], names: tuple[str, str]) -> list[tuple[int, int]]:
@@ -94,15 +96,9 @@ def _table(title: str, head: str, rows: Sequence[Row], name_of: Callable[[Row], 
     for row in rows:
         counts = summed.setdefault(name_of(row), Counter())
         counts.update({name: row[name] for name in _COUNTS})
-    lines = [
-        f"<tr><th scope='row'>{escape(name)}</th>{''.join(f'<td>{counts[each]:,}</td>' for each in _COUNTS)}</tr>"
-        for name, counts in sorted(summed.items(), key=lambda item: -item[1]["requests"])
-    ]
-    heads = "".join(f"<th scope='col'>{each}</th>" for each in (head, *_HEADS))
-    return (
-        f"<section><h2>{escape(title)}</h2><div class='table-room' tabindex='0'><table><thead><tr>{heads}</tr></thead>"
-        f"<tbody>{''.join(lines)}</tbody></table></div></section>"
-    )
+    ordered = sorted(summed.items(), key=lambda item: -item[1]["requests"])
+    lines = [(escape(name), *(f"{counts[each]:,}" for each in _COUNTS)) for name, counts in ordered]
+    return section(title, (head, *_HEADS), lines)
 
 
 def _key_of(row: Row) -> str:

@@ -5,12 +5,12 @@ import { announce, byId } from "./dom.js";
 import { exportConversation } from "./export.js";
 import { Follow } from "./follow.js";
 import { Header } from "./header.js";
-import { rememberKey } from "./house.js";
 import { Models } from "./models.js";
 import { Connection, notice } from "./notices.js";
 import { SettingsPanel } from "./settings.js";
 import { initDialogs, initShortcuts } from "./shortcuts.js";
 import { Sidebar } from "./sidebar.js";
+import { SignIn } from "./sign-in.js";
 import { Store } from "./store.js";
 import { initTheme } from "./theme.js";
 import { Thread } from "./thread.js";
@@ -38,6 +38,16 @@ class App {
   #build() {
     initTheme();
     initDialogs();
+    this.signIn = new SignIn({
+      signedIn: () => {
+        this.#loadModels();
+        this.composer.focus();
+      },
+      signedOut: () => {
+        this.#models.forget();
+        this.#show();
+      },
+    });
     this.follow = new Follow(byId("scroller"), byId("thread"), byId("latest"));
     this.header = new Header(this.#models, (model) => this.#choose(model));
     this.composer = new Composer(this.#store, {
@@ -49,7 +59,7 @@ class App {
     });
     this.thread = new Thread(byId("thread"), {
       ask: (text) => this.#ask(text), edit: (message, text) => this.#edit(message, text), again: (message) => this.#again(message),
-      retry: (message) => this.#retry(message), turn: (message, step) => this.#turn(message, step), offerKey: askForKey,
+      retry: (message) => this.#retry(message), turn: (message, step) => this.#turn(message, step), offerKey: () => this.signIn.needed(),
     });
     this.sidebar = new Sidebar(this.#store, {
       open: (conversation) => this.#open(conversation), exportAs: exportConversation, remove: (conversation) => this.#remove(conversation),
@@ -69,10 +79,6 @@ class App {
     byId("new").addEventListener("click", () => this.#new());
     byId("open-settings").addEventListener("click", () => byId("settings").showModal());
     byId("open-help").addEventListener("click", () => byId("help").showModal());
-    byId("key-form").addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.#useKey();
-    });
     addEventListener("hashchange", () => {
       const named = this.#store.get(location.hash.slice(1));
       if (named && named !== this.#current) this.#open(named);
@@ -97,18 +103,8 @@ class App {
 
   #troubled(error) {
     if (error.unreachable) this.#connection.lost();
-    else if (error.needsKey) askForKey();
+    else if (error.needsKey) this.signIn.needed();
     else notice(error.message);
-  }
-
-  #useKey() {
-    const key = byId("key-box").value.trim();
-    if (!key) return;
-    rememberKey(key);
-    byId("key-box").value = "";
-    byId("key").close();
-    this.#loadModels();
-    this.composer.focus();
   }
 
   #open(conversation) {
@@ -255,10 +251,6 @@ class App {
       if (shown) this.#open(conversation);
     });
   }
-}
-
-function askForKey() {
-  if (!byId("key").open) byId("key").showModal();
 }
 
 new App().start();

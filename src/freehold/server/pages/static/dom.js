@@ -14,7 +14,7 @@ export function h(tag, props = {}, ...children) {
   return element;
 }
 
-/** An icon from the sprite in index.html; it says nothing to a screen reader, its button does. */
+/** An icon from the page's set (views/icons.svg); it says nothing to a screen reader, its button does. */
 export function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("class", "icon");

@@ -1,8 +1,6 @@
 // The house this page came from: its models, its answers, its errors. Every request of the page starts here.
 import { eventData } from "./sse.js";
 
-const KEY = "freehold.key";
-
 /** What went wrong, in the house's own words. `code` is stable; "unreachable" and "cut" are this page's. */
 export class HouseError extends Error {
   constructor(message, { code = "failed", hint = "", status = null } = {}) {
@@ -19,15 +17,9 @@ export class HouseError extends Error {
   }
 }
 
-export const rememberKey = (key) => sessionStorage.setItem(KEY, key);
-export const forgetKey = () => sessionStorage.removeItem(KEY);
-export const hasKey = () => sessionStorage.getItem(KEY) !== null;
-
 /** A request to the house; answers the response or throws HouseError. An abort stays an AbortError. */
 export async function ask(path, { body, signal, accept = "application/json" } = {}) {
-  const key = sessionStorage.getItem(KEY);
   const headers = { Accept: accept };
-  if (key) headers.Authorization = `Bearer ${key}`;
   if (body) headers["Content-Type"] = "application/json";
   let response;
   try {

@@ -147,7 +147,7 @@ function trouble(message, actions) {
   if (message.status === "complete" && message.finish === "length") return [note("stop", "The token limit ended this answer.")];
   if (message.status !== "failed") return [];
   const { error } = message;
-  const key = error.code === "invalid_api_key" ? h("button", { type: "button", onclick: actions.offerKey }, "Enter the key") : null;
+  const key = error.code === "invalid_api_key" ? h("button", { type: "button", onclick: actions.offerKey }, "Sign in") : null;
   const hint = error.hint && !error.message.includes(error.hint) ? h("p", { class: "hint" }, ...coded(error.hint)) : null;
   const on = FINAL.has(error.code) ? h("button", { type: "button", onclick: () => actions.rewrite(message) }, "Edit") : retry;
   return [h("div", { class: "trouble", role: "alert" }, icon("warn"), h("div", {}, h("p", {}, ...coded(error.message)), hint, h("div", { class: "trouble-buttons" }, key, on)))];

@@ -1,7 +1,7 @@
 // The Models page: the catalog of this house, looked through by whoever has to answer for a model.
 // The URL holds what is looked for and which paper is open, so that both can be sent to somebody else.
 import { announce, byId, h, icon } from "./dom.js";
-import { ask, rememberKey } from "./house.js";
+import { ask } from "./house.js";
 import { fitSection } from "./models-fit.js";
 import * as filters from "./models-filter.js";
 import { describe, drawPaper, drawUnknown } from "./models-paper.js";
@@ -10,6 +10,7 @@ import { Table } from "./models-table.js";
 import { capital, DECISIONS, plain, plural } from "./models-words.js";
 import { Connection, notice } from "./notices.js";
 import { initDialogs } from "./shortcuts.js";
+import { SignIn } from "./sign-in.js";
 import { initTheme } from "./theme.js";
 
 const INPUTS = ["q", "size", "license", "skill", "here", "verdict", "sort"];
@@ -30,6 +31,8 @@ class ModelsPage {
       open: (name) => this.#show(name), sort: (key) => this.#change({ sort: key }), link: (name) => `/models${filters.written({}, name)}`,
     });
     this.stops = new Stops(byId("stops"), (label) => this.#change({ label }));
+    // What was shown to somebody does not stay for the next one: the page begins anew.
+    this.signIn = new SignIn({ signedIn: () => this.#load(), signedOut: () => this.#words && location.reload() });
     this.#listen();
     await this.#load();
   }
@@ -42,10 +45,6 @@ class ModelsPage {
     byId("clear").addEventListener("click", () => {
       this.#change(filters.cleared(this.#filter));
       field("q").focus();
-    });
-    byId("key-form").addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.#useKey();
     });
     byId("paper").addEventListener("close", () => this.#closed());
     byId("paper").addEventListener("keydown", (event) => this.#turn(event));
@@ -78,17 +77,8 @@ class ModelsPage {
 
   #troubled(error) {
     if (error.unreachable) this.#connection.lost();
-    else if (error.needsKey) { if (!byId("key").open) byId("key").showModal(); }
+    else if (error.needsKey) this.signIn.needed();
     else notice(error.message);
-  }
-
-  #useKey() {
-    const key = byId("key-box").value.trim();
-    if (!key) return;
-    rememberKey(key);
-    byId("key-box").value = "";
-    byId("key").close();
-    this.#load();
   }
 
   #fill({ models, held, unreadable, judged, organization, rules, ...words }) {

@@ -17,6 +17,12 @@ export class Models extends EventTarget {
     this.dispatchEvent(new Event("changed"));
   }
 
+  /** Nobody is signed in any more: what the house offers is not this page's to show. */
+  forget() {
+    this.list = [];
+    this.loaded = false;
+  }
+
   /** The model of that name, or null where the house does not offer it. */
   find(name) {
     return this.list.find((candidate) => candidate.name === name) ?? null;

@@ -31,10 +31,10 @@ export function initShortcuts(actions) {
   });
 }
 
-/** Wires every dialog: a close button, a click on the backdrop. Escape is the browser's. */
+/** Wires every dialog: its close buttons, a click on the backdrop. Escape is the browser's. */
 export function initDialogs() {
   for (const dialog of document.querySelectorAll("dialog")) {
-    dialog.querySelector("[data-close]")?.addEventListener("click", () => dialog.close());
+    for (const button of dialog.querySelectorAll("[data-close]")) button.addEventListener("click", () => dialog.close());
     dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   }
 }
