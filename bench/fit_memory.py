@@ -31,7 +31,7 @@ from freehold.fit.memory import MemoryNeed, need
 from freehold.fit.read_gguf import blueprint_of_gguf
 
 KINDS = ("own", "q4_0", "q5_1", "q8_0")
-CONTEXTS = (512, 2048, 4096)
+CONTEXTS = (256, 512, 1024)
 SLOTS = (1, 8)
 BATCH_TOKENS = 128
 TOO_LOW = 0.03

@@ -44,8 +44,8 @@ def digest(home: Path, tag: str) -> str:
     return Store(home).peek(parse(f"own:{tag}")).digest
 
 
-def fitted(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, Any]]:
-    assert main(["fit", "own", "--json"]) == 0
+def fitted(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, dict[str, Any]]:
+    assert main(["fit", "own", *options, "--json"]) == 0
     return {each["tag"]: each for each in json.loads(capsys.readouterr().out)["builds"]}
 
 
@@ -66,7 +66,7 @@ def test_what_it_did_here_stands_beside_what_is_estimated(
 ) -> None:
     machine = fingerprint(probe.machine())
     speed = Measured(138.0, 130.0, 141.0, 3, ON)
-    way = Way(machine, digest(home, "q4_1"), engine_id(), 768, 1, ("threads=2",))
+    way = Way(machine, digest(home, "q4_1"), engine_id(), 768, 1, ("cache=f16", "threads=2"))
     other_engine = Way(machine, digest(home, "q4_1"), "llama.cpp of last year", 768, 1)
     path = measured_speeds.kept_at(home, machine)
     path.parent.mkdir(parents=True)
@@ -85,6 +85,8 @@ def test_what_it_did_here_stands_beside_what_is_estimated(
     shown = " ".join(capsys.readouterr().out.split())
     assert "MEASURED q4_1" in shown and "138 at 768" in shown
     assert "wrote 138 tokens/s measured (130-141 tokens/s in 3 runs, 2026-11-20) with 768 tokens" in shown
+    assert "(cache=f16, threads=2)" in shown
+    assert fitted(capsys, "--cache-type", "bf16")["q4_1"]["measured_nearest"] is None, "that was another cache"
 
 
 def benched(home: Path, against: str, **of: dict[str, Any]) -> None:

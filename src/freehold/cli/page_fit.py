@@ -185,6 +185,7 @@ def _ran(build: Data) -> Iterator[tuple[str, str | None]]:
     """How fast it ran here, each with the context and the number of requests that it was measured with."""
     for row in build["measured_speeds"]:
         way = f"with {tokens(row['used_tokens'])} tokens of context, {row['concurrency']} at once"
+        way += f" ({', '.join(row['settings'])})" if row["settings"] else ""
         for name, key in (("wrote", "generation_tokens_per_s"), ("read", "prompt_tokens_per_s")):
             if row[key] is not None:
                 yield name, wrapped(f"{figure(row[key], lambda value: f'{rate(value)} tokens/s')} {way}")

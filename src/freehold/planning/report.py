@@ -49,7 +49,8 @@ def run_json(run: RunShape) -> dict[str, Any]:
 def build_json(build: BuildPlan, rig: Rig, measured: Sequence[MeasuredSpeed] = ()) -> dict[str, Any]:
     """One build on `rig`, which it was planned for. `measured` is how fast it ran there, in any way; the nearest to the
     planned one is named beside all of them."""
-    near = nearest(measured, used_tokens=build.run.context_tokens // 2, concurrency=build.run.slots)
+    alike = [row for row in measured if not _has_other_cache(row, build.run)]
+    near = nearest(alike, used_tokens=build.run.context_tokens // 2, concurrency=build.run.slots)
     placed = build.placement
     need = {name: as_json(getattr(placed.need, name)) for name in PARTS}
     return {
@@ -79,6 +80,11 @@ def build_json(build: BuildPlan, rig: Rig, measured: Sequence[MeasuredSpeed] = (
         "measured_speeds": [_speed_json(each) for each in measured],
         "measured_distance": None if build.distance is None else _distance_json(build.distance),
     }
+
+
+def _has_other_cache(row: MeasuredSpeed, run: RunShape) -> bool:
+    said = [each for each in row.way.settings if each.startswith("cache=")]
+    return bool(said) and said != [f"cache={run.cache_type_k}"]
 
 
 def _speed_json(row: MeasuredSpeed) -> dict[str, Any]:

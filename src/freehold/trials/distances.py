@@ -71,7 +71,8 @@ def _of_report(data: Any, machine: str) -> Iterator[_Row]:
     for arm in data["arms"]:
         if arm["engine"] != ENGINE or arm["fidelity"] is None or "cache_type" in arm["settings"]:
             continue
-        nats, error = float(arm["fidelity"]["nats"]), float(arm["fidelity"]["error"])
-        if math.isfinite(nats) and 0 <= error < math.inf:  # too few tokens give an error without end
-            measured = Measured(nats, nats - error, nats + error, 1, data["taken_on"][:10])
+        # A divergence is never below zero; that of hardly different weights may be, by what is rounded.
+        nats, error = max(0.0, float(arm["fidelity"]["nats"])), float(arm["fidelity"]["error"])
+        if nats < math.inf and 0 <= error < math.inf:  # too few tokens give an error without end
+            measured = Measured(nats, max(0.0, nats - error), nats + error, 1, data["taken_on"][:10])
             yield str(arm["digest"]), str(data["digest"]), str(data["build"]), measured
