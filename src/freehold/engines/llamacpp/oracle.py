@@ -6,6 +6,8 @@ speaks for this machine's engine, on a processor: buffers of an accelerator it c
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -23,6 +25,7 @@ from freehold.fit.blueprint import RunShape
 from freehold.weights.gguf import Outline, write_skeleton
 
 TIMEOUT_S = 30.0
+ENDING_S = 5.0
 LARGEST_BYTES = 1 << 60
 PRINTED_BYTES = 10_486
 """A hundredth of a MiB: how exact the sizes are that the engine prints, of up to two buffers a part."""
@@ -69,6 +72,9 @@ class Oracle:
         log.open()
         try:
             process = await WorkerProcess.spawn(_program(name, file, runs, self.lock), folder, log)
+            # It ends by itself; a signal that meets its end makes asyncio warn of a process it does not know.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), ENDING_S)
             await process.kill()
             return process.started.facts
         finally:
