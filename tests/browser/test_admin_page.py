@@ -134,7 +134,10 @@ async def test_models_and_errors_are_shown_and_every_text_is_a_text(running: Run
     assert await ask(running, root, "<b>odd</b>") == 200
     models = page.get_by_role("region", name="Models").locator("tbody tr")
     await expect(models.filter(has_text="fake:small")).to_contain_text(["ready"])
-    await expect(models.filter(has_text="fake:small").locator("td").nth(3)).to_contain_text("MB")
+    await expect(models.filter(has_text="fake:small").locator("td").nth(4)).to_contain_text("MB")
+    came = page.get_by_role("region", name="What came and went").locator("tbody tr")
+    await expect(came.filter(has_text="fake:small")).to_contain_text(["loaded"])
+    await expect(page.get_by_text("that models may take are kept for those that are loaded.")).to_be_visible()
     await expect(models.locator("th")).to_have_text(["small", "endless", "broken", "<b>odd</b>"])
     failed = page.get_by_role("region", name="Last errors").locator("tbody tr").first
     await expect(failed).to_contain_text("worker_not_started")

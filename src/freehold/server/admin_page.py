@@ -1,4 +1,4 @@
-"""What the Admin page asks for: who is at work now, what each model takes, what failed lately; and its two deeds.
+"""What the Admin page asks for: who is at work and who waits, what models take, what failed lately; and its two deeds.
 
 Only for keys with the scope `admin`, or in a house that asks for no key. Each deed is logged with who did it.
 """
@@ -19,6 +19,7 @@ from freehold.server.call import Call
 from freehold.server.pages.admin import Now, fragment
 
 MOST_BODY_BYTES = 4096
+EVENTS = 20
 STOP, REVOKE = "/api/admin/stop", "/api/admin/revoke"
 _HTML = (b"content-type", b"text/html; charset=utf-8")
 _log = logging.getLogger("freehold.server")
@@ -42,7 +43,10 @@ class AdminPage:
             at_s=time.time(),
             work=self._at_work.now(),
             endpoints=gateway.endpoints(),
+            lines=gateway.lines(),
             workers=gateway.workers(),
+            memory=gateway.memory(),
+            events=list(reversed(gateway.life.kept))[:EVENTS],
             failures=self._at_work.failures(),
             viewer=call.key.owner if call.key is not None else None,
         )

@@ -7,14 +7,17 @@ thing it is about, so that the page can draw all of it anew without losing where
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
 
 from freehold.core.ports import WorkerReport
 from freehold.gateway.access.access import HOUSE_KEY
+from freehold.gateway.admission.line import Standing
 from freehold.gateway.endpoints import EndpointInfo
+from freehold.gateway.memory.life import LifeEvent
+from freehold.gateway.pool import Occupancy
 from freehold.server.at_work import Failure, Work
 from freehold.server.pages.tables import section
 
@@ -28,7 +31,10 @@ class Now:
     at_s: float
     work: Sequence[Work]
     endpoints: Sequence[EndpointInfo]
+    lines: Mapping[str, Standing]
     workers: Sequence[WorkerReport]
+    memory: Occupancy
+    events: Sequence[LifeEvent]
     failures: Sequence[Failure]
     viewer: str | None
 
@@ -41,6 +47,7 @@ def fragment(now: Now) -> str:
             f"<p class='who'>{escape(who)}</p>",
             _work(now.work),
             _models(now),
+            _events(now.events),
             _failures(now.failures),
         )
     )
@@ -82,31 +89,65 @@ def _revoke(place: str, key: str, who: str) -> str:
 
 def _models(now: Now) -> str:
     workers = {worker.build: worker for worker in now.workers}
-    rows = []
-    for info in now.endpoints:
-        worker = workers.get(info.build or info.target)
-        at_work = sum(work.endpoint == info.name for work in now.work)
-        rows.append(
-            (escape(info.name), escape(info.build or info.target), escape(info.state), *_worker(worker, at_work))
-        )
-    heads = ("Endpoint", "Points at", "State", "At work", "Memory", "Restarts", "Last error")
-    return section("Models", heads, rows, none="There are no endpoints.")
+    rows = [
+        _model_row(info, now.lines.get(info.name), workers.get(info.build or info.target)) for info in now.endpoints
+    ]
+    heads = (
+        "Endpoint",
+        "Points at",
+        "State",
+        "At work",
+        "Waiting",
+        "Memory",
+        "Kept free for it",
+        "Restarts",
+        "Last error",
+    )
+    return section("Models", heads, rows, none="There are no endpoints.") + _memory(now.memory)
 
 
-def _worker(worker: WorkerReport | None, at_work: int) -> tuple[str, ...]:
+def _model_row(info: EndpointInfo, line: Standing | None, worker: WorkerReport | None) -> tuple[str, ...]:
+    at_work = waiting = "0"  # nobody has asked it yet
+    if line is not None:
+        at_work = f"{line.taken:,}" if line.slots is None else f"{line.taken:,} of {line.slots:,}"
+        waiting = f"{line.waiting:,}"
+    if line is not None and line.longest_wait_s is not None:
+        waiting += f", {_span(line.longest_wait_s)}"
+    state = f"{info.state}, pinned" if worker is not None and worker.pinned else info.state
+    named = (escape(info.name), escape(info.build or info.target), escape(state), at_work, waiting)
     if worker is None:
-        return (f"{at_work:,}", "none", "0", "—")
-    memory = UNKNOWN if worker.memory_bytes is None else f"{worker.memory_bytes / 1e6:,.0f} MB"
-    if worker.pid is None and worker.memory_bytes is None:
-        memory = "none here"
-    return (f"{at_work:,}", memory, f"{worker.restarts:,}", escape(worker.last_error or "—"))
+        return (*named, "none", "none", "0", "—")
+    memory = UNKNOWN if worker.pid is not None else "none"
+    memory = _size(worker.memory_bytes) if worker.memory_bytes is not None else memory
+    return (*named, memory, _size(worker.reserved_bytes), f"{worker.restarts:,}", escape(worker.last_error or "—"))
+
+
+def _memory(memory: Occupancy) -> str:
+    held, most = _size(memory.reserved_bytes), _size(memory.most_bytes)
+    return f"<p class='fine'>{held} of the {most} that models may take are kept for those that are loaded.</p>"
+
+
+def _events(events: Sequence[LifeEvent]) -> str:
+    heads = ("When (UTC)", "Model", "What", "Took", "Memory", "Why")
+    rows = [
+        (
+            _when(event.at),
+            escape(event.build),
+            escape(event.what),
+            f"{event.seconds:.1f} s" if event.seconds is not None else "—",
+            _size(event.bytes) if event.bytes else "—",
+            escape(event.why or "—"),
+        )
+        for event in events
+    ]
+    return section("What came and went", heads, rows, none="No model was loaded since the house was started.")
 
 
 def _failures(failures: Sequence[Failure]) -> str:
     heads = ("When (UTC)", "Who", "Endpoint", "Asked by", "What", "Status", "Request")
     rows = [
         (
-            f"{datetime.fromtimestamp(each.at_s, UTC):%b %d, %H:%M:%S}",
+            _when(each.at_s),
             escape(each.owner or "—"),
             escape(each.endpoint or "—"),
             escape(each.route),
@@ -123,6 +164,14 @@ def _button(place: str, label: str, *, path: str, body: object, title: str, note
     told = {"path": path, "body": json.dumps(body), "title": title, "note": note, "yes": yes}
     data = "".join(f' data-{name}="{escape(value)}"' for name, value in told.items())
     return f'<button id="{place}" class="quiet" type="button" aria-label="{escape(title)}"{data}>{label}</button>'
+
+
+def _when(at_s: float) -> str:
+    return f"{datetime.fromtimestamp(at_s, UTC):%b %d, %H:%M:%S}"
+
+
+def _size(nbytes: int) -> str:
+    return f"{nbytes / 1e9:,.1f} GB" if nbytes >= 1e9 else f"{nbytes / 1e6:,.0f} MB"
 
 
 def _span(seconds: float) -> str:
