@@ -95,6 +95,15 @@ async def test_a_model_larger_than_everything_is_refused_at_once_with_figures(tm
         assert not OwnProcesses().now()
 
 
+async def test_who_may_not_wait_for_memory_gets_what_is_free_and_is_told_where_none_is(tmp_path: Path) -> None:
+    rows = 'a = "fake:a?memory=500&rate=20&tokens=5000"\nb = "fake:b?memory=500&tokens=3"'
+    async with gateway_of(tmp_path, f'[memory]\nlimit = "700MB"\nwait = "0s"\n[endpoints]\n{rows}') as gateway:
+        exchange = await _stream(gateway, "a")
+        with pytest.raises(MemoryHeldError):
+            await _ask(gateway, "b")
+        await exchange.aclose()
+
+
 async def test_memory_that_stays_in_use_is_waited_for_so_long_and_the_answer_says_who_holds_it(tmp_path: Path) -> None:
     rows = 'a = "fake:a?memory=500&rate=20&tokens=5000"\nb = "fake:b?memory=500&tokens=3"'
     async with gateway_of(tmp_path, f'[memory]\nlimit = "700MB"\nwait = "300ms"\n[endpoints]\n{rows}') as gateway:
@@ -214,18 +223,25 @@ async def _moving(gateway: Gateway) -> None:
     await until(lambda: any("requests wait for that" in (info.note or "") for info in gateway.endpoints()))
 
 
-async def test_a_swap_without_room_for_both_drops_no_request(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stay", ["", ", pinned = true"], ids=["", "pinned"])
+async def test_a_swap_without_room_for_both_drops_no_request(tmp_path: Path, stay: str) -> None:
     own = OwnProcesses()
-    async with gateway_of(tmp_path, ONE + OLD) as gateway:
+    rows = [
+        f'{{ ref = "{ref}"{stay} }}'
+        for ref in ("fake:old?memory=500&rate=50&tokens=30", "fake:new?memory=500&tokens=3")
+    ]
+    before, after = (f"house = {row}\nother = {row}\n" for row in rows)
+    async with gateway_of(tmp_path, ONE + before) as gateway:
         exchange = await _stream(gateway, "house")
-        new = settings_of(tmp_path, ONE + 'house = "fake:new?memory=500&tokens=3"')
+        new = settings_of(tmp_path, ONE + after)
         swap = asyncio.create_task(gateway.reload(new))
         await _moving(gateway)
-        waiting = [asyncio.create_task(_ask(gateway, "house")) for _ in range(8)]
+        waiting = [asyncio.create_task(_ask(gateway, name)) for name in ("house", "other") * 4]
         rest = [chunk async for chunk in exchange]
         await exchange.aclose()
         assert rest[-1]["timings"]["predicted_n"] == 30, "what was under way came to its end"
-        assert await swap == ("house: fake:old?memory=500&rate=50&tokens=30 -> fake:new?memory=500&tokens=3",)
+        moved = "fake:old?memory=500&rate=50&tokens=30 -> fake:new?memory=500&tokens=3"
+        assert await swap == (f"house: {moved}", f"other: {moved}")
         assert await asyncio.gather(*waiting) == [3] * 8
         assert len(own.now()) == 1
 

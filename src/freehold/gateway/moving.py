@@ -49,12 +49,12 @@ class Mover:
         wait already."""
         gate, memory = self._gates[name], self._pool.settings
         if gate.waiters >= memory.waiting:
-            raise words.moving_for_many(name, self.moving[name], gate.waiters)
+            raise words.moving_for_many(name, gate.waiters)
         gate.waiters += 1
         try:
             await asyncio.wait_for(gate.opened.wait(), memory.wait_s)
         except TimeoutError as error:
-            raise words.moving(name, self.moving[name]) from error
+            raise words.moving(name) from error
         finally:
             gate.waiters -= 1
 
@@ -64,20 +64,20 @@ class Mover:
         their starts raise; then all is as it was in `old`."""
         moves = {name: (old.targets[name], new.targets[name]) for name in names}
         self.moving = {name: target.reference for name, (_, target) in moves.items()}
-        gone: list[Target] = []
+        going: set[Target] = set()
         try:
-            for name in await self._beside(moves):
-                before, after = moves[name]
-                self._gates[name] = _Gate()
-                if before not in new.targets.values():
-                    gone.append(before)
-                    self._pool.retire(before)
-                await self._pool.post(after).brought()
+            rest = await self._beside(moves)
+            going = {moves[name][0] for name in rest} - set(new.targets.values())
+            # Also endpoints that go, or that are moved where there is room, must not keep one that is to go at work.
+            self._gates = {name: _Gate() for name, target in old.targets.items() if name in rest or target in going}
+            for target in going:
+                self._pool.retire(target)
+            for name in rest:
+                await self._pool.post(moves[name][1]).brought()
             yield
         except BaseException:
             self._pool.keep_only(old.targets.values())
-            for target in gone:
-                self.bring_soon(target)
+            self.bring_soon(*going)
             raise
         finally:
             self.moving = {}

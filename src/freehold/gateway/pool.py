@@ -24,6 +24,10 @@ from freehold.gateway.memory.residents import Resident
 from freehold.gateway.memory.stay import Stay
 from freehold.gateway.post import Post
 
+GLANCE_S = 0.05
+"""Between looks at a model that is waited for beyond its time, because nobody knows yet what it needs."""
+RATHER_DIFFERENT = 0.1
+"""By so large a part other programs must have taken or given back memory before models are planned into it anew."""
 MakeWorker = Callable[[Target], Worker]
 
 
@@ -116,15 +120,16 @@ class WorkerPool:
 
     @contextlib.contextmanager
     def sparing(self, targets: Iterable[Target]) -> Iterator[None]:
-        """Their workers do not go for others meanwhile."""
-        spared = [post.resident for target in targets if (post := self._posts.get(target)) is not None]
-        for resident in spared:
-            resident.spared = True
+        """Their workers do not go for others meanwhile, nor are they pinned: they go once the others are there."""
+        posts = {target: post for target in targets if (post := self._posts.get(target)) is not None}
+        for post in posts.values():
+            post.resident.spared, post.resident.pinned = True, False
         try:
             yield
         finally:
-            for resident in spared:
-                resident.spared = False
+            for target, post in posts.items():
+                post.resident.spared = False
+                self._settle(target, post)
 
     async def fits_beside(self, post: Post, *, evicting: bool) -> bool:
         """Whether it is there, or could start now with nobody in use closed for it, and without `evicting` with nobody
@@ -145,14 +150,14 @@ class WorkerPool:
             if post.driver is None or post.driver.done():
                 post.driver = asyncio.create_task(self._drive(post), name=f"bring {post.resident.name}")
             driver = post.driver
-            # A start has a time limit of its own; only what comes before it is waited for so long.
-            left_s = None if post.resident.phase == "loading" else max(0.0, deadline - self.now())
+            # A start has its own time limit, and what a model needs is soon known: only memory is waited for so long.
+            left_s = None if post.resident.phase == "loading" else max(GLANCE_S, deadline - self.now())
             await asyncio.wait({driver}, timeout=left_s)
             if driver.cancelled():
                 raise HouseClosingError()
             if driver.done() and (failure := driver.result()) is not None:
                 raise failure
-            if not driver.done() and post.resident.phase != "loading" and self.now() >= deadline:
+            if not driver.done() and post.resident.phase not in {"away", "loading"} and self.now() >= deadline:
                 raise words.held(post.resident, self.residents, self._settings.wait_s)
 
     def let_wait(self, post: Post) -> None:
@@ -281,8 +286,9 @@ class WorkerPool:
     async def _plan(self, post: Post) -> int:
         """What it needs. Raises WorkerStartError, also where it can never have that."""
         self.keeper.look()
-        if self._room is None:
-            self._room = self.keeper.room(len(_models(self._stays)))
+        capacity = self.residents.capacity_bytes
+        if self._room is None or abs(capacity - self._room.most_bytes) > RATHER_DIFFERENT * self._room.most_bytes:
+            self._room = self.keeper.budget.room(len(_models(self._stays)), capacity)
         needs = post.needs = await post.worker.plan(self._room)
         most = self.residents.most_bytes(post.resident)
         if charge.least_bytes(needs) > max(0, most):

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 
 from freehold.core.errors import WorkerGivenUpError, WorkerStartError
-from freehold.core.ports import Room
 from freehold.gateway.memory import charge, words
 from freehold.gateway.memory.budget import Budget
 from freehold.gateway.memory.life import Happening, Life
@@ -54,11 +53,6 @@ class Keeper:
     def add(self, post: Post) -> None:
         self._posts[post.resident] = post
         self.residents.add(post.resident)
-
-    def room(self, models: int) -> Room:
-        """What each of so many models may be planned into, as memory is now."""
-        self.look()
-        return self.budget.room(models, self.residents.capacity_bytes)
 
     def look(self) -> None:
         """See how much memory there is; not while something is on its way in: what it took of its charge is unknown."""

@@ -53,17 +53,17 @@ def never_fits(name: str, needs: MemoryNeeds, capacity_bytes: int, pinned: Itera
     )
 
 
-def moving(name: str, new: str) -> LoadingError:
+def moving(name: str) -> LoadingError:
     return LoadingError(
-        f"{name} is being moved to {new}, for which memory has to become free first.",
+        f"{name} is being moved to another model, for which memory has to become free first.",
         hint="Send it again in a few seconds. `freehold ps` shows how far it is.",
         retry_after="5",
     )
 
 
-def moving_for_many(name: str, new: str, waiters: int) -> LoadingError:
+def moving_for_many(name: str, waiters: int) -> LoadingError:
     return LoadingError(
-        f"{name} is being moved to {new}, and {waiters} requests wait for that already: no more may.",
+        f"{name} is being moved to another model, and {waiters} requests wait for that already: no more may.",
         hint="Send it again in a few seconds. `waiting` in [memory] of freehold.toml is how many may wait.",
         retry_after="5",
     )
