@@ -51,6 +51,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "stop": ("house", "Stop the running house."),
     "ledger": ("ledger", "Show that the record of what was asked is whole, and what is in it."),
     "usage": ("usage", "Show what was used: requests, tokens, time and energy."),
+    "backup": ("backup", "Write what this house cannot have again into one file, while it runs."),
+    "restore": ("backup", "Make a home of a backup, everything in it checked first."),
     "run": ("run", "Answer one prompt; works in pipes."),
     "chat": ("chat", "Talk to a model in this terminal."),
     "machine": ("machine", "Say what this machine can hold and how fast it is."),

@@ -12,8 +12,9 @@ from freehold.core.ports import Progress
 from freehold.core.refs import parse
 from freehold.core.settings import load
 from freehold.python.held import store
-from freehold.store.bundles.making import Made, Wheels, make, refuse_existing
+from freehold.store.bundles.making import Made, Wheels, make
 from freehold.store.bundles.opening import Opened, open_bundle
+from freehold.store.bundles.packing import refuse_existing
 from freehold.store.bundles.wheels import collect
 from freehold.store.candidate import Candidate, of_deed
 from freehold.store.deeds.record import Deed

@@ -52,16 +52,16 @@ def maker_of(manifest: Manifest, keys: Keys, trust: str | None, path: Path) -> M
     Raises BundleError where the signature is wrong, another's than the one asked for, or one this house does not take;
     HouseKeyError for a file that holds no key.
     """
-    signature = _signature(manifest, path)
+    signature = signature_of(manifest, path)
     if signature is None:
         if trust is not None:
             raise BundleError(f"{path} is not signed, and {trust} was to have signed it.", file=str(path))
         if keys.refuses_unsigned:
             raise _unsigned(path)
         return Maker(None, "missing")
-    key = _signer(manifest, signature, path)
+    key = signer(manifest, signature, path)
     if trust is not None:
-        _require(signature.key, trust, path)
+        require_key(signature.key, trust, path)
         return Maker(signature.key, "valid", key)
     state = keys.state_of(manifest.sealed, signature, CONTEXT)
     if state != "valid" and keys.refuses_unsigned:
@@ -69,7 +69,7 @@ def maker_of(manifest: Manifest, keys: Keys, trust: str | None, path: Path) -> M
     return Maker(signature.key, state)
 
 
-def _signer(manifest: Manifest, signature: Signature, path: Path) -> Ed25519PublicKey:
+def signer(manifest: Manifest, signature: Signature, path: Path, context: bytes = CONTEXT) -> Ed25519PublicKey:
     """The key that travels in the bundle, if it made the signature; whose it is, is another question."""
     pem = (manifest.public_key or "").encode()
     try:
@@ -77,12 +77,12 @@ def _signer(manifest: Manifest, signature: Signature, path: Path) -> Ed25519Publ
     except HouseKeyError as error:
         raise BundleError(f"{error.message} So its signature cannot be checked.", file=str(path)) from error
     whole = public_pem(key) == pem and fingerprint(key) == signature.key
-    if not whole or not holds(key, manifest.sealed, signature, CONTEXT):
+    if not whole or not holds(key, manifest.sealed, signature, context):
         raise _wrong(signature.key, path)
     return key
 
 
-def _require(key: str, trust: str, path: Path) -> None:
+def require_key(key: str, trust: str, path: Path) -> None:
     """Raise BundleError unless `key` is the one that `trust` means."""
     wanted = trust if trust.startswith("ed25519:") else fingerprint(_in_file(Path(trust)))
     if key != wanted:
@@ -93,7 +93,8 @@ def _require(key: str, trust: str, path: Path) -> None:
         )
 
 
-def _signature(manifest: Manifest, path: Path) -> Signature | None:
+def signature_of(manifest: Manifest, path: Path) -> Signature | None:
+    """What is said to be the signature of the manifest, None where nobody signed. Raises BundleError."""
     if manifest.signature is None:
         return None
     try:

@@ -23,7 +23,7 @@ import sys
 import sysconfig
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -50,6 +50,14 @@ class RefusedError(Exception):
     """What is wrong with a bundle: the rest of a sentence that begins with the name of its file."""
 
 
+class Kind(NamedTuple):
+    """A kind of file that is laid out so: what it calls itself, and which members it may have. No path that `is_path`
+    takes may lead out of the folder that the members are unpacked in."""
+
+    word: str
+    is_path: Callable[[str], bool]
+
+
 class Member(NamedTuple):
     """One member, as the manifest names it."""
 
@@ -72,8 +80,9 @@ class Manifest(NamedTuple):
 class Bundle:
     """A bundle that is read once, from its beginning. Raises RefusedError."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], kind: Kind | None = None) -> None:
         self._file = file
+        self._kind = kind or BUNDLE
         self.manifest = self._read_manifest()
 
     def members(self) -> Iterator[tuple[Member, Iterator[bytes]]]:
@@ -82,7 +91,7 @@ class Bundle:
             expected = header(member.path, member.size_bytes)
             found = self._file.read(len(expected))
             if found != expected:
-                raise RefusedError(_strange(found, member))
+                raise RefusedError(_strange(found, member, self._kind.word))
             chunks = self._content(member)
             yield member, chunks
             for _ in chunks:
@@ -113,7 +122,7 @@ class Bundle:
             raise RefusedError(f"ends in the middle of {MANIFEST}.")
         if self._file.read(_padding(size_bytes)).strip(b"\0"):
             raise RefusedError(f"has bytes after {MANIFEST} that belong to no member.")
-        manifest = _manifest(raw)
+        manifest = _manifest(raw, self._kind)
         self._refuse_short(manifest, size_bytes)
         return manifest
 
@@ -122,15 +131,15 @@ class Bundle:
         try:
             info = tarfile.TarInfo.frombuf(first, "utf-8", "surrogateescape")
         except tarfile.HeaderError:
-            raise RefusedError("is no bundle: it is not a tar.") from None
+            raise RefusedError(f"is no {self._kind.word}: it is not a tar.") from None
         if info.name != MANIFEST or not info.isreg():
-            raise RefusedError(f"is no bundle: it begins with {info.name!r} and not with {MANIFEST}.")
+            raise RefusedError(f"is no {self._kind.word}: it begins with {info.name!r} and not with {MANIFEST}.")
         if not 0 <= info.size <= LARGEST_MANIFEST_BYTES:
             raise RefusedError(
                 f"claims a manifest of {info.size:,} bytes; none has more than {LARGEST_MANIFEST_BYTES:,}."
             )
         if first != header(MANIFEST, info.size):
-            raise RefusedError(f"describes its {MANIFEST} in another way than a bundle does.")
+            raise RefusedError(f"describes its {MANIFEST} in another way than a {self._kind.word} does.")
         return info.size
 
     def _refuse_short(self, manifest: Manifest, manifest_bytes: int) -> None:
@@ -180,7 +189,7 @@ def envelope(manifest: dict[str, Any], signature: dict[str, Any] | None, public_
     return (canonical(whole) + "\n").encode()
 
 
-def _manifest(raw: bytes) -> Manifest:
+def _manifest(raw: bytes, kind: Kind) -> Manifest:
     try:
         whole = json.loads(raw)
         if raw != (canonical(whole) + "\n").encode():
@@ -194,18 +203,23 @@ def _manifest(raw: bytes) -> Manifest:
     found = hashlib.sha256(sealed.encode()).hexdigest()
     if found != seal:
         raise RefusedError(f"was changed: its manifest has sha256 {found}, and {seal} was sealed.")
-    if not isinstance(data, dict) or data.get("version") != VERSION:
-        version = data.get("version") if isinstance(data, dict) else None
-        raise RefusedError(f"is a bundle of version {version!r}; this program reads version {VERSION}.")
+    fields = data if isinstance(data, dict) else {}
+    called = fields.get("kind", BUNDLE.word)
+    if called != kind.word:
+        raise RefusedError(f"is no {kind.word} but something that calls itself {str(called)[:20]!r}.")
+    if fields.get("version") != VERSION:
+        raise RefusedError(
+            f"is a {kind.word} of version {fields.get('version')!r}; this program reads version {VERSION}."
+        )
     signature = signature if isinstance(signature, dict) else None
     public_key = public_key if isinstance(public_key, str) else None
-    return Manifest(data, _members(data.get("members")), sealed, found, signature, public_key)
+    return Manifest(fields, _members(fields.get("members"), kind), sealed, found, signature, public_key)
 
 
-def _members(listed: object) -> tuple[Member, ...]:
+def _members(listed: object, kind: Kind) -> tuple[Member, ...]:
     members, seen = [], set()
     for each in listed if isinstance(listed, list) else []:
-        member = _member(each)
+        member = _member(each, kind)
         if member.path.casefold() in seen:
             raise RefusedError(f"names {member.path} twice.")
         seen.add(member.path.casefold())
@@ -215,11 +229,11 @@ def _members(listed: object) -> tuple[Member, ...]:
     return tuple(members)
 
 
-def _member(data: object) -> Member:
+def _member(data: object, kind: Kind) -> Member:
     fields = data if isinstance(data, dict) else {}
     path, size_bytes, sha256 = (fields.get(name) for name in ("path", "size_bytes", "sha256"))
-    if not isinstance(path, str) or not _is_path(path):
-        raise RefusedError(f"names {path!r}, and no bundle has such a member.")
+    if not isinstance(path, str) or not kind.is_path(path):
+        raise RefusedError(f"names {path!r}, and no {kind.word} has such a member.")
     if type(size_bytes) is not int or not 0 <= size_bytes < 1 << 60:
         raise RefusedError(f"says that {path} has {size_bytes!r} bytes.")
     if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
@@ -236,7 +250,10 @@ def _is_path(path: str) -> bool:
     return name.isprintable() and name not in {".", "..", "papers"} and "\\" not in name and len(name.encode()) <= 255
 
 
-def _strange(found: bytes, member: Member) -> str:
+BUNDLE = Kind("bundle", _is_path)
+
+
+def _strange(found: bytes, member: Member, word: str) -> str:
     """What stands where the header of `member` should."""
     try:
         info = tarfile.TarInfo.frombuf(found[:_BLOCK], "utf-8", "surrogateescape")
@@ -248,7 +265,7 @@ def _strange(found: bytes, member: Member) -> str:
         return f"holds {info.name!r} where its manifest names {member.path}."
     if info.size != member.size_bytes:
         return f"says that {member.path} has {info.size:,} bytes; its manifest names {member.size_bytes:,}."
-    return f"describes {member.path} in another way than a bundle does."
+    return f"describes {member.path} in another way than a {word} does."
 
 
 def _what(path: str) -> str:

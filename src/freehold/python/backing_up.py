@@ -1,0 +1,188 @@
+"""A backup of a house while it runs: one file that holds what cannot be had again.
+
+Nothing is locked and nothing waits. What is taken is consistent because of the order it is read in: first the ledger,
+up to the record that a checkpoint names, then everything that a record can name. A key is never taken out of its file
+and an override never out of its, so what the ledger speaks of is there. Everything else (deeds, trials, records of
+machines) is replaced in one step when it changes, and is read as it was before or after.
+
+Not in it: secrets of the environment, the workers' logs, downloads under way, and, unless they are asked for, the
+weights and the private key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from freehold import __version__
+from freehold.core.errors import LedgerError, NotFoundError, StoreError
+from freehold.core.ports import Progress
+from freehold.core.settings import Settings, load_despite_errors
+from freehold.ledger.checkpoint import Checkpoint
+from freehold.ledger.record import hash_of
+from freehold.ledger.recover import record_of
+from freehold.ledger.segments import lines, segments
+from freehold.python import backup_form as form
+from freehold.python.ledger import make_checkpoint
+from freehold.store.bundles import unaided
+from freehold.store.bundles.packing import Piece, pack, refuse_existing, sealed
+from freehold.store.deeds.canonical import canonical
+from freehold.store.deeds.document import document
+from freehold.store.deeds.presence import file_path, sha256_of
+from freehold.store.deeds.record import Deed
+from freehold.store.index import scan
+from freehold.store.layout import DEED_FILE, PAPERS_FOLDER
+from freehold.store.overrides import FILE_NAME
+from freehold.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a backup is to hold beyond what it always does. `ledger` False leaves the ledger out."""
+
+    weights: bool = False
+    private_key: bool = False
+    ledger: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class BackedUp:
+    """A backup that was written. `key` signed it, None where the house has none; `checkpoint` is where its ledger ends,
+    None without one; `left_out` says what could not be read and is not in it."""
+
+    path: Path
+    size_bytes: int
+    builds: int
+    key: str | None
+    checkpoint: Checkpoint | None
+    has_private_key: bool
+    left_out: tuple[str, ...]
+
+
+def back_up(out: Path, wanted: Wanted, *, progress: Progress, overwrite: bool = False) -> BackedUp:
+    """Write a backup of the house of this folder and environment to `out`, for its owner alone (0600).
+
+    Raises CallError, NotFoundError where there is no home, LedgerError for a ledger that is not whole, HouseKeyError,
+    BuildChangedError, NoSpaceError and other StoreErrors; nothing is left then.
+    """
+    refuse_existing(out, replace=overwrite)
+    settings = load_despite_errors()
+    if not settings.home.is_dir():
+        raise NotFoundError("home", str(settings.home), text=f"There is no house at {settings.home}: nothing to keep.")
+    work = _Backup(settings, Store.of(settings), wanted)
+    with _reading(settings.home):
+        checkpoint, pieces = work.ledger()
+        found = scan(work.store.layout)
+        pieces += [*work.house(), *(piece for deed in found.deeds for piece in work.build(deed))]
+    manifest = work.manifest(checkpoint, found.deeds, pieces)
+    first = Piece.of(unaided.MANIFEST, sealed(manifest, work.store.keys, form.CONTEXT))
+    size_bytes = pack(out, [first, *pieces], progress, replace=overwrite, mode=0o600)
+    private = any(piece.path == form.PRIVATE_KEY for piece in pieces)
+    left_out = tuple(str(problem.message) for problem in found.problems)
+    return BackedUp(out, size_bytes, len(found.deeds), work.store.keys.own(), checkpoint, private, left_out)
+
+
+@dataclass(frozen=True, slots=True)
+class _Backup:
+    settings: Settings
+    store: Store
+    wanted: Wanted
+
+    def ledger(self) -> tuple[Checkpoint | None, list[Piece]]:
+        """The records up to a checkpoint that is made now, and the checkpoint. Raises LedgerError."""
+        if not self.wanted.ledger:
+            return None, []
+        try:
+            checkpoint, looked = make_checkpoint()
+        except NotFoundError:
+            return None, []
+        except LedgerError as error:
+            hint = f"{error.hint} Without the ledger: --no-ledger, and keep a copy of its folder as it is."
+            raise LedgerError(error.message, hint=hint) from error
+        return checkpoint, [
+            *_records(segments(looked.folder), checkpoint),
+            *(Piece.of(f"{form.LEDGER}/{path.name}", path.read_bytes()) for path in looked.folder.glob("torn-*")),
+            Piece.of(form.CHECKPOINT, checkpoint.text.encode()),
+        ]
+
+    def house(self) -> Iterator[Piece]:
+        """Settings, keys, overrides and what was measured."""
+        home, keys, settings = self.settings.home, self.store.keys, self.settings.file
+        places = {form.KEY_BOOK: home / form.KEY_BOOK, form.PUBLIC_KEY: keys.public_path}
+        if settings is not None:
+            places[form.SETTINGS] = settings
+        if self.wanted.private_key:
+            places[form.PRIVATE_KEY] = keys.private_path
+        for key, file in keys.trusted().items():
+            places[f"{form.TRUSTED}/{key.partition(':')[2]}.pub"] = file
+        for file in (*sorted(home.glob("machines/*.json")), *sorted(home.glob("trials/*/*.json"))):
+            places[str(file.relative_to(home))] = file
+        for path, file in places.items():
+            if file.exists() and form.BACKUP.is_path(path):
+                yield Piece.of(path, file.read_bytes())
+        overrides = home / FILE_NAME
+        if overrides.exists():  # whole lines: one may be on its way
+            data = overrides.read_bytes()
+            yield Piece.of(form.OVERRIDES, data[: data.rfind(b"\n") + 1])
+
+    def build(self, deed: Deed) -> Iterator[Piece]:
+        """One build's deed and papers, and its weights where they are wanted."""
+        folder = self.store.layout.build(deed.digest)
+        into = f"{form.BUILDS if self.wanted.weights else form.DEEDS}/{deed.digest.removeprefix('sha256:')}"
+        if self.wanted.weights:  # they travel along, wherever they lie here
+            carried = replace(deed, labels=replace(deed.labels, places={}))
+            yield Piece.of(f"{into}/{DEED_FILE}", (canonical(document(carried)) + "\n").encode())
+        else:
+            yield Piece.of(f"{into}/{DEED_FILE}", (folder / DEED_FILE).read_bytes())
+        for text in deed.statement.texts:
+            path = folder / PAPERS_FOLDER / text.name
+            yield Piece(f"{into}/{PAPERS_FOLDER}/{text.name}", text.size_bytes, text.sha256, file=path)
+        for file in deed.files if self.wanted.weights else ():
+            yield Piece(f"{into}/{file.name}", file.size_bytes, file.sha256, file=file_path(folder, deed, file))
+
+    def manifest(
+        self, checkpoint: Checkpoint | None, deeds: tuple[Deed, ...], pieces: list[Piece]
+    ) -> dict[str, object]:
+        return {
+            "version": unaided.VERSION,
+            "kind": form.BACKUP.word,
+            "freehold": __version__,
+            "taken_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "weights": self.wanted.weights,
+            "ledger": None if checkpoint is None else {"chain": checkpoint.chain, "record": checkpoint.record},
+            "builds": [{"name": deed.names[0], "digest": deed.digest} for deed in deeds],
+            "members": [piece.named for piece in pieces],
+        }
+
+
+@contextmanager
+def _reading(home: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{error.filename or home} cannot be read: {error.strerror}.",
+            hint="Make the backup as the account that runs the house.",
+        ) from error
+
+
+def _records(paths: list[Path], checkpoint: Checkpoint) -> Iterator[Piece]:
+    """Every segment up to the record of `checkpoint`: whole ones by their file, the last by its lines until there."""
+    firsts = [int(path.stem.removeprefix("records-")) for path in paths]
+    kept = [path for path, first in zip(paths, firsts, strict=True) if first <= checkpoint.record]
+    for path in kept[:-1]:
+        yield Piece(f"{form.LEDGER}/{path.name}", path.stat().st_size, sha256_of(path), file=path)
+    size_bytes = 0
+    for line in lines(kept[-1]):
+        size_bytes += len(line)
+        record = record_of(line.removesuffix(b"\n"))
+        if record is not None and record["seq"] == checkpoint.record and hash_of(line[:-1]) == checkpoint.head:
+            yield Piece.of(f"{form.LEDGER}/{kept[-1].name}", kept[-1].read_bytes()[:size_bytes])
+            return
+    raise LedgerError(
+        f"{kept[-1]} changed while it was being read: record {checkpoint.record:,} is not where it was.",
+        hint="`freehold ledger verify` says what happened.",
+    )

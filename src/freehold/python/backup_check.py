@@ -1,0 +1,136 @@
+"""What must be true of a backup before anything of it is seen: that it is whole, that it is what was backed up, and
+that each thing in it is what such a thing must be.
+
+The hashes of a backup that nobody signed, and of one whose key nobody compares, show damage and not who made it: the
+public key travels in the same file. `maker` tells its fingerprint; compare it with one that was kept elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from freehold.core.errors import BundleError, DeedError, DeedSignatureError, LedgerError, SettingsError
+from freehold.core.settings import load
+from freehold.gateway.access.book import KeyBook
+from freehold.ledger.checkpoint import LONGEST_BYTES, Checkpoint, read_checkpoint
+from freehold.ledger.verify import verify
+from freehold.python import backup_form as form
+from freehold.store.bundles.makers import require_key, signature_of, signer
+from freehold.store.bundles.unaided import Manifest
+from freehold.store.deeds.record import Deed, Signature
+from freehold.store.deeds.signing import Keys
+from freehold.store.index import read_held
+from freehold.store.layout import DEED_FILE, PAPERS_FOLDER
+from freehold.store.overrides import Overrides
+
+_HINT = "Nothing of it was put back. Take another copy."
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a backup brought. `key` signed it, None where nobody did. `without_weights` names the builds of which only
+    the deed came. `former_key` is the house's own key where its private half did not come: it is trusted now, and signs
+    nothing. `wrong_settings` says why the settings that came cannot be used as they are."""
+
+    taken_at: str
+    key: str | None
+    checkpoint: Checkpoint | None
+    builds: tuple[str, ...]
+    without_weights: tuple[str, ...]
+    former_key: str | None
+    has_settings: bool
+    wrong_settings: str | None
+
+
+def maker(manifest: Manifest, path: Path, wanted: str | None) -> str | None:
+    """The fingerprint of the key that signed the backup, None where nobody did. Raises BundleError where the signature
+    is wrong, or not of the key that was `wanted` (a fingerprint, or a file with the public key)."""
+    signature = signature_of(manifest, path)
+    if signature is None:
+        if wanted is not None:
+            raise BundleError(f"{path} is not signed, and {wanted} was to have signed it.", hint=_HINT)
+        return None
+    signer(manifest, signature, path, form.CONTEXT)
+    if wanted is not None:
+        require_key(signature.key, wanted, path)
+    return signature.key
+
+
+def checked(path: Path, stage: Path, manifest: Manifest, key: str | None) -> Checked:
+    """Look at everything that was unpacked into `stage`, and make it a home. Raises BundleError, DeedError,
+    LedgerError, KeyBookError, NewerFormatError, HouseKeyError."""
+    keys = Keys(stage / "keys")
+    named = {member.path: member.sha256 for member in manifest.members}
+    held = tuple(_deeds(stage / form.BUILDS, named, keys))
+    bare = tuple(_deeds(stage / form.DEEDS, named, keys))
+    KeyBook(stage).read()
+    Overrides(stage).every()
+    checkpoint = _ledger(stage, path, keys)
+    settings = stage / form.SETTINGS
+    return Checked(
+        taken_at=str(manifest.data.get("taken_at")),
+        key=key,
+        checkpoint=checkpoint,
+        builds=tuple(deed.names[0] for deed in held),
+        without_weights=tuple(deed.names[0] for deed in bare),
+        former_key=_without_private(keys),
+        has_settings=settings.exists(),
+        wrong_settings=_wrong(settings) if settings.exists() else None,
+    )
+
+
+def _deeds(folder: Path, named: dict[str, str], keys: Keys) -> Iterator[Deed]:
+    """The deeds below `folder`, each whole, of just the files that came with it, and not wrongly signed."""
+    for build in sorted(folder.glob("*")):
+        deed = read_held(build)
+        if keys.state(deed) == "wrong":
+            raise DeedSignatureError(f"The signature on the deed of {deed.names[0]} is wrong.", hint=_HINT)
+        start = f"{folder.name}/{build.name}/"
+        came = {name.removeprefix(start): sha256 for name, sha256 in named.items() if name.startswith(start)}
+        del came[DEED_FILE]
+        wanted = {f"{PAPERS_FOLDER}/{text.name}": text.sha256 for text in deed.statement.texts}
+        if folder.name == form.BUILDS:
+            wanted |= {file.name: file.sha256 for file in deed.files}
+        if came != wanted:
+            name = sorted(came.items() ^ wanted.items())[0][0]
+            raise DeedError(f"The deed of {deed.names[0]} and the backup differ in {name}.", hint=_HINT)
+        yield deed
+
+
+def _ledger(stage: Path, path: Path, keys: Keys) -> Checkpoint | None:
+    """The checkpoint that the ledger ends at, None where there is neither."""
+    folder, place = stage / form.LEDGER, stage / form.CHECKPOINT
+    if not place.exists() and not folder.exists():
+        return None
+    if not place.exists():
+        raise LedgerError(f"{path} holds a ledger without the checkpoint that it ends at.", hint=_HINT)
+    made = read_checkpoint(place.read_bytes()[:LONGEST_BYTES], form.CHECKPOINT)
+    signature = Signature(made.key, made.signature) if made.key and made.signature else None
+    verdict = verify(folder, [made.seen("its checkpoint")])
+    if verdict.findings or (verdict.last, verdict.torn_bytes) != (made.record, 0):
+        first = f": {verdict.findings[0].kind}, record {verdict.findings[0].first:,}" if verdict.findings else ""
+        raise LedgerError(f"The ledger in {path} is not what its checkpoint saw{first}.", hint=_HINT)
+    if keys.state_of(made.statement, signature, b"") == "wrong":
+        raise LedgerError(f"The checkpoint in {path} is not what {made.key} signed.", hint=_HINT)
+    return made
+
+
+def _without_private(keys: Keys) -> str | None:
+    """A public half alone is a key that signs nothing: it becomes one that is trusted, so that the deeds it signed
+    still open. Its fingerprint; None where nothing had to be done."""
+    if not keys.public_path.exists() or keys.private_path.exists():
+        return None
+    name = keys.trust(keys.public_path)
+    keys.public_path.unlink()
+    return name
+
+
+def _wrong(settings: Path) -> str | None:
+    """Why these settings cannot be read, in their own words. Their secrets are not here, and need not be."""
+    try:
+        load(file=settings, environment={})
+    except SettingsError as error:
+        return error.message
+    return None
