@@ -102,7 +102,7 @@ class Answers:
         return handle
 
     async def _count_tokens(self, call: Call) -> None:
-        body = await self._read(call, checks.MESSAGES)
+        body = await self._read(call, checks.COUNT_TOKENS)
         async with ClientWatch(call):
             count = await self._gateway.count_tokens(messages.to_count(body), call)
             self._name(call, body["model"])

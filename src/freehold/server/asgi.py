@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from freehold.app import House
 from freehold.core.errors import FreeholdError, MethodError, NotFoundError
 from freehold.core.names import nearest
+from freehold.server import openapi
 from freehold.server.admin import Admin, Running
 from freehold.server.admin_page import AdminPage
 from freehold.server.answers import Answers, Handler
@@ -65,6 +66,7 @@ class Application:
         self._routes |= {path: ("GET", handler) for path, handler in UsageRoutes(house).routes().items()}
         self._routes |= AdminPage(house, self._at_work).routes()
         self._routes |= SignIn(house.access, self._guard, sessions).routes()
+        self._routes |= {openapi.PATH: ("GET", openapi.OpenApi(self._routes).show)}
         self._admin = Admin(house, running).routes() if running is not None else {}
         self._page = Starlette(routes=page_routes())
 

@@ -7,8 +7,8 @@ content checked by their translators; here are the scalars that those pass throu
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # pydantic refuses the one of typing before Python 3.12
@@ -129,11 +129,18 @@ class _Tokens(TypedDict, total=False):
     tokens: list[int]
 
 
-def _checker(kind: Any, *required: str) -> Check:
-    adapter: TypeAdapter[Any] = TypeAdapter(kind)
+class Body(NamedTuple):
+    """What a route's body is checked against: the type of its known fields, and those that must be there."""
+
+    kind: Any
+    required: tuple[str, ...]
+
+
+def _checker(asked: Body) -> Check:
+    adapter: TypeAdapter[Any] = TypeAdapter(asked.kind)
 
     def check(body: dict[str, Any]) -> None:
-        for field in required:
+        for field in asked.required:
             if body.get(field) is None:
                 raise RequestError(f"`{field}` is required.", param=field)
         try:
@@ -175,11 +182,23 @@ def _chat(body: dict[str, Any]) -> None:
             raise RequestError(f"`{field}` is required of the role {message['role']!r}.", param=field)
 
 
-_chat_types = _checker(_Chat, "model", "messages")
+BODIES: Mapping[str, Body] = {
+    "/v1/chat/completions": Body(_Chat, ("model", "messages")),
+    "/v1/completions": Body(_Completion, ("model", "prompt")),
+    "/v1/embeddings": Body(_Embeddings, ("model", "input")),
+    "/v1/messages": Body(_Messages, ("model", "messages", "max_tokens")),
+    "/v1/messages/count_tokens": Body(_Messages, ("model", "messages")),
+    "/v1/responses": Body(_Responses, ("model",)),
+    "/v1/tokenize": Body(_Tokens, ("model",)),
+    "/v1/detokenize": Body(_Tokens, ("model", "tokens")),
+}
+"""By route; the description of the API is made from it too."""
+_chat_types = _checker(BODIES["/v1/chat/completions"])
 CHAT: Check = _chat
-COMPLETION = _checker(_Completion, "model", "prompt")
-EMBEDDINGS = _checker(_Embeddings, "model", "input")
-MESSAGES = _checker(_Messages, "model", "messages")
-RESPONSES = _checker(_Responses, "model")
-TOKENIZE = _checker(_Tokens, "model")
-DETOKENIZE = _checker(_Tokens, "model", "tokens")
+COMPLETION = _checker(BODIES["/v1/completions"])
+EMBEDDINGS = _checker(BODIES["/v1/embeddings"])
+MESSAGES = _checker(BODIES["/v1/messages"])
+COUNT_TOKENS = _checker(BODIES["/v1/messages/count_tokens"])
+RESPONSES = _checker(BODIES["/v1/responses"])
+TOKENIZE = _checker(BODIES["/v1/tokenize"])
+DETOKENIZE = _checker(BODIES["/v1/detokenize"])
