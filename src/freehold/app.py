@@ -26,6 +26,7 @@ from freehold.gateway.endpoints import Target
 from freehold.gateway.gateway import Gateway
 from freehold.hardware import probe
 from freehold.hardware.fingerprint import fingerprint
+from freehold.ledger.cards import cards
 from freehold.ledger.energy import Meter, packages
 from freehold.ledger.ledger import Ledger, opened
 from freehold.ledger.report import UsageAsked as UsageAsked
@@ -193,7 +194,7 @@ def measures_energy() -> bool:
 
 async def _ledger(settings: Settings, keys: Access) -> Ledger:
     folder = settings.ledger_folder
-    ledger = await opened(folder, settings.ledger.mode, version=__version__, meter=Meter(packages()))
+    ledger = await opened(folder, settings.ledger.mode, version=__version__, meter=Meter([*packages(), *cards()]))
     if keys.needed:
         keys.spent(await asyncio.to_thread(spent, folder, time.time()))
     return ledger

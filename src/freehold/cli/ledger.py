@@ -4,6 +4,7 @@ what is in it. They read the files and need no running house; they change nothin
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 
 from freehold.cli.arguments import Json, Quiet, examples
 from freehold.cli.output import Column, Output
+from freehold.core.errors import CallError
 
 if TYPE_CHECKING:
     from freehold.python.ledger import Held, Looked
@@ -19,6 +21,15 @@ Checkpoints = Annotated[
     list[Path] | None,
     typer.Option("--checkpoint", metavar="FILE", help="Hold it against this checkpoint; may be given several times."),
 ]
+
+
+class Form(StrEnum):
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+
+
+As = Annotated[Form, typer.Option("--format", help="jsonl: lines on stdout; parquet: a file.")]
+Out = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="The Parquet file to write.")]
 FINDINGS = (Column("kind", "WHAT"), Column("records", "RECORD"), Column("text", "HOW IT SHOWS"))
 UNSEEN = (
     "Without a checkpoint it does not show whether records are missing at the end, or whether all of it was written "
@@ -72,16 +83,30 @@ def checkpoint_command(as_json: Json = False, quiet: Quiet = False) -> int:
     return 0
 
 
-@examples("freehold ledger export > requests.jsonl", "freehold ledger export | jq -r .endpoint | sort | uniq -c")
-def export_command(as_json: Json = False, quiet: Quiet = False) -> int:
+@examples(
+    "freehold ledger export > requests.jsonl",
+    "freehold ledger export | jq -r .endpoint | sort | uniq -c",
+    "freehold ledger export --format parquet -o requests.parquet",
+)
+def export_command(form: As = Form.JSONL, out: Out = None, as_json: Json = False, quiet: Quiet = False) -> int:
     """Print every request as one line of JSON: who, what, when, how it ended.
 
     Times are in milliseconds since 1970 and in microseconds where they are durations, energy in microjoules; null is
-    unknown.
+    unknown. Parquet has the same columns and needs the extra freehold[parquet].
     """
-    from freehold.python.ledger import every_request
+    from freehold.python.ledger import every_request, export_parquet
 
     output = Output(as_json=as_json, quiet=quiet)  # JSON whatever the manner
+    if form is Form.PARQUET:
+        if out is None:
+            raise CallError(
+                "A Parquet file is no text for a terminal.", hint="Say where to put it: -o requests.parquet"
+            )
+        count = export_parquet(out)
+        output.sentence({"path": str(out), "requests": count}, f"{out} holds {count:,} requests.", bare=str(out))
+        return 0
+    if out is not None:
+        raise CallError("JSON Lines go to stdout.", hint=f"freehold ledger export > {out}")
     for row in every_request():
         output.piece(json.dumps(row, ensure_ascii=True) + "\n")
     return 0

@@ -83,6 +83,13 @@ def every_request(settings: Settings | None = None) -> Iterator[dict[str, Any]]:
     return requests.requests(folder)
 
 
+def export_parquet(out: Path) -> int:
+    """Every request as a Parquet file at `out`; how many there are. Raises NotFoundError, CallError, LedgerError."""
+    from freehold.ledger.parquet import write_parquet
+
+    return write_parquet(every_request(), out)
+
+
 def _require(folder: Path) -> None:
     if not segments(folder):
         raise NotFoundError(
