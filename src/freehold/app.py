@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,10 @@ from freehold.core.builds import HeldBuild
 from freehold.core.ports import Outgoing, Worker
 from freehold.core.refs import SourceKind
 from freehold.core.settings import Settings, SignOn
+from freehold.egress.guard import Guard, guarding
+from freehold.egress.policy import require_kept as require_kept
+from freehold.egress.policy import require_listed
+from freehold.egress.record import EgressRecord
 from freehold.engines.fake.engine import Fake
 from freehold.engines.llamacpp.engine import LlamaCpp
 from freehold.engines.openvino.engine import OpenVino
@@ -77,6 +82,31 @@ class House:
     access: Access
     entrants: Sequence[Entrant]
     remembered: Remembered
+    guard: Guard | None = None
+    egress: EgressRecord | None = None
+
+    @property
+    def outgoing(self) -> Outgoing | None:
+        """Through whom the house connects; None where it may by itself."""
+        return self.guard
+
+    async def begin_record(self, lost: Callable[[], None]) -> None:
+        """Begin the record of what leaves, and hear the helpers of a restricted house; `lost` is called when
+        one of them has ended. Raises LedgerError."""
+        if self.egress is None:
+            return
+        allowed = None if self.guard is None else [str(peer) for peer in self.guard.peers]
+        await self.egress.begin(version=__version__, allowed=allowed, strict=self.settings.ledger.mode == "strict")
+        if self.guard is not None:
+            self.guard.attend(self.egress, lost)
+        else:
+            self.egress.runs_unlocked()
+
+    async def end_record(self) -> None:
+        if self.guard is not None:
+            self.guard.leave()
+        if self.egress is not None:
+            await self.egress.close()
 
     def usage(self, asked: UsageAsked) -> list[dict[str, Any]]:
         """What was used of this house, as `asked`, each key with its `owner`. Raises LedgerError, KeyBookError."""
@@ -106,15 +136,22 @@ class House:
         return self.planner().of_target(targets.of_model(self.catalog.model(name)), Question())
 
 
-def build_house(settings: Settings, *, recorded: bool = False) -> House:
+def build_house(settings: Settings, *, recorded: bool = False, guard: Guard | None = None) -> House:
     """Put a house together. Nothing is started, made or downloaded until something is asked of it. `recorded` is for
-    the house that serves: its gateway writes the ledger, which one process alone may."""
-    logs, keys = settings.home / "logs", access(settings)
+    the house that serves: its gateway writes the ledger, which one process alone may. `guard` is a restricted one's."""
+    logs, keys = settings.home / "logs", access(settings, guard)
+    egress = EgressRecord(settings.ledger_folder) if recorded and settings.ledger.mode != "off" else None
     store = Store.of(settings)
     catalog = Catalog.load()
     permits = Permits(catalog, store)
     engines = Engines(
-        llamacpp=LlamaCpp(runtime_dir=settings.runtime_dir, log_dir=logs, confirm=store.confirm, home=settings.home),
+        llamacpp=LlamaCpp(
+            runtime_dir=settings.runtime_dir,
+            log_dir=logs,
+            confirm=store.confirm,
+            home=settings.home,
+            watcher=egress,
+        ),
         openvino=OpenVino(
             runtime_dir=settings.runtime_dir,
             log_dir=logs,
@@ -122,9 +159,10 @@ def build_house(settings: Settings, *, recorded: bool = False) -> House:
             derive=lambda build, making, make, facts: derive(
                 build, making, make, store=store, catalog=catalog, facts=facts
             ),
+            watcher=egress,
         ),
         remote=Remote(),
-        fake=Fake(runtime_dir=settings.runtime_dir, log_dir=logs),
+        fake=Fake(runtime_dir=settings.runtime_dir, log_dir=logs, watcher=egress),
     )
     folders = {"runtime_dir": settings.runtime_dir, "log_dir": logs}
     entrants = tuple(
@@ -159,6 +197,7 @@ def build_house(settings: Settings, *, recorded: bool = False) -> House:
             permit=permits.require_build,
             make_worker=lambda target: _worker(engines, remembered, settings, target),
             access=keys,
+            outgoing=guard,
             open_ledger=(lambda: _ledger(settings, keys)) if recorded and settings.ledger.mode != "off" else None,
         ),
         permits=permits,
@@ -166,7 +205,28 @@ def build_house(settings: Settings, *, recorded: bool = False) -> House:
         access=keys,
         entrants=entrants,
         remembered=remembered,
+        guard=guard,
+        egress=egress,
     )
+
+
+@contextlib.contextmanager
+def guarded(settings: Settings) -> Iterator[Guard | None]:
+    """The guard of a house whose policy says where connections may go, its helpers running; None where it does not.
+    Raises SettingsError where the policy cannot be kept on this system."""
+    if settings.policy.egress is None:
+        yield None
+        return
+    require_kept(settings)
+    with contextlib.closing(guarding(settings.policy.egress, settings.runtime_dir)) as guard:
+        yield guard
+
+
+def door_loop(outgoing: Outgoing) -> asyncio.AbstractEventLoop:
+    """An event loop whose connections are all made by `outgoing`."""
+    from freehold.egress.loop import DoorLoop
+
+    return DoorLoop(outgoing)
 
 
 def access(settings: Settings, outgoing: Outgoing | None = None) -> Access:
@@ -208,6 +268,7 @@ def _worker(engines: Engines, remembered: Remembered, settings: Settings, target
             return ExplainedWorker(engines.openvino.worker(applied.arm.build, options), applied)
         return ExplainedWorker(engines.llamacpp.worker(applied.arm.build, options), applied)
     if target.remote is not None:
+        require_listed(target.remote, settings.policy.egress)
         key = settings.secret(target.key_env) if target.key_env else None
         return engines.remote.worker(target.remote, key)
     assert target.fake is not None, f"{target.reference} is neither a build, a remote nor a fake"

@@ -28,6 +28,7 @@ from freehold.core.addresses import is_loopback
 from freehold.core.errors import FreeholdError
 from freehold.core.refs import ModelRef, PypiRef, parse
 from freehold.core.settings import DEFAULT_MODEL, Settings
+from freehold.engines.sandbox import house as sandbox
 from freehold.hardware.accelerators import look
 from freehold.hardware.machine import Machine
 from freehold.hardware.probe import machine
@@ -62,6 +63,7 @@ def examine(settings: Settings, *, network: bool) -> Iterator[Finding]:
     yield _disk(settings.home)
     yield _engine()
     yield _lock(settings)
+    yield _egress(settings)
     yield _home(settings.home)
     yield _runtime_folder(settings.runtime_dir)
     yield _held(settings)
@@ -153,6 +155,19 @@ def _lock(settings: Settings) -> Finding:
         return Finding("lock", "ok", seen)
     level: Level = "fail" if settings.engine.lock == "require" else "warn"
     return Finding("lock", level, seen or _last_line(done.stderr), "a Linux kernel of 5.13 or newer has both parts")
+
+
+def _egress(settings: Settings) -> Finding:
+    """Whether this kernel can hold a house to its policy of egress."""
+    restricted = settings.policy.egress is not None
+    missing = sandbox.lacking()
+    if missing:
+        level: Level = "fail" if restricted else "warn"
+        return Finding(
+            "egress", level, "; ".join(missing), "a restricted house (--local-only) needs Linux 5.13 or newer"
+        )
+    can = "restricted by the policy" if restricted else "not restricted; --local-only would be held"
+    return Finding("egress", "ok", f"{can}: {sandbox.line()}, on every thread, observed")
 
 
 def _child(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:

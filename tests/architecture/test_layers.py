@@ -23,6 +23,7 @@ LAYERS = {
     "gateway": 4,
     "permits": 4,
     "planning": 4,
+    "egress": 4,
     "app": 5,
     "control": 5,
     "python": 6,

@@ -13,7 +13,7 @@ import pytest
 
 from freehold.cli.output import Output
 from freehold.cli.progress import Lines, display_for
-from freehold.cli.up import Place, announce, endpoint_name, with_arguments
+from freehold.cli.up import Place, announce, endpoint_name, open_hosts, with_arguments
 from freehold.core.errors import CallError
 from freehold.core.refs import parse
 from freehold.core.settings import EndpointSettings, ServerSettings, Settings
@@ -64,7 +64,8 @@ def test_a_file_is_named_by_its_stem() -> None:
 def _announced(**server: Any) -> str:
     stdout = io.StringIO()
     settings = dataclasses.replace(SETTINGS, server=ServerSettings(**server))
-    announce("http://127.0.0.1:8300", settings, Output(stdout=stdout, stderr=io.StringIO()))
+    hosts = open_hosts(settings.server.host)
+    announce("http://127.0.0.1:8300", settings, Output(stdout=stdout, stderr=io.StringIO()), hosts)
     return stdout.getvalue()
 
 

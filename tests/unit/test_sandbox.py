@@ -10,7 +10,9 @@ import pytest
 
 from freehold.engines.sandbox import landlock, seccomp
 from freehold.engines.sandbox.lock import LockReport
-from freehold.engines.sandbox.seccomp import ARCHITECTURES, Architecture
+from freehold.engines.sandbox.memory import UNREAD, spoken_address
+from freehold.engines.sandbox.processes import HOUSE, WITNESS, broker
+from freehold.engines.sandbox.seccomp import ARCHITECTURES, HOUSE_ANSWER, HOUSE_CALL, WORKER, Architecture, Rules
 from freehold.engines.sandbox.syscalls import NEWEST, X86_64_AND_AARCH64
 
 OWN_PID = 4321
@@ -18,13 +20,15 @@ KILL, ALLOW, ERRNO = 0x80000000, 0x7FFF0000, 0x00050000
 both = pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda known: known.name)
 
 
-def answer(architecture: Architecture, number: int, *arguments: int, audit: int | None = None) -> int:
+def answer(
+    architecture: Architecture, number: int, *arguments: int, audit: int | None = None, rules: Rules = WORKER
+) -> int:
     """What the filter returns; the six instructions it uses, as the kernel's documentation defines them."""
     words = {0: number, 4: architecture.audit if audit is None else audit}
     for index, argument in enumerate(arguments):
         words[16 + 8 * index] = argument & 0xFFFFFFFF
         words[20 + 8 * index] = argument >> 32 & 0xFFFFFFFF
-    program = seccomp.build(architecture, own_pid=OWN_PID)
+    program = seccomp.build(architecture, own_pid=OWN_PID, rules=rules)
     accumulator, place = 0, 0
     while True:
         code, if_true, if_false, constant = program[place]
@@ -46,10 +50,10 @@ def answer(architecture: Architecture, number: int, *arguments: int, audit: int 
                 raise AssertionError(f"the filter uses an instruction 0x{code:x} that this test does not know")
 
 
-def of(architecture: Architecture, name: str, *arguments: int) -> str:
+def of(architecture: Architecture, name: str, *arguments: int, rules: Rules = WORKER) -> str:
     number = X86_64_AND_AARCH64[name][architecture.column]
     assert number is not None
-    given = answer(architecture, number, *arguments)
+    given = answer(architecture, number, *arguments, rules=rules)
     if given == ALLOW:
         return "allowed"
     assert given & 0xFFFF0000 == ERRNO
@@ -73,7 +77,7 @@ def test_every_named_call_that_is_not_looked_into_is_refused(architecture: Archi
         *("socket", "socketpair", "prctl", "ioctl", "fcntl", "clone", "clone3", "kill", "tgkill"),
         *("rt_sigqueueinfo", "rt_tgsigqueueinfo", "prlimit64", "personality", "setpriority", "ioprio_set"),
         *("sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr"),
-        *("close", "close_range", "dup", "dup2", "dup3"),
+        *("close", "close_range", "dup", "dup2", "dup3", "sendto", "sendmsg", "sendmmsg"),
     }
     known = [name for name, numbers in X86_64_AND_AARCH64.items() if numbers[architecture.column] is not None]
     refused = [name for name in known if name not in looked_into]
@@ -139,12 +143,107 @@ def test_other_tables_of_system_calls_are_closed(architecture: Architecture) -> 
 
 
 @both
+def test_a_connection_cannot_be_made_by_sending(architecture: Architecture) -> None:
+    """A TCP socket that lost its peer connects anew with MSG_FASTOPEN, without any `connect`."""
+    fast_open = 0x20000000
+    for rules in (WORKER, HOUSE):
+        assert of(architecture, "sendto", 5, 0, 0, fast_open, rules=rules) == "EPERM"
+        assert of(architecture, "sendmsg", 5, 0, fast_open | 0x40, rules=rules) == "EPERM"
+        assert of(architecture, "sendmmsg", 5, 0, 1, fast_open, rules=rules) == "EPERM"
+        assert of(architecture, "sendto", 5, 0, 0, 0x4040, rules=rules) == "allowed"
+
+
+@both
+def test_a_house_keeps_accepting_and_starting_programs_and_nothing_that_leads_out(architecture: Architecture) -> None:
+    families = {of(architecture, "socket", family, 1, rules=HOUSE) for family in (0, 2, 10, 16, 17, 38, 40)}
+    assert families == {"EPERM"}
+    assert of(architecture, "socket", 1, 2, rules=HOUSE) == "EPERM"
+    assert of(architecture, "socket", 1, 1 | 0o2004000, rules=HOUSE) == "allowed"
+    refused = ("connect", "ptrace", "process_vm_readv", "pidfd_getfd", "io_uring_setup", "unshare", "bpf")
+    assert {of(architecture, name, rules=HOUSE) for name in refused} == {"EPERM"}
+    going_on = ("execve", "clone", "clone3", "kill", "recvmsg", "prctl", "close", "dup", "pidfd_open")
+    assert {of(architecture, name, rules=HOUSE) for name in going_on} == {"allowed"}
+    accept4 = 288 if architecture.name == "x86_64" else 242
+    assert answer(architecture, accept4, rules=HOUSE) == ALLOW
+
+
+@both
+def test_a_workers_filter_and_the_houses_refuse_together_what_the_workers_refuses_alone(
+    architecture: Architecture,
+) -> None:
+    """Below a house the worker leaves to its filter what that refuses, so that its one listener hears it."""
+    below = WORKER.without(HOUSE.names)
+    for name in HOUSE.names:
+        if X86_64_AND_AARCH64[name][architecture.column] is None:
+            continue
+        for first, second, third, fourth in (
+            (0, 0, 0, 0),
+            (1, 1, 0, 0),
+            (2, 1, 0, 0),
+            (1, 2, 0, 0),
+            (5, 0, 1 << 29, 1 << 29),
+        ):
+            arguments = (first, second, third, fourth)
+            alone = of(architecture, name, *arguments)
+            assert of(architecture, name, *arguments, rules=HOUSE) == alone, (name, arguments)
+            assert of(architecture, name, *arguments, rules=below) == "allowed"
+
+
+@both
+def test_only_the_filter_of_a_house_answers_its_question(architecture: Architecture) -> None:
+    assert answer(architecture, HOUSE_CALL, rules=HOUSE) == ERRNO | HOUSE_ANSWER
+    assert answer(architecture, HOUSE_CALL) == ERRNO | errno.ENOSYS
+    assert ERRNO | HOUSE_ANSWER in [
+        line[3] for line in seccomp.observed(seccomp.build(architecture, own_pid=1, rules=HOUSE))
+    ]
+
+
+@both
+def test_a_broker_has_the_sockets_that_its_list_needs(architecture: Architecture) -> None:
+    nothing, addresses = broker(internet=False, names=False), broker(internet=True, names=False)
+    names = broker(internet=True, names=True)
+    for family, kind, expected in (
+        *((1, 1, ("allowed", "allowed", "allowed")), (2, 1, ("EPERM", "allowed", "allowed"))),
+        *((10, 1, ("EPERM", "allowed", "allowed")), (2, 2, ("EPERM", "EPERM", "allowed"))),
+        *((2, 3, ("EPERM",) * 3), (16, 3, ("EPERM",) * 3), (17, 3, ("EPERM",) * 3), (40, 1, ("EPERM",) * 3)),
+    ):
+        seen = tuple(of(architecture, "socket", family, kind, rules=each) for each in (nothing, addresses, names))
+        assert seen == expected, (family, kind)
+    assert of(architecture, "connect", rules=nothing) == of(architecture, "recvmsg", rules=nothing) == "allowed"
+    refused = ("execve", "ptrace", "io_uring_setup", "process_vm_readv", "pidfd_getfd", "fork")
+    assert {of(architecture, name, rules=names) for name in refused if name != "fork"} == {"EPERM"}
+
+
+@both
+def test_a_witness_reads_memory_and_has_no_way_out(architecture: Architecture) -> None:
+    assert (
+        of(architecture, "process_vm_readv", rules=WITNESS) == of(architecture, "recvmsg", rules=WITNESS) == "allowed"
+    )
+    refused = ("connect", "execve", "process_vm_writev", "ptrace", "io_uring_setup")
+    assert {of(architecture, name, rules=WITNESS) for name in refused} == {"EPERM"}
+    assert of(architecture, "socket", 2, 1, rules=WITNESS) == "EPERM"
+
+
+def test_an_address_of_a_connect_is_spoken_whatever_stands_there() -> None:
+    assert spoken_address(b"\x02\x00\x01\xbb\xc0\x00\x02\x07" + bytes(8)) == "192.0.2.7:443"
+    ipv6 = b"\x0a\x00\x00\x35" + bytes(4) + bytes.fromhex("20010db8000000000000000000000007") + bytes(4)
+    assert spoken_address(ipv6) == "[2001:db8::7]:53"
+    assert spoken_address(b"\x01\x00/run/other.sock\x00rest") == "/run/other.sock"
+    assert spoken_address(b"\x01\x00\x00name\x00") == "@name"
+    assert spoken_address(b"\x01\x00/tmp/a\nGAPS\x1b[2J\x00") == "/tmp/a\ufffdGAPS\ufffd[2J"
+    assert spoken_address(b"\x11\x00") == "an address of family 17"
+    assert spoken_address(b"\x02\x00\x01") == "an address of family 2"
+    assert spoken_address(b"") == spoken_address(b"\x02") == UNREAD
+
+
+@both
 def test_no_jump_leaves_the_filter_and_the_kernel_takes_its_length(architecture: Architecture) -> None:
-    program = seccomp.build(architecture, own_pid=OWN_PID)
-    assert len(program) <= 4096
-    for place, (_, if_true, if_false, _) in enumerate(program):
-        assert max(if_true, if_false) <= 255
-        assert place + 1 + max(if_true, if_false) <= len(program)
+    for rules in (WORKER, HOUSE, WITNESS, broker(internet=True, names=True)):
+        program = seccomp.build(architecture, own_pid=OWN_PID, rules=rules)
+        assert len(program) <= 4096
+        for place, (_, if_true, if_false, _) in enumerate(program):
+            assert max(if_true, if_false) <= 255
+            assert place + 1 + max(if_true, if_false) <= len(program)
 
 
 @pytest.mark.parametrize(

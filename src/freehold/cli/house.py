@@ -69,6 +69,7 @@ def ps_command(name: Name = None, wide: Wide = False, as_json: Json = False, qui
         return 0
     if not quiet:
         output.line(_headline(report))
+        _say_egress(report["egress"], output)
     output.table(ENDPOINTS, _with_lines(report), empty="It has no endpoints: freehold pull, or see freehold.toml.")
     if not quiet:
         for line in notes(report["endpoints"]):
@@ -139,6 +140,17 @@ def _encryption(tls: Mapping[str, Any]) -> str:
     names = ", ".join(tls["names"]) or "no name"
     problem = f"{tls['problem']}\n" if tls["problem"] else ""
     return f"TLS for {names}, valid until {until}\n{problem}"
+
+
+def _say_egress(egress: Mapping[str, Any], output: Output) -> None:
+    """Where a restricted house may connect, and what its own processes were refused; a worker's stands with it."""
+    if egress["allowed"] is None:
+        return
+    output.line(f"It may connect to {', '.join(egress['allowed']) or 'nothing'}; the kernel holds it to that.")
+    for process, attempts in egress["attempts"].items():
+        for attempt in attempts:
+            output.line(f"{process}: refused {attempt['what']}{_times(attempt['count'])}")
+    output.line("")
 
 
 def _details(worker: Mapping[str, Any], output: Output, *, choices: bool) -> None:

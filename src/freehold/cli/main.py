@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reload": ("house", "Make the running house read its settings again."),
     "stop": ("house", "Stop the running house."),
     "ledger": ("ledger", "Show that the record of what was asked is whole, and what is in it."),
+    "egress": ("egress", "Show where connections could go, and what was tried."),
     "usage": ("usage", "Show what was used: requests, tokens, time and energy."),
     "backup": ("backup", "Write what this house cannot have again into one file, while it runs."),
     "restore": ("backup", "Make a home of a backup, everything in it checked first."),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, cast, get_args
@@ -44,6 +45,9 @@ Engine = Annotated[
     typer.Option("--engine", metavar="NAME", help="Run builds with llama.cpp or openvino, where nothing else is set."),
 ]
 Pull = Annotated[bool, typer.Option("--pull", help="Pull what is missing without asking.")]
+LocalOnly = Annotated[
+    bool, typer.Option("--local-only", help="Give up every connection to anywhere; the kernel holds the house to it.")
+]
 
 
 @examples(
@@ -53,6 +57,7 @@ Pull = Annotated[bool, typer.Option("--pull", help="Pull what is missing without
     "freehold up smollm2-135m-instruct --engine openvino",
     "freehold up ./model.gguf openai:gpt-5",
     "freehold up --host 0.0.0.0 --tls-certificate house.pem --tls-key house.key",
+    "freehold up --local-only",
 )
 def up_command(  # noqa: PLR0913 - the parameters are the command's options; typer reads them from here
     refs: Refs = None,
@@ -63,6 +68,7 @@ def up_command(  # noqa: PLR0913 - the parameters are the command's options; typ
     config: Config = None,
     engine: Engine = None,
     pull: Pull = False,
+    local_only: LocalOnly = False,
     override: Reason = None,
     by: By = None,
     as_json: Json = False,
@@ -81,14 +87,22 @@ def up_command(  # noqa: PLR0913 - the parameters are the command's options; typ
     place = Place(host, port, tls_certificate, tls_key)
 
     def read() -> Settings:
-        return with_arguments(load(file=config), parsed, place, engine=engine)
+        found = with_arguments(load(file=config), parsed, place, engine=engine)
+        return local(found) if local_only else found
 
     settings = read()
     _hold_all(settings, output, may_pull=pull, wish=Wish(override, by))
-    code = serve(settings, reread=read, on_ready=lambda address: announce(address, settings, output))
+    # Looked at now: a house that gave up its sockets cannot ask the kernel which addresses it has.
+    hosts = open_hosts(settings.server.host)
+    code = serve(settings, reread=read, on_ready=lambda address: announce(address, settings, output, hosts))
     if not as_json:
         output.say("The house has stopped.")
     return code
+
+
+def local(settings: Settings) -> Settings:
+    """The same, where nothing may leave, whatever [policy] lists."""
+    return dataclasses.replace(settings, policy=dataclasses.replace(settings.policy, egress=()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +167,13 @@ def endpoint_name(ref: Reference) -> str:
 
 
 def _hold_all(settings: Settings, output: Output, *, may_pull: bool, wish: Wish) -> None:
-    """Pull what is to be served and not held, where that is allowed or the person agrees. Raises NotFoundError, and
-    PolicyError naming every endpoint that the policy refuses."""
+    """Pull what is to be served and not held, where that is allowed or the person agrees. Raises NotFoundError,
+    EgressError where nothing may be downloaded, and PolicyError naming every endpoint that the policy refuses."""
     import asyncio
 
     from freehold.python.held import builds
     from freehold.python.licenses import served
-    from freehold.python.opening import hold, house_for
+    from freehold.python.opening import hold, house_for, require_no_pull
 
     if settings.endpoints is not None:
         wanted = [row.ref for row in settings.endpoints.values()]
@@ -172,6 +186,7 @@ def _hold_all(settings: Settings, output: Output, *, may_pull: bool, wish: Wish)
         try:
             asyncio.run(hold(house, ref, may_pull=False))
         except NotFoundError:
+            require_no_pull(ref, settings.policy.egress)
             agreed = may_pull or (output.talks_to_person and output.ask(f"{ref} is not held. Pull it now?"))
             if not agreed:
                 if settings.endpoints is None:
@@ -187,9 +202,11 @@ def _nothing_held() -> NotFoundError:
     return NotFoundError("build", DEFAULT_MODEL, text="Nothing is held yet.", hint=hint)
 
 
-def announce(address: str, settings: Settings, output: Output) -> None:
-    """Say where the house is, once it listens, and who else may come in."""
-    others = _open_addresses(address, settings.server)
+def announce(address: str, settings: Settings, output: Output, hosts: Sequence[str] = ()) -> None:
+    """Say where the house is, once it listens, and who else may come in, at which `hosts`."""
+    scheme = "http" if settings.server.tls_certificate is None else "https"
+    port = address.rpartition(":")[2]
+    others = [f"{scheme}://{host}:{port}" for host in hosts]
     key = _key_header(settings)
     output.sentence(
         {"address": address, "page": f"{address}/", "api": f"{address}/v1", "other_addresses": others},
@@ -226,14 +243,12 @@ def _for_others(others: list[str], settings: Settings) -> str:
     )
 
 
-def _open_addresses(address: str, server: ServerSettings) -> list[str]:
-    """The house on every network of this machine, where it listens on all of them; else none."""
+def open_hosts(host: str) -> list[str]:
+    """The addresses of this machine that others reach, where the house listens on all of them; else none."""
     import psutil
 
-    families = EVERYWHERE.get(server.host, ())
-    scheme = "http" if server.tls_certificate is None else "https"
-    port = address.rpartition(":")[2]
+    families = EVERYWHERE.get(host, ())
     found = (row for rows in psutil.net_if_addrs().values() for row in rows if row.family in families)
     places = (ipaddress.ip_address(row.address.partition("%")[0]) for row in found)
     reachable = [place for place in places if not (place.is_loopback or place.is_link_local)]
-    return [f"{scheme}://[{each}]:{port}" if each.version == 6 else f"{scheme}://{each}:{port}" for each in reachable]
+    return [f"[{place}]" if place.version == 6 else str(place) for place in reachable]

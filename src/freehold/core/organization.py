@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, cast
 
+from freehold.core.peers import Peer, read_peer
 from freehold.core.toml_reader import TableReader
 
 Purpose = Literal["production", "research", "education", "evaluation", "non-production", "personal"]
@@ -125,7 +126,8 @@ class Policy:
     "allow". Names of models may hold `*`. `minimum_freedom` is 0 to 3, `minimum_openness` an index into LABEL_NAMES;
     both count by the lower bound. `require_verified` refuses builds whose hash nobody had named. `agreements` has, by
     license id, the agreement the organization has with the licensor instead; `reviewed` has, by license id or model
-    name, who settled what could not be decided, and when.
+    name, who settled what could not be decided, and when. `egress` are the only addresses that the house connects to:
+    None is any, empty is none.
     """
 
     review: OnReview | None = None
@@ -137,6 +139,7 @@ class Policy:
     require_verified: bool = False
     agreements: Mapping[str, str] = field(default_factory=dict)
     reviewed: Mapping[str, str] = field(default_factory=dict)
+    egress: tuple[Peer, ...] | None = None
 
 
 def read_organization(table: TableReader) -> Organization:
@@ -184,9 +187,26 @@ def read_policy(table: TableReader) -> Policy:
         require_verified=table.flag("require_verified") if table.has("require_verified") else default.require_verified,
         agreements=_words(table, "agreements"),
         reviewed=_words(table, "reviewed"),
+        egress=_egress(table),
     )
     table.refuse_unknown()
     return found
+
+
+def _egress(table: TableReader) -> tuple[Peer, ...] | None:
+    """`"open"`, or the list of addresses that are all."""
+    if not table.has("egress") or table.value("egress") == "open":
+        return None
+    if not isinstance(table.value("egress"), list):
+        table.problem("egress", 'must be "open", or a list of HOST:PORT: [] lets nothing leave')
+        return ()
+    found = []
+    for text in table.texts("egress"):
+        try:
+            found.append(read_peer(text))
+        except ValueError as error:
+            table.problem("egress", f"has {text!r}, which {error}")
+    return tuple(dict.fromkeys(found))
 
 
 def _countries(table: TableReader, key: str) -> tuple[str, ...] | None:

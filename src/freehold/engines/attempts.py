@@ -29,19 +29,38 @@ OTHERS = "other calls"
 _log = logging.getLogger(__name__)
 
 
-class Attempts:
-    """Of one process. `theirs` is the descriptor it sends its listener through; `close` lets go of everything.
-
-    `heard` is called with each new kind of attempt, once.
-    """
+class Tally:
+    """What one process was refused, by kind. `heard` is called with each new kind, once."""
 
     def __init__(self, heard: Callable[[Attempt], None]) -> None:
         self._heard = heard
+        self._kinds: dict[str, Attempt] = {}
+        self.is_heard = False
+        """Whether somebody hears what this process is refused: without it nothing is known."""
+
+    @property
+    def seen(self) -> tuple[Attempt, ...] | None:
+        """Each kind with its count, the first first; None where nobody hears."""
+        return tuple(self._kinds.values()) if self.is_heard else None
+
+    def count(self, what: str, times: int = 1, *, first_at: float, last_at: float) -> None:
+        kind = what if what in self._kinds or len(self._kinds) < KINDS_LIMIT else OTHERS
+        known = self._kinds.get(kind)
+        attempt = Attempt(kind, known.count + times if known else times, known.first_at if known else first_at, last_at)
+        self._kinds[kind] = attempt
+        if known is None:
+            self._heard(attempt)
+
+
+class Attempts:
+    """Of one process. `theirs` is the descriptor it sends its listener through; `close` lets go of everything."""
+
+    def __init__(self, tally: Tally) -> None:
+        self.tally = tally
         self._ours, self._theirs = socket.socketpair()
         self._ours.setblocking(False)
         self._loop = asyncio.get_running_loop()
         self._listener: int | None = None
-        self._kinds: dict[str, Attempt] = {}
         self._left = float(AT_ONCE)
         self._counted_at = time.monotonic()
         self._pause: asyncio.TimerHandle | None = None
@@ -54,11 +73,6 @@ class Attempts:
     def handed_over(self) -> None:
         """The process has its end: keep no copy of it."""
         self._theirs.close()
-
-    @property
-    def seen(self) -> tuple[Attempt, ...] | None:
-        """Each kind with its count, the first first; None where this kernel does not tell."""
-        return tuple(self._kinds.values()) if self._listener is not None or self._kinds else None
 
     def close(self) -> None:
         """The process has ended. What was seen stays."""
@@ -73,6 +87,7 @@ class Attempts:
             self._listener = None
         self._stop_waiting_for_it()
         if self._listener is not None:
+            self.tally.is_heard = True
             self._loop.add_reader(self._listener, self._answer)
 
     def _stop_waiting_for_it(self) -> None:
@@ -89,17 +104,10 @@ class Attempts:
             return
         if call is None:
             return
-        notify.refuse(self._listener, call, errno.EPERM)
-        self._count(spoken(call.number, call.arguments))
+        notify.refuse(self._listener, call.id, errno.EPERM)
+        now = time.time()
+        self.tally.count(spoken(call.number, call.arguments), first_at=now, last_at=now)
         self._pace()
-
-    def _count(self, what: str) -> None:
-        kind = what if what in self._kinds or len(self._kinds) < KINDS_LIMIT else OTHERS
-        now, known = time.time(), self._kinds.get(kind)
-        attempt = Attempt(kind, known.count + 1 if known else 1, known.first_at if known else now, now)
-        self._kinds[kind] = attempt
-        if known is None:
-            self._heard(attempt)
 
     def _pace(self) -> None:
         """Past AT_ONCE, hear only so many a second: the callers wait, the house does not."""

@@ -20,7 +20,8 @@ import time
 from typing import Any
 
 from freehold.core.errors import WorkerStartError
-from freehold.engines.attempts import Attempts
+from freehold.core.ports import Attempt
+from freehold.engines.attempts import Attempts, Tally
 from freehold.engines.folder import WorkerFolder
 from freehold.engines.log import WorkerLog
 from freehold.engines.program import Started, WorkerProgram
@@ -54,7 +55,14 @@ class WorkerProcess:
     async def spawn(cls, program: WorkerProgram, folder: WorkerFolder, log: WorkerLog) -> WorkerProcess:
         """Start the process and wait until it is ready. Raises WorkerStartError; then no process is left."""
         socket_path = folder.fresh_socket()
-        attempts = Attempts(lambda attempt: log.note(f"refused by the lock: {attempt.what}"))
+        watcher, pids = program.watcher, list[int]()
+
+        def heard(attempt: Attempt) -> None:
+            log.note(f"refused by the lock: {attempt.what}")
+            if watcher is not None and pids:
+                watcher.tried(pids[0])
+
+        attempts = Attempts(Tally(heard))
         orders, lifeline = os.pipe()
         reading, writing = os.pipe()
         word = _LineFrom(reading)
@@ -72,8 +80,13 @@ class WorkerProcess:
             os.close(writing)
             attempts.handed_over()
         self = cls(program, process, lifeline, log, attempts)
+        pids.append(process.pid)
+        if watcher is not None:
+            watcher.began(f"{program.engine} worker of {program.build}", process.pid, attempts.tally)
         try:
             self.started = await self._first_word(word, socket_path)
+            if watcher is not None:
+                watcher.locked(process.pid, self.started.lock)
             log.serving(program.log_while_serving)
         except BaseException:
             await self.kill()
@@ -94,6 +107,8 @@ class WorkerProcess:
         if self._lifeline is not None:
             os.close(self._lifeline)
             self._lifeline = None
+            if self._program.watcher is not None:
+                self._program.watcher.ended(self.pid, _ending(code))
         return _ending(code)
 
     async def stop(self, grace_s: float) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from freehold.engines.watcher import Watcher
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerProgram:
@@ -26,7 +28,7 @@ class WorkerProgram:
     `log_while_serving` is a pattern: once it serves, only lines that match from their start are logged, for engines
     that write parts of requests. None keeps all lines. `log_cause` is a pattern whose group says why a start failed:
     native engines say it in their log alone. `log_beside` is a pattern of lines that error messages leave out, because
-    they say nothing of a failure; the log has them.
+    they say nothing of a failure; the log has them. `watcher` is told of each process of it.
     """
 
     engine: str
@@ -41,6 +43,7 @@ class WorkerProgram:
     log_while_serving: str | None = None
     log_cause: str | None = None
     log_beside: str | None = None
+    watcher: Watcher | None = None
 
 
 @dataclass(frozen=True, slots=True)

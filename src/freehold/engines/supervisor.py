@@ -145,7 +145,7 @@ class SupervisedWorker:
             choices=dict(self._choices),
             last_error=ending,
             log_path=str(self._log.path) if self._log.path else None,
-            attempts=self._process.attempts.seen if self._process is not None else None,
+            attempts=self._process.attempts.tally.seen if self._process is not None else None,
         )
 
     async def _keep(self) -> None:

@@ -31,11 +31,13 @@ def _repointed(name: str, old: str, new: str) -> str:
 
 
 def needs_restart(old: Settings, new: Settings) -> tuple[str, ...]:
+    """What was read at start and is another now."""
     if _at_start(old) == _at_start(new):
         return ()
-    tables = "[server], [sign_on], [deeds], [ledger], [log] and home"
+    tables = "[server], [sign_on], [deeds], [ledger], [log], home and egress of [policy]"
     return (f"{tables} are read at start: run `freehold stop`, then `freehold up`, for their changes",)
 
 
 def _at_start(settings: Settings) -> tuple[object, ...]:
-    return settings.server, settings.sign_on, settings.home, settings.deeds, settings.ledger, settings.log
+    own = (settings.server, settings.sign_on, settings.home, settings.deeds, settings.ledger, settings.log)
+    return (*own, settings.policy.egress)

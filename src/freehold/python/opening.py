@@ -12,6 +12,7 @@ from freehold.core.ports import Progress
 from freehold.core.progress import Silent
 from freehold.core.refs import FakeRef, FileRef, Reference, RemoteRef
 from freehold.core.settings import EndpointSettings, EngineOptions, Settings, load
+from freehold.egress.policy import require_no_pull as require_no_pull
 from freehold.gateway.endpoints import EndpointInfo
 from freehold.python.foresight import Foreseeing
 from freehold.store.pull import pull
@@ -81,6 +82,8 @@ async def pull_into(
     if isinstance(ref, RemoteRef | FakeRef):
         raise CallError(f"{ref} is no build: there is nothing to pull.", hint=f"Use it as it is: freehold run {ref}")
     settings, said = house.settings, progress or Silent()
+    if not isinstance(ref, FileRef):
+        require_no_pull(ref, settings.policy.egress)
 
     def say(problem: DoesNotFitError) -> None:
         if refuse_unfit:

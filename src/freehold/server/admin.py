@@ -38,6 +38,7 @@ class Admin:
     """Handlers of the control socket."""
 
     def __init__(self, house: House, running: Running) -> None:
+        self._house = house
         self._gateway = house.gateway
         self._access = house.access
         self._running = running
@@ -65,6 +66,7 @@ class Admin:
             "workers": self._gateway.workers(),
             "memory": self._gateway.memory(),
             "events": tuple(self._gateway.life.kept)[-EVENTS_SHOWN:],
+            "egress": self._egress(),
         }
         # Reports may hold read-only mappings, which the serializer does not know.
         raw = to_json(report, fallback=dict)
@@ -75,6 +77,15 @@ class Admin:
 
     async def _unload(self, call: Call) -> None:
         await call.reply(200, {"endpoint": dataclasses.asdict(await self._gateway.unload(await _name(call)))})
+
+    def _egress(self) -> dict[str, object]:
+        """Where connections may go, None for anywhere; and what the house's own processes, and others that it started,
+        were refused."""
+        guard, record = self._house.guard, self._house.egress
+        return {
+            "allowed": None if guard is None else [str(peer) for peer in guard.peers],
+            "attempts": {} if record is None else record.seen(),
+        }
 
     async def _reload(self, call: Call) -> None:
         await call.reply(200, {"changes": await self._running.reload()})

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import gc
 import logging
 import resource
@@ -17,11 +18,13 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import uvicorn
 
-from freehold.app import House, access, build_house, measures_energy
-from freehold.core.errors import FreeholdError, SettingsError
+from freehold.app import House, access, build_house, door_loop, guarded, measures_energy, require_kept
+from freehold.core.errors import FreeholdError, SettingsError, StoreError
+from freehold.core.organization import Policy
 from freehold.core.settings import Settings, load
 from freehold.server import logs, sockets, tls
 from freehold.server.admin import Running
@@ -62,22 +65,26 @@ def serve(
             "Some keys have a budget of energy, and no counter of this machine's processor can be read.",
             hint="Let this account read /sys/class/powercap/*/energy_uj, or revoke them: `freehold keys list`.",
         )
-    with sockets.only_house(settings.runtime_dir, settings.home):
-        return run(build_house(settings, recorded=True), reread=reread, on_ready=on_ready)
+    with sockets.only_house(settings.runtime_dir, settings.home), guarded(settings) as guard:
+        return run(build_house(settings, recorded=True, guard=guard), reread=reread, on_ready=on_ready)
 
 
 def run(house: House, *, reread: Callable[[], Settings], on_ready: Callable[[str], None]) -> int:
-    """Serve `house`, holding the lock of its home already."""
+    """Serve `house`, holding the lock of its home already. Once it has bound its sockets, a restricted one gives up the
+    right to make others."""
     server = house.settings.server
     _allow_many_files()
     with (
         contextlib.closing(sockets.tcp_socket(server.host, server.port)) as tcp,
         sockets.control_socket(house.settings.runtime_dir) as control,
-        asyncio.Runner(loop_factory=_new_loop) as runner,
     ):
-        process = _Process(house, reread, tls.of_settings(server))
-        runner.run(process.serve(tcp, control, on_ready))
-    return 0
+        certificate = tls.of_settings(server)
+        if house.guard is not None:
+            house.guard.shut(_own_folders(house.settings), [tcp, control])
+        with asyncio.Runner(loop_factory=lambda: _new_loop(house)) as runner:
+            process = _Process(house, reread, certificate)
+            runner.run(process.serve(tcp, control, on_ready))
+    return process.code
 
 
 class _Process:
@@ -89,6 +96,7 @@ class _Process:
         self._certificate = certificate
         self._reloading: set[asyncio.Task[None]] = set()
         self._looking: asyncio.TimerHandle | None = None
+        self.code = 0
         self._running = Running(reload=self._reload, stop=self._stop, certificate=certificate)
         application = Application(house, self._running)
         self._server = _Server(_config(application), application.drain, house.settings.server.drain_s)
@@ -104,6 +112,7 @@ class _Process:
             self._server.encrypted = (tcp, certificate.context)
         with self._signals():
             try:
+                await self._house.begin_record(self._lost)
                 await gateway.start()
                 # What was imported stays for good; without this the garbage collector looks through it again and again.
                 gc.freeze()
@@ -115,6 +124,7 @@ class _Process:
                     self._looking.cancel()
                 # What may be drained has been: now only the workers are left to end.
                 await gateway.close(drain_s=0)
+                await self._house.end_record()
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
@@ -141,12 +151,23 @@ class _Process:
             self._server.end_now()
         self._server.should_exit = True
 
+    def _lost(self) -> None:
+        """A process has ended that a restricted house does not run without."""
+        self.code = FreeholdError.exit_code
+        self._stop()
+
     async def _reload(self) -> tuple[str, ...]:
         """Read the settings again and put them in force. Raises SettingsError; then nothing has changed."""
-        lines = await self._house.gateway.reload(self._reread())
+        settings = self._reread()
+        require_kept(dataclasses.replace(settings, policy=self._policy_at_start(settings)))
+        lines = await self._house.gateway.reload(settings)
         for line in lines:
             _log.info("reload: %s", line)
         return lines
+
+    def _policy_at_start(self, settings: Settings) -> Policy:
+        """The policy of `settings` with the egress that the house is held to since its start."""
+        return dataclasses.replace(settings.policy, egress=self._house.settings.policy.egress)
 
     def _reload_soon(self) -> None:
         task = asyncio.create_task(self._reload_logged(), name="reload")
@@ -229,10 +250,21 @@ def _config(app: Application) -> uvicorn.Config:
     )
 
 
-def _new_loop() -> asyncio.AbstractEventLoop:
+def _new_loop(house: House) -> asyncio.AbstractEventLoop:
     import uvloop
 
-    return uvloop.new_event_loop()
+    return uvloop.new_event_loop() if house.outgoing is None else door_loop(house.outgoing)
+
+
+def _own_folders(settings: Settings) -> list[Path]:
+    """Where a restricted house goes on writing; made here, because the kernel is told of folders that are there."""
+    folders = [settings.home, settings.runtime_dir, settings.ledger_folder]
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{folder} cannot be made: {error.strerror}.", folder=str(folder)) from error
+    return folders
 
 
 def _allow_many_files() -> None:

@@ -15,6 +15,7 @@ from freehold.core.refs import FakeRef
 from freehold.engines.fake import options
 from freehold.engines.program import Started, WorkerProgram
 from freehold.engines.supervisor import SupervisedWorker
+from freehold.engines.watcher import Watcher
 
 NAME = "fake"
 CAPABILITIES = Capabilities(tokenize=True, progress=True)
@@ -25,9 +26,10 @@ PROGRAM_BYTES = (30 << 20, 80 << 20)
 class Fake:
     """Makes workers that answer at the speed, and with the faults, that their reference names."""
 
-    def __init__(self, *, runtime_dir: Path, log_dir: Path) -> None:
+    def __init__(self, *, runtime_dir: Path, log_dir: Path, watcher: Watcher | None = None) -> None:
         self._runtime_dir = runtime_dir
         self._log_dir = log_dir
+        self._watcher = watcher
 
     def worker(self, ref: FakeRef) -> Worker:
         """A worker for `ref`, not started. Raises BadReferenceError where an option is wrong."""
@@ -38,6 +40,7 @@ class Fake:
             entry=("-m", "freehold.engines.fake.worker"),
             config={"model": str(ref), "options": dataclasses.asdict(chosen)},
             start_timeout_s=30.0 + chosen.slow_start_ms / 1e3,
+            watcher=self._watcher,
         )
 
         def describe(started: Started) -> Upstream:

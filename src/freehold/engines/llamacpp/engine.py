@@ -18,6 +18,7 @@ from freehold.engines.llamacpp.choices import Choices
 from freehold.engines.llamacpp.preparation import Confirm, Preparation
 from freehold.engines.program import Started, WorkerProgram
 from freehold.engines.supervisor import SupervisedWorker
+from freehold.engines.watcher import Watcher
 
 NAME = "llama.cpp"
 INSPECTION_TIMEOUT_S = 30.0
@@ -38,12 +39,19 @@ class LlamaCpp:
     """
 
     def __init__(
-        self, *, runtime_dir: Path, log_dir: Path, confirm: Confirm | None = None, home: Path | None = None
+        self,
+        *,
+        runtime_dir: Path,
+        log_dir: Path,
+        confirm: Confirm | None = None,
+        home: Path | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
         self._runtime_dir = runtime_dir
         self._log_dir = log_dir
         self._confirm = confirm
         self._home = home
+        self._watcher = watcher
         self._workers: weakref.WeakKeyDictionary[SupervisedWorker, HeldBuild] = weakref.WeakKeyDictionary()
 
     def worker(self, build: HeldBuild, options: EngineOptions) -> Worker:
@@ -61,7 +69,7 @@ class LlamaCpp:
             return dataclasses.replace(program, config={**program.config, **told})
 
         worker = SupervisedWorker(
-            _program(build, options),
+            dataclasses.replace(_program(build, options), watcher=self._watcher),
             lambda started: _upstream(build, preparation.chosen, started),
             runtime_dir=self._runtime_dir,
             log_dir=self._log_dir,

@@ -22,6 +22,7 @@ from freehold.engines.openvino import installed
 from freehold.engines.openvino.files import FILES, FORMAT, MODEL, binary
 from freehold.engines.process import WorkerProcess
 from freehold.engines.program import WorkerProgram
+from freehold.engines.watcher import Watcher
 from freehold.store.derived import Make, Making
 from freehold.store.durable import make_folder, require_space, writing
 
@@ -40,11 +41,12 @@ _GRACE_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Converter:
-    """Converts builds for engines that listen in `runtime_dir` and log to `log_dir`."""
+    """Converts builds for engines that listen in `runtime_dir` and log to `log_dir`; `watcher` is told of it."""
 
     runtime_dir: Path
     log_dir: Path
     derive: Derive
+    watcher: Watcher | None = None
 
     async def converted(self, build: HeldBuild, options: EngineOptions) -> HeldBuild:
         """The build itself where it is in OpenVINO's form, else what was or is now made from it.
@@ -79,6 +81,7 @@ class Converter:
             largest_file_bytes=4 * build.size_bytes + 2**30,
             lock=options.lock,
             start_timeout_s=max(options.start_timeout_s, _LEAST_S + build.size_bytes / _BYTES_PER_S),
+            watcher=self.watcher,
         )
         await self._run(program)
         with writing(out):

@@ -16,6 +16,7 @@ from freehold.engines.openvino.choices import Choices, choose
 from freehold.engines.openvino.convert import PROCESSORS, Converter, Derive
 from freehold.engines.program import Started, WorkerProgram
 from freehold.engines.supervisor import SupervisedWorker
+from freehold.engines.watcher import Watcher
 from freehold.hardware import probe
 
 NAME = "openvino"
@@ -37,11 +38,13 @@ class OpenVino:
         log_dir: Path,
         confirm: Callable[[HeldBuild], Sequence[Stamp]],
         derive: Derive,
+        watcher: Watcher | None = None,
     ) -> None:
         self._runtime_dir = runtime_dir
         self._log_dir = log_dir
         self._confirm = confirm
-        self._converter = Converter(runtime_dir, log_dir, derive)
+        self._watcher = watcher
+        self._converter = Converter(runtime_dir, log_dir, derive, watcher)
 
     async def converted(self, build: HeldBuild, options: EngineOptions) -> HeldBuild:
         """`build` in OpenVINO's form: itself, or what was or is now made from it. Raises WorkerStartError where it
@@ -77,7 +80,7 @@ class OpenVino:
             return dataclasses.replace(program, config=config, read=(*converted.files, PROCESSORS))
 
         return SupervisedWorker(
-            _program(build, choices, options),
+            dataclasses.replace(_program(build, choices, options), watcher=self._watcher),
             lambda started: _upstream(build, run[0], choices, started),
             runtime_dir=self._runtime_dir,
             log_dir=self._log_dir,

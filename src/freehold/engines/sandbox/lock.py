@@ -17,6 +17,7 @@ from pathlib import Path
 
 import freehold
 from freehold.engines.sandbox import kernel, landlock, notify, seccomp
+from freehold.engines.sandbox.processes import HOUSE
 
 _SYSTEM_LIBRARIES = (Path("/lib"), Path("/lib64"), Path("/usr/lib"), Path("/usr/lib64"), Path("/etc/ld.so.cache"))
 _HARMLESS_DEVICES = (Path("/dev/null"), Path("/dev/zero"), Path("/dev/urandom"))
@@ -76,35 +77,39 @@ def apply(grants: Grants, *, policy: str, through: socket.socket | None = None) 
     else:
         landlock.install(abi, _rules(grants))
     # Last, because it forbids what came before.
-    filtered = _install_seccomp(missing, through)
+    filtered = install_seccomp(missing, through)
     return LockReport(seccomp=filtered, landlock_abi=abi, missing=tuple(missing))
 
 
-def _install_seccomp(missing: list[str], through: socket.socket | None) -> bool:
+def install_seccomp(missing: list[str], through: socket.socket | None, rules: seccomp.Rules = seccomp.WORKER) -> bool:
+    """Install the filter, told to `through` where this kernel can; False, and why in `missing`, where it cannot be."""
     architecture = seccomp.this_architecture()
     if architecture is None:
         missing.append(f"seccomp: no filter is written for {os.uname().machine}")
         return False
-    if through is not None and _install_observed(architecture, through):
+    if through is not None and _install_observed(architecture, through, rules):
         return True
+    if through is not None and seccomp.under_a_house():
+        # Its listener is the only one there can be: what its filter refuses and tells is left to it.
+        rules = rules.without(HOUSE.names)
     try:
-        seccomp.install(architecture)
+        seccomp.install(architecture, rules)
     except OSError as error:
         missing.append(f"seccomp: the kernel refused the filter ({error.strerror})")
         return False
     return True
 
 
-def _install_observed(architecture: seccomp.Architecture, through: socket.socket) -> bool:
+def _install_observed(architecture: seccomp.Architecture, through: socket.socket, rules: seccomp.Rules) -> bool:
     """False where this kernel has no listeners, or another filter has one already (in some containers)."""
     with contextlib.suppress(OSError):
-        notify.send_away(seccomp.install_observed(architecture), through)
+        notify.send_away(seccomp.install_observed(architecture, rules), through)
         return True
     return False
 
 
 def _rules(grants: Grants) -> list[tuple[Path, int]]:
-    readable = (*_python_folders(), *_SYSTEM_LIBRARIES, *_HARMLESS_DEVICES, *grants.read)
+    readable = (*python_and_libraries(), *_HARMLESS_DEVICES, *grants.read)
     return [
         *((path, landlock.READ) for path in readable),
         (Path("/dev/null"), landlock.READ_WRITE),
@@ -113,7 +118,9 @@ def _rules(grants: Grants) -> list[tuple[Path, int]]:
     ]
 
 
-def _python_folders() -> set[Path]:
-    """Where modules that are not imported yet may lie: the standard library, the installed packages, and ourselves."""
+def python_and_libraries() -> set[Path]:
+    """Where modules that are not imported yet may lie: the standard library, the installed packages, and ourselves;
+    and the system's libraries."""
     names = ("stdlib", "platstdlib", "purelib", "platlib")
-    return {Path(freehold.__file__).parent, *(Path(sysconfig.get_path(name)) for name in names)}
+    folders = (Path(sysconfig.get_path(name)) for name in names)
+    return {Path(freehold.__file__).parent, *folders, *_SYSTEM_LIBRARIES}

@@ -62,10 +62,10 @@ def next_call(listener: int) -> Call | None:
     return Call(number_of_it, thread, number, tuple(arguments))
 
 
-def refuse(listener: int, call: Call, error: int) -> None:
-    """Let `call` end with `error`. A caller that has gone meanwhile is nobody's loss."""
+def refuse(listener: int, called: int, error: int) -> None:
+    """Let the call of that id end with `error`. A caller that has gone meanwhile is nobody's loss."""
     try:
-        fcntl.ioctl(listener, _SEND, bytearray(_ANSWER.pack(call.id, 0, -error, 0)))
+        fcntl.ioctl(listener, _SEND, bytearray(_ANSWER.pack(called, 0, -error, 0)))
     except OSError as failure:
         if failure.errno != errno.ENOENT:
             raise

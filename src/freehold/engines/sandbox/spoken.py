@@ -1,7 +1,7 @@
 """Refused system calls in words, from their numbers and what stood in the registers. Pure.
 
-Only registers are read: what they point at (the address of a `connect`, the program of an `execve`) lies in the memory
-of the process that asks, which changes it as it likes and shows it to nobody.
+Only registers are read: what they point at (the program of an `execve`) lies in the memory of the process that asks,
+which changes it as it likes and shows it to nobody; where it may be read, `memory` tells the address of a `connect`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,25 @@ _KIND_MASK = 0xF
 
 def spoken(number: int, arguments: Sequence[int]) -> str:
     """Such as "socket: IPv4 datagram", "connect: a Unix socket", "ptrace"."""
-    name = _names().get(number, f"system call {number}")
+    name = name_of(number)
     if name in {"socket", "socketpair"}:
         family, kind = arguments[0] & 0xFFFFFFFF, arguments[1] & _KIND_MASK
-        return f"{name}: {_FAMILIES.get(family, f'family {family}')} {_KINDS.get(kind, f'of type {kind}')}"
+        return f"{name}: {family_word(family)} {_KINDS.get(kind, f'of type {kind}')}"
     if name == "connect":
         return "connect: a Unix socket"  # there is no other kind of socket that it could have made
+    if name in {"sendto", "sendmsg", "sendmmsg"}:
+        return f"{name}: a connection by TCP Fast Open"
     return name
+
+
+def family_word(family: int) -> str:
+    """Such as "IPv4"."""
+    return _FAMILIES.get(family, f"family {family}")
+
+
+def name_of(number: int) -> str:
+    """What the system call is called here."""
+    return _names().get(number, f"system call {number}")
 
 
 def _names() -> dict[int, str]:

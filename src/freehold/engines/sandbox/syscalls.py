@@ -37,6 +37,10 @@ X86_64_AND_AARCH64: Final[dict[str, tuple[int | None, int | None]]] = {
     "dup2": (33, None),
     "dup3": (292, 24),
     "close_range": (436, 436),
+    # with MSG_FASTOPEN these connect (tcp(7))
+    "sendto": (44, 206),
+    "sendmsg": (46, 211),
+    "sendmmsg": (307, 269),
     # other hosts and other programs' sockets
     "connect": (42, 203),
     # descriptors from a socket: a copy of the lifeline made that way could be disarmed

@@ -1,0 +1,35 @@
+"""What the two helpers of a restricted house gave up, and by what they are held to it. Pure; the house's own list is in
+`engines.sandbox.house`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from freehold.core.peers import Peer
+
+Row = tuple[str, str]
+OWN_PROGRAM = "its own program alone"
+
+WITNESS: tuple[Row, ...] = (
+    ("sockets but Unix streams, and every connection", "seccomp"),
+    ("programs, writing to other processes, io_uring", "seccomp"),
+)
+
+
+def of_broker(peers: Sequence[Peer], landlock: int) -> tuple[Row, ...]:
+    """`landlock` is the kernel's version of it."""
+    kernel = f"landlock {landlock}"
+    rows: list[Row] = [("programs, other processes, ptrace, io_uring", "seccomp"), ("changing any file", kernel)]
+    rows.append(("reading files but libraries, /etc, /run and /proc", kernel))
+    if not peers:
+        return (*rows, ("sockets but Unix streams", "seccomp"), ("Unix sockets but those of workers", OWN_PROGRAM))
+    names = any(not peer.is_address for peer in peers)
+    datagrams = ", and datagrams to look names up" if names else ""
+    rows.append((f"sockets but Unix and internet streams{datagrams}", "seccomp"))
+    ports = sorted({peer.port for peer in peers} | ({53} if names else set()))
+    listed = ", ".join(map(str, ports))
+    rows.append((f"TCP to ports other than {listed}", kernel if landlock >= 4 else OWN_PROGRAM))
+    rows.append(("hosts that are not listed, and Unix sockets but those of workers", OWN_PROGRAM))
+    if names:
+        rows.append(("datagrams to anybody but the name servers", OWN_PROGRAM))
+    return tuple(rows)

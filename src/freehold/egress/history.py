@@ -1,0 +1,151 @@
+"""The record of egress read as runs of the house: which processes, under which lock, what they tried, who was
+connected.
+
+Reads and judges nothing: whether the records are those that were written is for `ledger.verify` to say. Pure but for
+the reading. A record with a field of another kind than it should have is passed over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Record = Mapping[str, Any]
+Ending = Literal["stopped", "still running", "without a word"]
+
+
+@dataclass(slots=True)
+class Process:
+    """`lock` None: it never said. `observed` False: what it was refused was not heard."""
+
+    name: str
+    pid: int
+    began_ms: int
+    lock: str | None
+    enforced: list[dict[str, str]]
+    observed: bool = True
+    ended_ms: int | None = None
+    how: str | None = None
+
+
+@dataclass(slots=True)
+class Attempt:
+    """`count` times between `first_ms` and `last_ms`."""
+
+    process: str
+    pid: int
+    what: str
+    fate: str
+    by: str
+    count: int
+    first_ms: int
+    last_ms: int
+
+
+@dataclass(slots=True)
+class Connection:
+    at_ms: int
+    peer: str
+    address: str | None
+    fate: str
+    why: str | None
+
+
+@dataclass(slots=True)
+class Run:
+    """`last_ms` is its last record; where it ended without a word, it ended at some time after that."""
+
+    began_ms: int
+    last_ms: int
+    version: str
+    kernel: str
+    allowed: list[str] | None
+    ending: Ending = "without a word"
+    processes: list[Process] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+    connections: list[Connection] = field(default_factory=list)
+
+    @property
+    def is_restricted(self) -> bool:
+        return self.allowed is not None
+
+
+def runs(records: Iterable[Record], *, still_running: bool) -> list[Run]:
+    """Every run in order; `still_running` says of the last one what its records cannot."""
+    found: list[Run] = []
+    for record in records:
+        kind, at_ms = record.get("kind"), record.get("at_ms")
+        if type(at_ms) is not int:
+            continue
+        try:
+            if kind == "start":
+                found.append(_started(record, at_ms))
+            elif found and kind in _READERS:
+                _READERS[kind](found[-1], record, at_ms)
+        except (KeyError, TypeError, ValueError):
+            continue
+        if found and kind != "segment":
+            found[-1].last_ms = max(found[-1].last_ms, at_ms)
+    if found and still_running and found[-1].ending != "stopped":
+        found[-1].ending = "still running"
+    return found
+
+
+def _started(record: Record, at_ms: int) -> Run:
+    allowed = record["allowed"]
+    return Run(
+        at_ms, at_ms, str(record["version"]), str(record["kernel"]), None if allowed is None else [*map(str, allowed)]
+    )
+
+
+def _process(run: Run, record: Record, at_ms: int) -> None:
+    enforced = [{"what": str(row["what"]), "by": str(row["by"])} for row in record["enforced"]]
+    run.processes.append(Process(str(record["process"]), int(record["pid"]), at_ms, record["lock"], enforced))
+
+
+def _locked(run: Run, record: Record, at_ms: int) -> None:
+    del at_ms
+    found = _of(run, record)
+    if found is not None:
+        found.lock, found.observed = str(record["lock"]), bool(record["observed"])
+
+
+def _ended(run: Run, record: Record, at_ms: int) -> None:
+    found = _of(run, record)
+    if found is not None:
+        found.ended_ms, found.how = at_ms, str(record["how"])
+
+
+def _attempt(run: Run, record: Record, at_ms: int) -> None:
+    del at_ms
+    process, what, fate, by = (str(record[name]) for name in ("process", "what", "fate", "by"))
+    pid, count, first_ms, last_ms = (int(record[name]) for name in ("pid", "count", "first_ms", "last_ms"))
+    run.attempts.append(Attempt(process, pid, what, fate, by, count, first_ms, last_ms))
+
+
+def _connection(run: Run, record: Record, at_ms: int) -> None:
+    address, why = record.get("address"), record.get("why")
+    run.connections.append(Connection(at_ms, str(record["peer"]), address, str(record["fate"]), why))
+
+
+def _stop(run: Run, record: Record, at_ms: int) -> None:
+    del record
+    run.ending = "stopped"
+    for process in run.processes:
+        if process.ended_ms is None:
+            process.ended_ms, process.how = at_ms, "with the house"
+
+
+_READERS = {
+    "process": _process,
+    "locked": _locked,
+    "end": _ended,
+    "attempt": _attempt,
+    "connection": _connection,
+    "stop": _stop,
+}
+
+
+def _of(run: Run, record: Record) -> Process | None:
+    """The process that a record means: the last one of that number."""
+    return next((each for each in reversed(run.processes) if each.pid == record["pid"]), None)

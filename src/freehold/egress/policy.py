@@ -1,0 +1,63 @@
+"""What a restricted house refuses before it starts: settings that it could not keep, and models that are elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from freehold.core.errors import BadReferenceError, EgressError, SettingsError
+from freehold.core.peers import Peer, peer_of
+from freehold.core.refs import Reference, RemoteRef
+from freehold.core.settings import Settings
+
+
+def require_kept(settings: Settings) -> None:
+    """Raise SettingsError where the settings restrict the house and take away what holds it to that."""
+    if settings.policy.egress is None:
+        return
+    unlocked = [f"endpoint {row.name}" for row in (settings.endpoints or {}).values() if row.options.lock == "off"]
+    if settings.engine.lock == "off":
+        unlocked.insert(0, "[engine]")
+    if unlocked:
+        raise SettingsError(
+            'The policy says where connections may go, and lock = "off" lets workers go anywhere: '
+            f"{', '.join(unlocked)}.",
+            hint='Take lock = "off" out of freehold.toml.',
+        )
+    if settings.ledger.mode == "off":
+        raise SettingsError(
+            "The policy says where connections may go, and without a ledger nothing shows that they went nowhere else.",
+            hint='Set mode in [ledger] of freehold.toml to "relaxed" or "strict".',
+        )
+
+
+def require_listed(ref: RemoteRef, peers: Collection[Peer] | None) -> None:
+    """Raise BadReferenceError where the policy lets no prompt go to the address of `ref`."""
+    if peers is None:
+        return
+    try:
+        peer = peer_of(ref.base_url)
+    except ValueError as error:
+        raise BadReferenceError(f"{ref} leads nowhere: its address {error}.") from error
+    if peer not in peers:
+        raise BadReferenceError(
+            f"{ref} is at {peer}, and {_only(peers)}.",
+            hint=f'Point it at a held build, or list "{peer}" in egress of [policy] in freehold.toml and start without '
+            "--local-only.",
+        )
+
+
+def require_no_pull(ref: Reference, peers: Collection[Peer] | None) -> None:
+    """Raise EgressError: what is restricted to some addresses, or none, downloads nothing."""
+    if peers is not None:
+        raise EgressError(
+            f"{ref} would be downloaded, and {_only(peers)}.",
+            hint="Bring it in as a file (`freehold pull ./FILE`) or as a bundle (`freehold bundle open`), or pull it "
+            "where "
+            'egress is "open" in [policy] of freehold.toml.',
+        )
+
+
+def _only(peers: Collection[Peer]) -> str:
+    if not peers:
+        return "the policy lets nothing leave this house"
+    return f"the policy lets the house connect to nothing but {', '.join(map(str, peers))}"

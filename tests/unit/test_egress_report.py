@@ -1,0 +1,186 @@
+"""The report of egress: made from records as the house writes them, signed as it is printed, its gaps reckoned by
+hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from freehold.core.errors import CallError
+from freehold.core.ports import Attempt
+from freehold.egress import signed
+from freehold.egress.gaps import Gap, gaps
+from freehold.egress.history import runs
+from freehold.egress.record import FOLDER, EgressRecord
+from freehold.egress.report import Period, report
+from freehold.egress.told import text
+from freehold.engines.attempts import KINDS_LIMIT, Tally
+from freehold.ledger.verify import verify
+from freehold.python.egress import moment
+from freehold.store.deeds.record import Signature
+from freehold.store.deeds.signing import Keys
+
+EVER = Period(None, 2**52)
+Record = dict[str, Any]
+
+
+def start(at_ms: int, allowed: list[str] | None) -> Record:
+    return {"kind": "start", "at_ms": at_ms, "version": "1", "kernel": "Linux", "allowed": allowed}
+
+
+def process(at_ms: int, name: str, pid: int, lock: str | None) -> Record:
+    return {"kind": "process", "at_ms": at_ms, "process": name, "pid": pid, "lock": lock, "enforced": []}
+
+
+def at(kind: str, at_ms: int, **fields: Any) -> Record:
+    return {"kind": kind, "at_ms": at_ms, **fields}
+
+
+RESTRICTED = [start(100, []), process(100, "the house", 1, "seccomp + landlock 7"), at("stop", 200)]
+
+
+def test_a_house_that_ran_restricted_all_the_time_leaves_no_gap() -> None:
+    found = runs(RESTRICTED[:2], still_running=True)
+    assert found[0].ending == "still running"
+    assert gaps(found, 150, 190) == []
+
+
+def test_every_time_of_which_nothing_is_known_is_a_gap_with_its_reason() -> None:
+    records = [
+        *RESTRICTED,
+        *(start(300, None), process(300, "the house", 2, "none: its connections are not restricted"), at("stop", 400)),
+        *(
+            start(500, ["a:1"]),
+            process(510, "a worker", 3, None),
+            at("locked", 520, pid=3, lock="seccomp", observed=True),
+        ),
+        *(process(530, "b worker", 4, "seccomp (missing: landlock: none)"), at("end", 540, pid=4, how="it ended")),
+        *(process(550, "c worker", 5, None), at("pulse", 560)),
+        *(start(700, []), at("stop", 800)),
+    ]
+    found = gaps(runs(records, still_running=False), None, 1000)
+    assert [(gap.from_ms, gap.to_ms) for gap in found] == [
+        *((None, 100), (200, 300), (300, 400), (400, 500), (530, 540), (550, 560), (560, 700), (800, 1000))
+    ]
+    reasons = [gap.why for gap in found]
+    assert reasons[0].startswith("there is no record") and reasons[1] == "no house ran"
+    assert "was not restricted" in reasons[2] and "lock not whole: seccomp (missing" in reasons[4]
+    assert "never said which lock" in reasons[5] and "ended without a word" in reasons[6]
+
+
+def test_gaps_are_cut_to_the_period() -> None:
+    found = gaps(runs(RESTRICTED, still_running=False), 50, 250)
+    assert [(gap.from_ms, gap.to_ms) for gap in found] == [(50, 100), (200, 250)]
+    assert gaps([], 5, 9) == [Gap(5, 9, "there is no record: no house ran, or none that keeps one")]
+
+
+def test_records_that_are_damaged_are_passed_over_and_never_end_the_reading() -> None:
+    wrong: list[Record] = [
+        *(at("attempt", 110), at("process", 110, process="x"), at("locked", 110, pid="x"), at("connection", 110)),
+        *({"kind": "start", "at_ms": "soon"}, {"kind": None, "at_ms": 1}, at("end", 110, pid=9, how="?")),
+    ]
+    (found,) = runs([RESTRICTED[0], *wrong, *RESTRICTED[1:]], still_running=False)
+    assert (found.ending, len(found.processes), found.attempts) == ("stopped", 1, [])
+
+
+async def made(folder: Path) -> EgressRecord:
+    record = EgressRecord(folder)
+    await record.begin(version="1", allowed=[], strict=False)
+    return record
+
+
+async def test_what_a_house_was_refused_is_in_the_report_with_its_count(tmp_path: Path) -> None:
+    record = await made(tmp_path)
+    record.runs("the house", 7, "seccomp + landlock 7", [("everything", "seccomp")])
+    record.heard(7, "python", Attempt("connect: 192.0.2.7:443", 1, 1000.0, 1000.0))
+    record.heard(7, "python", Attempt("connect: 192.0.2.7:443", 4, 1001.0, 1003.5))
+    record.heard(8, "curl", Attempt("socket: IPv4 stream", 1, 1002.0, 1002.0))
+    record.connection({"peer": "a.example:443", "fate": "refused", "address": None, "why": "it is not listed"})
+    await record.close()
+    document = report(tmp_path / FOLDER, EVER, made_ms=2**42, version="1")
+    (run,) = document["runs"]
+    by_process = {row["process"]: row for row in run["attempts"]}
+    assert (by_process["the house"]["count"], by_process["the house"]["fate"]) == (5, "refused")
+    assert (by_process["the house"]["first"], by_process["the house"]["last"]) == (
+        *("1970-01-01T00:16:40Z", "1970-01-01T00:16:43Z"),
+    )
+    assert by_process["curl, started by the house"]["pid"] == 8
+    assert run["connections"][0]["why"] == "it is not listed"
+    assert verify(tmp_path / FOLDER).findings == document["record"]["findings"] == []
+    lines = text(document)
+    assert "the house (7): connect: 192.0.2.7:443: refused by seccomp, 5 times" in lines
+    assert "gave up everything, by seccomp" in lines and "a.example:443: refused: it is not listed" in lines
+
+
+async def test_a_worker_that_tries_without_end_cannot_fill_the_record(tmp_path: Path) -> None:
+    record = await made(tmp_path)
+    tally = Tally(lambda _: record.tried(9))
+    record.began("a worker", 9, tally)
+    for number in range(1000):
+        tally.count(f"connect: /{number}", first_at=1.0, last_at=1.0)
+    record.ended(9, "it was ended")
+    await record.close()
+    (run,) = report(tmp_path / FOLDER, EVER, made_ms=2**42, version="1")["runs"]
+    assert len(run["attempts"]) == KINDS_LIMIT + 1
+    assert sum(row["count"] for row in run["attempts"]) == 1000
+
+
+async def test_a_name_that_would_write_a_line_of_its_own_writes_none(tmp_path: Path) -> None:
+    record = await made(tmp_path)
+    record.heard(8, "x\n  none\nkey ", Attempt("connect: /a\r\nGAPS", 1, 1.0, 1.0))
+    await record.close()
+    lines = text(report(tmp_path / FOLDER, EVER, made_ms=2**42, version="1")).splitlines()
+    assert [line for line in lines if line.startswith(("GAPS", "key"))] == [
+        "GAPS: times of which this report cannot say that nothing left"
+    ]
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
+async def test_a_signature_is_of_every_byte_of_the_report(tmp_path: Path, as_json: bool) -> None:
+    record = await made(tmp_path)
+    record.heard(8, "curl", Attempt("socket: IPv4 stream", 1, 1.0, 1.0))
+    await record.close()
+    keys = Keys(tmp_path / "keys")
+    keys.create()
+    document = report(tmp_path / FOLDER, EVER, made_ms=2**42, version="1")
+    signature = keys.sign(signed.statement(document, as_json=as_json), signed.CONTEXT)
+    whole = signed.written(document, signature, as_json=as_json)
+    read = signed.read(whole.encode(), "it")
+    assert keys.state_of(read.statement, read.signature, signed.CONTEXT) == "valid"
+    assert (read.chain, read.last, read.head) == tuple(document["record"][name] for name in ("chain", "last", "head"))
+    for old, new in (("IPv4 stream", "IPv6 stream"), ("freehold 1", "freehold 2"), ("seccomp", "seccomq")):
+        changed = signed.read(whole.replace(old, new).encode(), "it")
+        assert keys.state_of(changed.statement, changed.signature, signed.CONTEXT) == "wrong"
+    bare = signed.read(signed.written(document, None, as_json=as_json).encode(), "it")
+    assert bare.signature is None and bare.statement == read.statement
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b"[1]", b"freehold egress report 1\n", b'{"title": "x"}', b"\xff\xfe", b"{" * 999]
+)
+def test_what_is_no_report_is_said_to_be_none(data: bytes) -> None:
+    with pytest.raises(CallError, match="it is no report of egress"):
+        signed.read(data, "it")
+
+
+def test_a_signature_of_something_else_does_not_fit_a_report(tmp_path: Path) -> None:
+    keys = Keys(tmp_path / "keys")
+    keys.create()
+    assert keys.state_of("x", keys.sign("x"), signed.CONTEXT) == "wrong"
+    assert isinstance(keys.sign("x", signed.CONTEXT), Signature)
+
+
+def test_a_day_is_all_of_it_and_a_time_is_itself() -> None:
+    assert moment("2026-11-30") == 1796000000000 - 1796000000000 % 86_400_000
+    assert moment("2026-11-30", end=True) - moment("2026-11-30") == 86_400_000
+    assert moment("2026-11-30T14:00+02:00", end=True) == moment("2026-11-30T12:00")
+    with pytest.raises(CallError, match="'soon' is no time"):
+        moment("soon")
+
+
+def test_a_report_is_plain_json(tmp_path: Path) -> None:
+    document = report(tmp_path / "nowhere", EVER, made_ms=0, version="1")
+    assert json.loads(json.dumps(document))["record"]["chain"] is None
