@@ -155,6 +155,28 @@ def test_a_house_for_others_may_start_with_a_sign_on_alone(tmp_path: Path, issue
         assert house.ask("GET", "/v1/models", headers=bearer(issuer.token(groups=["readers"]))).status == 200
 
 
+def test_a_restricted_house_asks_the_issuer_through_its_one_door(tmp_path: Path, issuer: LocalIssuer) -> None:
+    peer = issuer.url.removeprefix("http://")
+    restricted = toml(issuer) + f'[policy]\negress = ["{peer}"]\n'
+    with running_house(tmp_path, restricted) as house:
+        assert ask(house, issuer.token(groups=["readers"])).status == 200
+    assert issuer.fetches() == 1
+
+
+def test_a_house_that_may_not_ask_its_issuer_does_not_start_unless_the_keys_are_here(
+    tmp_path: Path, issuer: LocalIssuer
+) -> None:
+    (tmp_path / "freehold.toml").write_text(toml(issuer))
+    refused = freehold("up", "--local-only")
+    assert refused.returncode == 2 and issuer.url.removeprefix("http://") in refused.stderr
+    assert "keys_file in [sign_on]" in refused.stderr
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": issuer.published}))
+    here = toml(issuer, f'keys_file = "keys.json"{ROLES}') + "[policy]\negress = []\n"
+    with running_house(tmp_path, here) as house:
+        assert ask(house, issuer.token(groups=["readers"])).status == 200
+    assert issuer.asked == []
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [

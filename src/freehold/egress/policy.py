@@ -7,7 +7,7 @@ from collections.abc import Collection
 from freehold.core.errors import BadReferenceError, EgressError, SettingsError
 from freehold.core.peers import Peer, peer_of
 from freehold.core.refs import Reference, RemoteRef
-from freehold.core.settings import Settings
+from freehold.core.settings import Settings, SignOn
 
 
 def require_kept(settings: Settings) -> None:
@@ -28,6 +28,18 @@ def require_kept(settings: Settings) -> None:
             "The policy says where connections may go, and without a ledger nothing shows that they went nowhere else.",
             hint='Set mode in [ledger] of freehold.toml to "relaxed" or "strict".',
         )
+    _require_issuer(settings.sign_on, settings.policy.egress)
+
+
+def _require_issuer(sign_on: SignOn | None, peers: Collection[Peer]) -> None:
+    """The keys of the sign-on are fetched, unless they are here: then the policy must let the house do so."""
+    if sign_on is None or sign_on.keys_file is not None or peer_of(sign_on.issuer) in peers:
+        return
+    peer = peer_of(sign_on.issuer)
+    raise SettingsError(
+        f"The keys of the sign-on are fetched from {peer}, and {_only(peers)}.",
+        hint=f'List "{peer}" in egress of [policy] in freehold.toml, or keep the keys here: keys_file in [sign_on].',
+    )
 
 
 def require_listed(ref: RemoteRef, peers: Collection[Peer] | None) -> None:
