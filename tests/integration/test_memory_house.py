@@ -259,3 +259,15 @@ async def test_a_swap_to_what_does_not_start_goes_back_and_those_who_waited_are_
         assert await asyncio.gather(*waiting) == [30] * 4
         (info,) = gateway.endpoints()
         assert (info.target, info.state, info.note) == ("fake:old?memory=500&rate=50&tokens=30", "ready", None)
+
+
+async def test_a_limit_that_is_lowered_is_in_force_at_once(tmp_path: Path) -> None:
+    async with gateway_of(tmp_path, f"{TWO}[endpoints]\n{THREE}") as gateway:
+        for name in "ab":
+            assert await _ask(gateway, name) == 3
+        lowered = TWO.replace("700MB", "400MB")
+        lines = await gateway.reload(settings_of(tmp_path, f"{lowered}[endpoints]\n{THREE}"))
+        assert lines == ("[memory]: models may take 400.0 MB together",)
+        await until(lambda: _states(gateway)["a"] == "stopped")
+        assert _states(gateway)["b"] == "ready"
+        assert [event.why for event in gateway.life.kept if event.what == "evicted"] == ["more is taken than there is"]

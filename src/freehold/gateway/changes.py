@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from freehold.core.memory_settings import MemorySettings
 from freehold.core.settings import Settings
+from freehold.core.sizes import size
 from freehold.gateway.endpoints import EndpointTable
 
 
@@ -28,6 +30,14 @@ def changes(old: EndpointTable, new: EndpointTable) -> Changes:
 
 def _repointed(name: str, old: str, new: str) -> str:
     return f"{name}: {old} -> {new}" if old != new else f"{name}: {new}, run another way"
+
+
+def of_memory(old: MemorySettings, new: MemorySettings) -> tuple[str, ...]:
+    """What a reload changes of `[memory]`, in force at once."""
+    if old == new:
+        return ()
+    limit = "what is free" if new.limit_bytes is None else size(new.limit_bytes)
+    return (f"[memory]: models may take {limit} together",)
 
 
 def needs_restart(old: Settings, new: Settings) -> tuple[str, ...]:

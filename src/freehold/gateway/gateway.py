@@ -26,7 +26,7 @@ from freehold.gateway.admission.admission import Admission
 from freehold.gateway.admission.line import Standing
 from freehold.gateway.asking import Asking, Caller, Local
 from freehold.gateway.assemble import assemble
-from freehold.gateway.changes import changes, needs_restart
+from freehold.gateway.changes import changes, needs_restart, of_memory
 from freehold.gateway.endpoints import EndpointInfo, EndpointTable, Target
 from freehold.gateway.exchange import Exchange
 from freehold.gateway.held import Held
@@ -108,7 +108,8 @@ class Gateway:
             changed = changes(self._table, table)
             more = [target for target in preloaded(table) if target not in preloaded(self._table)]
             async with self._mover.moved(self._table, table, filter(self._is_running, changed.repointed)):
-                lines = (*changed.lines, *needs_restart(self._settings, settings))
+                memory = of_memory(self._settings.memory, settings.memory)
+                lines = (*changed.lines, *memory, *needs_restart(self._settings, settings))
                 self._table, self._settings = table, settings
                 self._pool.keep_only(table.targets.values())
                 self._pool.settle(settings.memory, stays(table, settings.memory))

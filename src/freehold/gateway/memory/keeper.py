@@ -23,7 +23,8 @@ LOOK_EVERY_S = 0.5
 """While somebody waits for memory: other programs may give some back."""
 
 _TOLD: dict[Why, tuple[Happening, str]] = {
-    "memory": ("evicted", "others needed its memory"),
+    "memory": ("evicted", "{sake} needed its memory"),
+    "over": ("evicted", "more is taken than there is"),
     "idle": ("idle", "nobody asked it for as long as it is kept"),
     "asked": ("unloaded", "somebody said so"),
 }
@@ -139,6 +140,7 @@ class Keeper:
     async def _end(self, post: Post) -> None:
         resident, freed_bytes = post.resident, post.resident.charge_bytes
         what, why = _TOLD[resident.why or "asked"]
+        why = why.format(sake=resident.sake or "another")
         if post.retired:
             what, why = "unloaded", "no endpoint points at it any more"
         try:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Phase = Literal["away", "waiting", "loading", "here", "leaving"]
-Why = Literal["memory", "idle", "asked"]
+Why = Literal["memory", "over", "idle", "asked"]
 Move = Literal["start", "leave", "open", "refuse"]
 
 
@@ -24,7 +24,7 @@ Move = Literal["start", "leave", "open", "refuse"]
 class Resident:
     """One model. `users` are the requests at work on it, `waiters` those that wait for it. Times are in seconds of one
     steady clock: `used_at` the end of its last use, `since` when it came in. `closed` says why it takes no new
-    requests; `spared` keeps it from going for another's sake, for a while; `why` it goes."""
+    requests; `spared` keeps it from going for another's sake, for a while; `why` it goes, and for whose `sake`."""
 
     name: str
     keep_s: float = math.inf
@@ -39,6 +39,7 @@ class Resident:
     since: float = 0.0
     closed: Why | None = None
     why: Why | None = None
+    sake: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -160,7 +161,7 @@ class Residents:
             return []
         idle = [each for each in self._known if each.is_idle and each.may_go]
         if _sum(idle) >= missing:
-            return [self._leave(each, "memory") for each in _fewest(idle, missing)]
+            return [self._leave(each, "memory", head.name) for each in _fewest(idle, missing)]
         self._close_some(missing - _sum(idle), now)
         return []
 
@@ -181,10 +182,10 @@ class Residents:
         """Models that turned out to take more than was thought, or other programs: idle ones go until it fits again."""
         missing = self.charged_bytes - self.capacity_bytes - _sum(e for e in self._known if e.phase == "leaving")
         idle = [each for each in self._known if each.is_idle and each.may_go]
-        return [self._leave(each, "memory") for each in _fewest(idle, missing)]
+        return [self._leave(each, "over") for each in _fewest(idle, missing)]
 
-    def _leave(self, resident: Resident, why: Why) -> Step:
-        resident.phase, resident.why = "leaving", why
+    def _leave(self, resident: Resident, why: Why, sake: str = "") -> Step:
+        resident.phase, resident.why, resident.sake = "leaving", why, sake
         return Step("leave", resident)
 
     def _open_again(self) -> list[Step]:
