@@ -27,6 +27,7 @@ SCRIPTS = (
     "ramp_512",
     "overload",
     "soak",
+    "faults",
     "decode_and_prompt",
     "fit_memory",
     "fit_speed",

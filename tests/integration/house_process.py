@@ -108,6 +108,10 @@ class RunningHouse:
                 found += json.loads(_get_over(path, "/slots"))
         return found
 
+    def over_control(self, target: str) -> bytes:
+        """The body that the house's control socket answers with."""
+        return _get_over(self.settings.runtime_dir / "house.sock", target)
+
     def busy(self) -> int:
         return sum(slot["is_processing"] for slot in self.worker_slots())
 

@@ -33,7 +33,7 @@ FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 30.0
 HEALTHY_AFTER_S = 60.0
 QUICK_ENDS_LIMIT = 5
-WATCH_EVERY_S = 5.0
+WATCH_EVERY_S = 1.0
 
 _log = logging.getLogger(__name__)
 
