@@ -1,5 +1,5 @@
 // The Admin page: what the house is doing now, drawn by the house and asked for again while somebody looks.
-import { announce, byId } from "./dom.js";
+import { byId } from "./dom.js";
 import { clear, drawing, show } from "./drawn.js";
 import { ask } from "./house.js";
 import { Connection, notice } from "./notices.js";
@@ -42,9 +42,7 @@ async function act() {
   const { path, body } = deed;
   byId("sure").close();
   try {
-    const told = await (await ask(path, { body })).json();
-    notice(told.text);
-    announce(told.text);
+    notice((await (await ask(path, { body })).json()).text);
   } catch (error) {
     if (error.needsKey) signIn.needed();
     else notice(error.message);
