@@ -1,9 +1,9 @@
 """The one place that says whether the house takes a build: asked before a pull, and before an endpoint is served.
 
 Without an [organization] it stays out of the way: what turns on facts nobody stated is noted and let pass, and only
-what no fact could change is refused, which is what [policy] itself denies and weights that were never licensed. With
-one, a denial is refused and an open question too, unless the policy says otherwise. A named person's override, recorded
-in the store, lets through exactly what it names.
+what no fact could change is refused: what [policy] itself denies, weights that were never licensed, files that could
+not be judged to their end. With one, a denial is refused and an open question too, unless the policy says otherwise. A
+named person's override, recorded in the store, lets through exactly what it names.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ from freehold.core.errors import FreeholdError, PolicyError, PolicyReviewError, 
 from freehold.core.names import nearest
 from freehold.core.refs import parse
 from freehold.core.settings import Settings
-from freehold.store.candidate import Candidate, of_deed
+from freehold.store.candidate import Candidate, Unread, of_deed
 from freehold.store.overrides import Override, Overrides
 from freehold.store.store import Store
 
 if TYPE_CHECKING:
     from freehold.catalog.licenses.shelf import Licenses
     from freehold.catalog.policy import Asker, Reason, Shelf, Verdict
+
+VERIFICATION = "verification"
+"""The clause of a reason that stands on the bytes and on no license."""
 
 _LET_THROUGH: ContextVar[list[dict[str, Any]] | None] = ContextVar("let_through", default=None)
 
@@ -63,29 +66,34 @@ class Permits:
         from freehold.catalog.policy.verdict import strictest
 
         found = self._of_whoevers(candidate, settings)
-        if candidate.verified is not False:
-            return found
-        reasons = (*of_unverified(found.subject, settings.policy), *found.reasons)
+        unverified = of_unverified(found.subject, settings.policy) if candidate.verified is False else ()
+        reasons = (*_of_unread(found.subject, candidate.unread), *unverified, *found.reasons)
         return replace(found, reasons=reasons, decision=strictest(reasons, found.duties))
 
     def of_build(self, build: HeldBuild, settings: Settings) -> Verdict:
         """The same for a held build, by its deed and what the catalog knows today. Raises DeedError."""
         return self.of_candidate(of_deed(self._store.deed(build), self._catalog), settings)
 
-    def require(self, verdict: Verdict, settings: Settings) -> Verdict:
+    def require(self, verdict: Verdict, settings: Settings, door: str | None = None) -> Verdict:
         """`verdict`, if the house takes it. Raises PolicyError for a denial, PolicyReviewError for an open question,
-        unless an override stands that covers it."""
+        unless an override stands that covers it. `door` is the command that takes this very build with a reason behind
+        it: what is known of a model by its name says nothing of the bytes."""
         if verdict.decision not in refused_decisions(settings):
             return verdict
         if (standing := self.overridden(verdict)) is not None:
             if (seen := _LET_THROUGH.get()) is not None:
                 seen.append(_as_refused(verdict))
             return replace(verdict, overridden_by=standing.by)
-        raise _refusal(verdict, held_or_known=self._is_known(verdict.subject))
+        if door is not None and any(reason.clause == VERIFICATION for reason in verdict.reasons):
+            raise _refusal(verdict, take=door)
+        if self._is_known(verdict.subject):
+            look = f"Everything it stands on: freehold license check {verdict.subject}"
+            raise _refusal(verdict, look, take=f"license override {verdict.subject}")
+        raise _refusal(verdict, take=f"pull {verdict.subject} --override")
 
     def require_build(self, build: HeldBuild, settings: Settings) -> None:
         """Raises what `require` raises."""
-        self.require(self.of_build(build, settings), settings)
+        self.require(self.of_build(build, settings), settings, f"license override {build.name}")
 
     def overridden(self, verdict: Verdict) -> Override | None:
         """The override that lets `verdict` through, or None."""
@@ -142,21 +150,32 @@ class Permits:
         return self._licenses
 
 
+def _of_unread(subject: str, unread: tuple[Unread, ...]) -> Iterator[Reason]:
+    """Against files that nobody could judge to their end, whatever the policy says. The bytes are part of the ground,
+    so that an override of these is none of others that come by the same name."""
+    from freehold.catalog.policy.verdict import Reason
+
+    for each in unread:
+        yield Reason(
+            decision="deny",
+            clause=VERIFICATION,
+            text=each.said,
+            model=subject,
+            section=f"{each.check} of {each.digest}",
+        )
+
+
 def refused_decisions(settings: Settings) -> frozenset[str]:
     """The decisions that stop a pull or an endpoint under these settings."""
     review = settings.policy.review or ("allow" if settings.organization is None else "ask")
     return frozenset({"deny"} if review == "allow" else {"deny", "review"})
 
 
-def _refusal(verdict: Verdict, *, held_or_known: bool) -> PolicyError:
+def _refusal(verdict: Verdict, *hints: str, take: str) -> PolicyError:
     """The error that says why; for an open question it is a PolicyReviewError."""
     kind = PolicyError if verdict.decision == "deny" else PolicyReviewError
-    take = "license override {} " if held_or_known else "pull {} --override "
-    hints = [f"Everything it stands on: freehold license check {verdict.subject}"] if held_or_known else []
-    hints.append(
-        f'To take it all the same, by name and on record: freehold {take.format(verdict.subject)}"why" --by NAME'
-    )
-    return kind(_paragraph(verdict), hint="\n".join(hints), refused=[_as_refused(verdict)])
+    against = f'To take it all the same, by name and on record: freehold {take} "why" --by NAME'
+    return kind(_paragraph(verdict), hint="\n".join((*hints, against)), refused=[_as_refused(verdict)])
 
 
 def _as_refused(verdict: Verdict) -> dict[str, Any]:

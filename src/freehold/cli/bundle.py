@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from freehold.cli.arguments import Json, Quiet, examples, held_names
 from freehold.cli.output import Output, size
+from freehold.cli.permitting import By, Reason, Wish, permitted
 from freehold.cli.progress import display_for
 from freehold.core.errors import CallError
+
+if TYPE_CHECKING:
+    from freehold.python.bundles import Opened
 
 Refs = Annotated[list[str], typer.Argument(metavar="REF...", help="Held builds.", autocompletion=held_names)]
 Out = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The bundle to write, say house.tar.")]
@@ -76,7 +80,13 @@ def make_command(
     "freehold bundle open house.tar --wheels-to ./wheels",
 )
 def open_command(
-    file: File, trust: Trust = None, wheels_to: WheelsTo = None, as_json: Json = False, quiet: Quiet = False
+    file: File,
+    trust: Trust = None,
+    wheels_to: WheelsTo = None,
+    override: Reason = None,
+    by: By = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> int:
     """Take in the builds of a bundle, everything checked first; no network is used.
 
@@ -86,8 +96,12 @@ def open_command(
     from freehold.python.bundles import take_in
 
     output = Output(as_json=as_json, quiet=quiet)
-    with display_for(output) as display:
-        opened = take_in(file, trust=trust, wheels_to=wheels_to, progress=display)
+
+    def once() -> Opened:
+        with display_for(output) as display:
+            return take_in(file, trust=trust, wheels_to=wheels_to, progress=display)
+
+    opened = permitted(once, output, Wish(override, by))
     maker = opened.maker
     if as_json:
         output.document(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from freehold.app import build_house
 from freehold.catalog import Catalog
@@ -13,11 +15,15 @@ from freehold.core.refs import parse
 from freehold.core.settings import load
 from freehold.python.held import store
 from freehold.store.bundles.making import Made, Wheels, make
-from freehold.store.bundles.opening import Opened, open_bundle
+from freehold.store.bundles.opening import Opened as Opened
+from freehold.store.bundles.opening import open_bundle
 from freehold.store.bundles.packing import refuse_existing
 from freehold.store.bundles.wheels import collect
-from freehold.store.candidate import Candidate, of_deed
+from freehold.store.candidate import Candidate, of_deed, unread_of
 from freehold.store.deeds.record import Deed
+
+if TYPE_CHECKING:
+    from freehold.catalog.policy import Verdict
 
 
 def make_bundle(
@@ -52,11 +58,14 @@ def take_in(path: Path, *, trust: str | None, wheels_to: Path | None, progress: 
     settings = load()
     house = build_house(settings)
 
-    def permit(deed: Deed, vouched: bool) -> None:
+    door = f"bundle open {shlex.quote(str(path))} --override"
+
+    def permit(deed: Deed, vouched: bool) -> Verdict:
         asked = of_deed(deed, house.catalog) if vouched else _by_bytes(deed, house.catalog)
-        verdict = house.permits.require(house.permits.of_candidate(asked, settings), settings)
+        verdict = house.permits.require(house.permits.of_candidate(asked, settings), settings, door)
         if verdict.decision != "allow":
             progress.note(verdict.line)
+        return verdict
 
     return open_bundle(
         path,
@@ -72,4 +81,5 @@ def take_in(path: Path, *, trust: str | None, wheels_to: Path | None, progress: 
 def _by_bytes(deed: Deed, catalog: Catalog) -> Candidate:
     """What is judged of a deed that nobody signed whom the house trusts: the bytes, and nothing it says of them."""
     entry = catalog.by_sha256(deed.files[0].sha256) if len(deed.files) == 1 else None
-    return Candidate(deed.statement.origin.asked, entry.model if entry else None, None, entry is not None)
+    model, asked = (entry.model if entry else None), deed.statement.origin.asked
+    return Candidate(asked, model, None, entry is not None, unread=unread_of(deed))

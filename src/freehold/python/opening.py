@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from dataclasses import dataclass, field
 
 from freehold.app import House, build_house
@@ -90,6 +91,7 @@ async def pull_into(
             raise problem
         said.note(f"{problem.message} {problem.hint}")
 
+    door = f"pull {shlex.quote(str(ref))}{f' --name {name}' if name else ''}{'' if copy else ' --in-place'} --override"
     build = await pull(
         ref,
         store=house.store,
@@ -98,10 +100,10 @@ async def pull_into(
         progress=said,
         copy=copy,
         name=name,
-        permit=lambda candidate: house.permits.require(house.permits.of_candidate(candidate, settings), settings),
+        permit=lambda candidate: house.permits.require(house.permits.of_candidate(candidate, settings), settings, door),
     )
     # A build that was held already came without a question: its verdict is asked for here.
-    verdict = house.permits.require(house.permits.of_build(build, settings), settings)
+    verdict = house.permits.require(house.permits.of_build(build, settings), settings, door)
     if verdict.decision != "allow":
         said.note(verdict.line)
     return build

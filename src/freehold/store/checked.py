@@ -1,7 +1,7 @@
 """Verifies the files of a build before it becomes visible: `check` gives their facts and the report for the deed.
 
-What is refused never becomes a build. What a person should look at, or what cannot be decided, is kept and recorded:
-the deed says so for as long as the build is held.
+What is refused never becomes a build. What a person should look at is kept and recorded: the deed says so for as long
+as the build is held. So is what cannot be decided, and whether the house takes a build with that is for its permits.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ from pathlib import Path
 from freehold import __version__
 from freehold.catalog import Catalog
 from freehold.core.builds import HeldBuild, Stamp, WeightFacts
-from freehold.core.errors import CallError
+from freehold.core.errors import CallError, WeightsError
+from freehold.store.candidate import OVERRIDDEN_BY, unread_of
 from freehold.store.checked import Checked, check
 from freehold.store.deeds.canonical import canonical
 from freehold.store.deeds.presence import sha256_of
@@ -42,7 +43,7 @@ from freehold.store.naming import chosen_name, digest_of, is_file_name
 from freehold.store.store import Store
 
 CHECKS = ("sha256 of every file", "verification of every file before anything opened it", "made here from a held build")
-_CARRIED = ("license", "repository", "base_model")
+_CARRIED = ("license", "repository", "base_model", OVERRIDDEN_BY)
 """What a source said of the parent and is as true of what was made from it. Hashes, versions and addresses are not."""
 
 
@@ -121,8 +122,22 @@ def keep(
     files = tuple(DeedFile(path.name, path.stat().st_size, sha256_of(path), _verified(deed)) for path in paths)
     known = {path: file.sha256 for path, file in zip(paths, files, strict=True)}
     checked = check(paths, catalog, known, facts=facts)
+    _refuse_unread(parent, deed, checked)
     texts = _texts(deed, store.layout.build(parent.digest) / PAPERS_FOLDER, folder / PAPERS_FOLDER)
     return store.keep(folder, _deed(deed, parent, making, files, checked, texts, catalog))
+
+
+def _refuse_unread(parent: HeldBuild, deed: Deed, checked: Checked) -> None:
+    """Raises WeightsError where something of the new files could not be judged that was not so of the parent's: whoever
+    took the parent all the same took that, and nothing else."""
+    taken = {each.check for each in unread_of(deed)}
+    for finding in (each for each in checked.report.undecided if each.check not in taken):
+        raise WeightsError(
+            f"What was made from {parent.name} cannot be judged. {finding.file}: {finding.message} ({finding.check})",
+            hint=finding.hint,
+            file=finding.file,
+            check=finding.check,
+        )
 
 
 def _deed(

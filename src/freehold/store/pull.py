@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from freehold import __version__
 from freehold.catalog import Catalog
@@ -30,7 +31,7 @@ from freehold.core.errors import (
 from freehold.core.ports import Progress
 from freehold.core.refs import FakeRef, FileRef, ModelRef, Reference, RemoteRef, SourceKind, SourceRef, WebRef, parse
 from freehold.store.acquire import Acquired, Workplace, acquire, remove_if_empty, set_aside, settled
-from freehold.store.candidate import Candidate, of_deed, of_plan
+from freehold.store.candidate import Candidate, of_deed, of_plan, with_override
 from freehold.store.checked import Checked, check
 from freehold.store.deeds.presence import sha256_of
 from freehold.store.deeds.record import Deed, DeedFile, Labels, Origin, Statement, TextFile, Verification, Verified
@@ -44,8 +45,11 @@ from freehold.store.plan import Plan, Source
 from freehold.store.store import Store
 from freehold.store.transfer import Patience, open_session
 
-Permit = Callable[[Candidate], object]
-"""Asked whether the house takes a candidate; raises where it does not."""
+if TYPE_CHECKING:
+    from freehold.catalog.policy import Verdict
+
+Permit = Callable[[Candidate], "Verdict | None"]
+"""Asked whether the house takes a candidate; raises where it does not. None: nobody judges."""
 
 CHECKS = ("sha256 of every file", "verification of every file before anything opened it")
 
@@ -290,8 +294,7 @@ class _Pull:
         except ValueError as error:
             # The weights were checked; what is left is what the source said, such as half of a character.
             raise SourceError(f"{plan.origin} says something that no deed can hold: {error}.") from error
-        self.permit(of_deed(deed, self.catalog))
-        return deed
+        return with_override(deed, self.permit(of_deed(deed, self.catalog)))
 
     def _origin(self, pinned: str, plan: Plan | None) -> Origin:
         now = datetime.now(UTC).isoformat(timespec="microseconds")

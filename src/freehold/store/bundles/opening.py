@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
+from freehold import __version__
 from freehold.catalog import Catalog
 from freehold.core.builds import HeldBuild, WeightFacts
 from freehold.core.errors import BadReferenceError, BundleError, DeedError, DeedSignatureError, StoreError, WeightsError
@@ -23,17 +24,22 @@ from freehold.core.ports import Progress
 from freehold.core.refs import ModelRef, parse
 from freehold.store.bundles import unaided
 from freehold.store.bundles.makers import Maker, maker_of
+from freehold.store.candidate import OVERRIDDEN_BY
 from freehold.store.checked import check
 from freehold.store.deeds.document import read_deed
-from freehold.store.deeds.record import Deed, Labels, Origin
+from freehold.store.deeds.record import Deed, Labels, Origin, Verification
 from freehold.store.durable import make_folder, require_space, writing
 from freehold.store.layout import DEED_FILE, PAPERS_FOLDER
 from freehold.store.locks import hold_briefly
 from freehold.store.opened import open_regular
 from freehold.store.store import Store
 
-Permit = Callable[[Deed, bool], object]
-"""Asked whether the house takes a build; raises where it does not. True: somebody the house trusts signed the deed."""
+if TYPE_CHECKING:
+    from freehold.catalog.policy import Verdict
+
+Permit = Callable[[Deed, bool], "Verdict | None"]
+"""Asked whether the house takes a build; raises where it does not. The deed has what was found here of the files. True:
+somebody the house trusts signed it. None: nobody judges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +56,11 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class _Unpacked:
-    """One build of the bundle: its folder aside, and its deed."""
+    """One build of the bundle: its folder aside, its deed, and who took it although the house refuses it."""
 
     folder: Path
     deed: Deed
+    overridden_by: str | None
 
 
 def open_bundle(
@@ -112,7 +119,7 @@ class _Opening:
                 unpacked = [self._checked(folder) for folder in sorted((aside / "builds").glob("*"))]
                 self.maker.trust(self.store.keys)
                 wheels = tuple(_moved(aside / "wheels", wheels_to)) if wheels_to else ()
-                builds = tuple([self.store.keep(each.folder, self._labelled(each.deed)) for each in unpacked])
+                builds = tuple([self.store.keep(each.folder, self._labelled(each)) for each in unpacked])
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
         bare = [build.name for build, each in zip(builds, unpacked, strict=True) if not each.deed.statement.texts]
@@ -144,7 +151,7 @@ class _Opening:
 
     def _checked(self, folder: Path) -> _Unpacked:
         deed = self._deed(folder)
-        self.permit(deed, self._vouched(deed))
+        vouched = self._vouched(deed)
         known = {folder / file.name: file.sha256 for file in deed.files}
         try:
             found = check(list(known), self.catalog, known, facts=deed.facts)
@@ -157,7 +164,9 @@ class _Opening:
         differs = _differs(deed.facts, found.facts)
         if differs:
             raise self._refused(deed.digest, f"says of its files what they do not say themselves: {differs}")
-        return _Unpacked(folder, deed)
+        looked = Verification.of(found.report, date=deed.statement.kept_at, freehold=__version__)
+        verdict = self.permit(replace(deed, statement=replace(deed.statement, verification=looked)), vouched)
+        return _Unpacked(folder, deed, verdict.overridden_by if verdict else None)
 
     def _vouched(self, deed: Deed) -> bool:
         """Whether somebody whom the house trusts has signed `deed`. Raises DeedSignatureError where the house takes no
@@ -211,10 +220,12 @@ class _Opening:
             file=str(self.path),
         )
 
-    def _labelled(self, deed: Deed) -> Deed:
+    def _labelled(self, unpacked: _Unpacked) -> Deed:
         """The deed with labels of this house: the names it brought, given now, and the bundle it came in."""
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         said = {"bundle": self.path.name, "bundle_made_by": self.maker.key or "nobody signed it"}
+        said |= {OVERRIDDEN_BY: unpacked.overridden_by} if unpacked.overridden_by else {}
+        deed = unpacked.deed
         origin = Origin(f"bundle:{self.path.name}", f"bundle:sha256:{self.bundle.manifest.seal}", now, said)
         return replace(deed, labels=Labels(deed.names, now, (origin,)))
 
