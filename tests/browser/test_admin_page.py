@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.async_api import Page, expect
@@ -30,7 +30,17 @@ broken = "fake:broken?refuse-start"
 "<b>odd</b>" = "fake:odd?tokens=3"
 """
 CHAT = "/v1/chat/completions"
-TEXTS = (".who", ".usage h2", ".usage thead th", ".usage tbody th", ".usage tbody td", ".table-room .quiet", ".hash")
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+TEXTS = (
+    ".who",
+    ".usage h2",
+    ".usage thead th",
+    ".usage tbody th",
+    ".usage tbody td",
+    ".usage .fine",
+    ".hash",
+    ".places a",
+)
 
 
 @pytest.fixture
@@ -142,9 +152,10 @@ async def test_models_and_errors_are_shown_and_every_text_is_a_text(running: Run
     failed = page.get_by_role("region", name="Last errors").locator("tbody tr").first
     await expect(failed).to_contain_text("worker_not_started")
     await expect(failed).to_contain_text("<i>root</i>")
-    for selector in TEXTS:
-        contrast = await page.evaluate(CONTRAST, selector)
-        assert contrast is None or contrast >= 4.5, (selector, contrast)
+    for scheme in SCHEMES:
+        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        found = {selector: await page.evaluate(CONTRAST, selector) for selector in TEXTS}
+        assert {selector: contrast for selector, contrast in found.items() if contrast < 4.5} == {}, scheme
     assert await page.evaluate(UNNAMED) == []
 
 
