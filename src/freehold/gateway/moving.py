@@ -117,7 +117,7 @@ class Mover:
             try:
                 fits = await self._pool.fits_beside(post, evicting=post.resident.pinned)
             except WorkerStartError as error:
-                self._pool.failed(post, error)
+                self._pool.refused(post, error)
                 continue
             if not fits:
                 why = "no memory is left to load it before somebody asks"

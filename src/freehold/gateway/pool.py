@@ -94,6 +94,9 @@ class WorkerPool:
             self._room = None
         if _models(stays) != _models(self._stays):
             self._room = None
+        for post in self._posts.values():
+            if settings != self._settings and post.aside is None:
+                post.recovered()
         self._settings, self._stays = settings, stays
         for target, post in self._posts.items():
             if not post.retired:
@@ -197,9 +200,14 @@ class WorkerPool:
         return told
 
     def failed(self, post: Post, error: WorkerStartError) -> None:
-        """It did not start, or never could."""
+        """It did not start."""
         post.failed(error, self.now())
         self.keeper.life.tell("failed", post.resident.name, error.message)
+
+    def refused(self, post: Post, error: WorkerStartError) -> None:
+        """It cannot be started as it is, so that nobody tried."""
+        post.refused(error, self.now())
+        self.keeper.life.tell("refused", post.resident.name, error.message)
 
     async def unload(self, post: Post) -> None:
         """End it when its last request has ended; on return it holds no memory, unless somebody asked for it anew."""
@@ -262,15 +270,21 @@ class WorkerPool:
         resident, post.turned_away = post.resident, None
         try:
             needed = await self._plan(post)
-            if not resident.waiters:
-                return None
-            self.residents.line_up(resident, needed)
-            self.keeper.advance()
-            while resident.phase == "waiting":
-                await post.changed()
-            if resident.phase != "loading":
-                return post.turned_away
-            began = self.now()
+        except WorkerStartError as error:
+            self.refused(post, error)
+            return error
+        if not resident.waiters:
+            return None
+        self.residents.line_up(resident, needed)
+        self.keeper.advance()
+        while resident.phase == "waiting":
+            await post.changed()
+        return post.turned_away if resident.phase != "loading" else await self._start(post)
+
+    async def _start(self, post: Post) -> FreeholdError | None:
+        """Its turn has come; gives why it did not start."""
+        resident, began = post.resident, self.now()
+        try:
             await post.worker.start()
         except WorkerStartError as error:
             self.residents.ended(resident)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from freehold.gateway.pool import WorkerPool
 
 FIRST_PAUSE_S = 5.0
+REFUSED_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 300.0
 NOTICED_WITHIN_S = 5.0
 
@@ -35,7 +36,8 @@ class Post:
         self.driver: asyncio.Task[FreeholdError | None] | None = None
         self._pool = pool
         self._changed = asyncio.Event()
-        self._failure: tuple[float, WorkerStartError] | None = None
+        self._failure: WorkerStartError | None = None
+        self._again_at = 0.0
         self._failures = 0
         self._client: UpstreamClient | None = None
 
@@ -62,7 +64,7 @@ class Post:
             sake = "others need its memory" if resident.closed == "memory" else "it is being unloaded"
             return f"takes no new requests and goes after its last: {sake}"
         if resident.phase == "away" and self._failure is not None:
-            return f"did not start: {self._failure[1].message}"
+            return f"did not start: {self._failure.message}"
         return None
 
     def borrow(self) -> None:
@@ -113,19 +115,20 @@ class Post:
 
     def failed(self, error: WorkerStartError, now: float) -> None:
         """Remember a start that failed, so that not every request tries it again; each time for twice as long."""
+        self._failure = error
+        self._again_at = now + min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**self._failures)
         self._failures += 1
-        self._failure = (now, error)
+
+    def refused(self, error: WorkerStartError, now: float) -> None:
+        """Remember for a moment that it was not even tried: memory, or a setting, may soon be another."""
+        self._failure, self._again_at = error, now + REFUSED_PAUSE_S
 
     def recovered(self) -> None:
         self._failures, self._failure, self.aside = 0, None, None
 
     def refusal(self, now: float) -> WorkerStartError | None:
         """Why it is not started now, if it is not."""
-        if self.aside is not None or self._failure is None:
-            return self.aside
-        failed_at, error = self._failure
-        pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (self._failures - 1))
-        return error if now - failed_at < pause_s else None
+        return self.aside or (self._failure if now < self._again_at else None)
 
     async def end(self) -> None:
         """End the worker; on return no process of it is left."""
