@@ -6,7 +6,8 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,6 @@ endless = { ref = "fake:endless?rate=20&tokens=3000", slots = 1 }
 other = "fake:other?tokens=2"
 """
 CHAT = "/v1/chat/completions"
-Ask = Callable[..., "Future[Any]"]
 
 
 @pytest.fixture
@@ -79,37 +79,41 @@ def test_a_worker_has_never_more_at_work_than_its_slots_and_all_that_wait_are_an
     assert line(house, "two") | {"taken": 0, "waiting": 0} == line(house, "two")
 
 
-def openai_client(house: RunningHouse) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{house.address}/v1", api_key="none", max_retries=0)
+@dataclass(frozen=True)
+class Clients:
+    openai: openai.OpenAI
+    anthropic: anthropic.Anthropic
 
 
-def anthropic_client(house: RunningHouse) -> anthropic.Anthropic:
-    return anthropic.Anthropic(base_url=house.address, api_key="none", max_retries=0)
+@pytest.fixture
+def clients(house: RunningHouse) -> Iterator[Clients]:
+    with (
+        openai.OpenAI(base_url=f"{house.address}/v1", api_key="none", max_retries=0) as one,
+        anthropic.Anthropic(base_url=house.address, api_key="none", max_retries=0) as other,
+    ):
+        yield Clients(one, other)
 
 
 MESSAGES: list[Any] = [{"role": "user", "content": "Hello!"}]
-ROUTES: dict[str, Callable[[RunningHouse], Any]] = {
-    "chat": lambda house: openai_client(house).chat.completions.create(
-        model="endless", messages=MESSAGES, max_tokens=2
-    ),
-    "streamed chat": lambda house: list(
-        openai_client(house).chat.completions.create(model="endless", messages=MESSAGES, max_tokens=2, stream=True)
-    ),
-    "completions": lambda house: openai_client(house).completions.create(model="endless", prompt="x", max_tokens=2),
-    "responses": lambda house: openai_client(house).responses.create(
+SHORT: dict[str, Any] = {"model": "endless", "messages": MESSAGES, "max_tokens": 2}
+ROUTES: dict[str, Callable[[Clients], Any]] = {
+    "chat": lambda ask: ask.openai.chat.completions.create(**SHORT),
+    "streamed chat": lambda ask: list(ask.openai.chat.completions.create(**SHORT, stream=True)),
+    "completions": lambda ask: ask.openai.completions.create(model="endless", prompt="x", max_tokens=2),
+    "responses": lambda ask: ask.openai.responses.create(
         model="endless", input="x", max_output_tokens=2, service_tier="flex"
     ),
-    "embeddings": lambda house: openai_client(house).embeddings.create(model="endless", input=["x", "y"]),
-    "messages": lambda house: anthropic_client(house).messages.create(model="endless", messages=MESSAGES, max_tokens=2),
+    "embeddings": lambda ask: ask.openai.embeddings.create(model="endless", input=["x", "y"]),
+    "messages": lambda ask: ask.anthropic.messages.create(**SHORT),
 }
 
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_unmodified_clients_wait_for_their_turn_on_every_route(
-    house: RunningHouse, threads: ThreadPoolExecutor, route: str
+    house: RunningHouse, threads: ThreadPoolExecutor, clients: Clients, route: str
 ) -> None:
     with hold(house):
-        answer = threads.submit(ROUTES[route], house)
+        answer = threads.submit(ROUTES[route], clients)
         until(lambda: line(house)["waiting"] == 1)
         assert not answer.done() and house.busy() == 1
         assert line(house)["waiting_batch"] == (route == "responses")
@@ -133,7 +137,7 @@ def test_a_client_that_leaves_while_it_waits_frees_its_place_and_leaves_no_recor
 
 
 def test_what_a_full_queue_does_not_take_is_refused_at_once_and_health_is_answered(
-    house: RunningHouse, threads: ThreadPoolExecutor
+    house: RunningHouse, threads: ThreadPoolExecutor, clients: Clients
 ) -> None:
     with hold(house):
         waiting = [threads.submit(chat, house) for _ in range(40)]
@@ -143,10 +147,10 @@ def test_what_a_full_queue_does_not_take_is_refused_at_once_and_health_is_answer
         assert "as many requests wait for it as may (40)" in refused.error["message"]
         assert (int(refused.headers["retry-after"]) >= 1, refused.headers["x-should-retry"]) == (True, "true")
         with pytest.raises(openai.InternalServerError) as seen:
-            ROUTES["chat"](house)
+            ROUTES["chat"](clients)
         assert (seen.value.status_code, seen.value.code) == (503, "overloaded")
         with pytest.raises(anthropic.APIStatusError) as met:
-            ROUTES["messages"](house)
+            ROUTES["messages"](clients)
         body: Any = met.value.body
         assert (met.value.status_code, body["error"]["type"]) == (503, "overloaded_error")
         assert house.ask("GET", "/health").status == 200
