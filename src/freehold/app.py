@@ -32,7 +32,7 @@ from freehold.gateway.gateway import Gateway
 from freehold.hardware import probe
 from freehold.hardware.fingerprint import fingerprint
 from freehold.ledger.cards import cards
-from freehold.ledger.energy import Meter, packages
+from freehold.ledger.energy import Counter, Meter, packages
 from freehold.ledger.ledger import Ledger, opened
 from freehold.ledger.report import UsageAsked as UsageAsked
 from freehold.ledger.report import read_by as read_by
@@ -249,12 +249,16 @@ def _tokens(sign_on: SignOn | None, clocks: Clocks, outgoing: Outgoing | None) -
 
 def measures_energy() -> bool:
     """Whether this machine has a counter of energy that this account may read."""
-    return bool(packages())
+    return bool(_counters())
+
+
+def _counters() -> list[Counter]:
+    return [*packages(), *cards()]
 
 
 async def _ledger(settings: Settings, keys: Access) -> Ledger:
     folder = settings.ledger_folder
-    ledger = await opened(folder, settings.ledger.mode, version=__version__, meter=Meter([*packages(), *cards()]))
+    ledger = await opened(folder, settings.ledger.mode, version=__version__, meter=Meter(_counters()))
     if keys.needed:
         keys.spent(await asyncio.to_thread(spent, folder, time.time()))
     return ledger

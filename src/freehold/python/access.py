@@ -14,7 +14,6 @@ from freehold.gateway.access.key import VERBS, Verb
 from freehold.gateway.access.key import Key as Key
 from freehold.gateway.access.key import Limits as Limits
 from freehold.gateway.access.key import Scopes as Scopes
-from freehold.ledger.energy import packages
 
 _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -37,14 +36,20 @@ def create(owner: str, scopes: Scopes, limits: Limits, expires_s: int | None) ->
             "A budget of a day or a month needs the ledger, and it is off.",
             hint="Set mode in [ledger] of freehold.toml.",
         )
-    if limits.has_energy_budget and not packages():
+    if limits.has_energy_budget and not _measures_energy():
         raise CallError(
             "This machine does not measure energy, so a budget of it would bound nothing: no counter of its processor "
-            "can be read (RAPL, under /sys/class/powercap).",
+            "(RAPL, under /sys/class/powercap) or of a card (NVML) can be read.",
             hint="Give a budget of tokens, or let this account read the counters: since Linux 5.10 only root may.",
         )
     key, text = KeyBook(settings.home).create(owner, scopes=scopes, limits=limits, expires_s=expires_s)
     return Made(key, text, control.reread_keys(settings))
+
+
+def _measures_energy() -> bool:
+    from freehold.app import measures_energy  # all that a house is made of: only where such a budget is asked for
+
+    return measures_energy()
 
 
 def every() -> tuple[Key, ...]:

@@ -62,7 +62,7 @@ def serve(
         )
     if keys.has_energy_budgets and not measures_energy():
         raise SettingsError(
-            "Some keys have a budget of energy, and no counter of this machine's processor can be read.",
+            "Some keys have a budget of energy, and no counter of this machine's processor or cards can be read.",
             hint="Let this account read /sys/class/powercap/*/energy_uj, or revoke them: `freehold keys list`.",
         )
     with sockets.only_house(settings.runtime_dir, settings.home), guarded(settings) as guard:
