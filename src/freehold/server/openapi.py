@@ -15,12 +15,29 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from freehold import __version__
+from freehold.core.admission_settings import DAY_S
+from freehold.gateway.access.key import PRIORITIES
 from freehold.server import checks
 from freehold.server.answers import Handler
 from freehold.server.call import Call
+from freehold.server.wishes import DEADLINE_HEADER, PRIORITY_HEADER
 
 PATH = "/openapi.json"
 _JSON, _EVENTS = "application/json", "text/event-stream"
+_WISHES = (
+    {
+        "name": DEADLINE_HEADER.decode(),
+        "in": "header",
+        "description": "In how many seconds the answer must be whole; after that nobody needs it.",
+        "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": DAY_S},
+    },
+    {
+        "name": PRIORITY_HEADER.decode(),
+        "in": "header",
+        "description": "Whether somebody waits for the answer; less than the key's, never more.",
+        "schema": {"enum": list(PRIORITIES)},
+    },
+)
 _SCHEMAS = "#/components/schemas/"
 _TEXTS = {"/metrics": "text/plain"}
 _NAMED = {"/v1/models/{id}": "id", "/api/catalog/{name}": "name", "/api/fit/{name}": "name"}
@@ -104,7 +121,8 @@ def _operation(path: str, method: str, schemas: dict[str, Any]) -> dict[str, Any
     if method == "POST":
         operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": _body(path, schemas)}}}
     queries = [_parameter(name, "query", required=False) for name in told.asks_in_query]
-    parameters = [*([_parameter(_NAMED[path], "path", required=True)] if path in _NAMED else []), *queries]
+    wishes = _WISHES if path in checks.BODIES else ()
+    parameters = [*([_parameter(_NAMED[path], "path", required=True)] if path in _NAMED else []), *queries, *wishes]
     return {**operation, "parameters": parameters} if parameters else operation
 
 
