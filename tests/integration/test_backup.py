@@ -100,6 +100,7 @@ def test_a_house_under_load_is_backed_up_and_comes_back_as_it_was(
     assert said["without_weights"] == [build.name] and said["former_key"] == told["signed_by"]
     verdict = verify(new / "ledger")
     assert (verdict.findings, verdict.last) == ([], told["ledger_record"])
+    assert "ledger/egress/records-000000000001.jsonl" in kept and verify(new / "ledger" / "egress").findings == []
     assert freehold("ledger", "verify", "--checkpoint", str(new / "restored" / "checkpoint.txt"))[0] == 0
     (restored_key,) = KeyBook(new).read()
     assert restored_key == key and restored_key.opens(text.encode(), 0)

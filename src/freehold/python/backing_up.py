@@ -21,12 +21,14 @@ from freehold import __version__
 from freehold.core.errors import LedgerError, NotFoundError, StoreError
 from freehold.core.ports import Progress
 from freehold.core.settings import Settings, load_despite_errors
+from freehold.egress.record import FOLDER
 from freehold.ledger.checkpoint import Checkpoint
 from freehold.ledger.record import hash_of
 from freehold.ledger.recover import record_of
 from freehold.ledger.segments import lines, segments
+from freehold.ledger.verify import verify
 from freehold.python import backup_form as form
-from freehold.python.ledger import make_checkpoint
+from freehold.python.ledger import checkpoint_of, make_checkpoint
 from freehold.store.bundles import unaided
 from freehold.store.bundles.packing import Piece, pack, refuse_existing, sealed
 from freehold.store.deeds.canonical import canonical
@@ -103,10 +105,18 @@ class _Backup:
             hint = f"{error.hint} Without the ledger: --no-ledger, and keep a copy of its folder as it is."
             raise LedgerError(error.message, hint=hint) from error
         return checkpoint, [
-            *_records(segments(looked.folder), checkpoint),
+            *_records(form.LEDGER, looked.folder, checkpoint),
             *(Piece.of(f"{form.LEDGER}/{path.name}", path.read_bytes()) for path in looked.folder.glob("torn-*")),
             Piece.of(form.CHECKPOINT, checkpoint.text.encode()),
+            *self._egress(looked.folder / FOLDER),
         ]
+
+    def _egress(self, folder: Path) -> Iterator[Piece]:
+        """The record of egress, a chain of its own, up to a checkpoint of its own. Raises LedgerError."""
+        if segments(folder):
+            checkpoint = checkpoint_of(folder, verify(folder), self.store.keys)
+            yield from _records(form.EGRESS, folder, checkpoint)
+            yield Piece.of(form.EGRESS_CHECKPOINT, checkpoint.text.encode())
 
     def house(self) -> Iterator[Piece]:
         """Settings, keys, overrides and what was measured."""
@@ -169,18 +179,19 @@ def _reading(home: Path) -> Iterator[None]:
         ) from error
 
 
-def _records(paths: list[Path], checkpoint: Checkpoint) -> Iterator[Piece]:
+def _records(into: str, folder: Path, checkpoint: Checkpoint) -> Iterator[Piece]:
     """Every segment up to the record of `checkpoint`: whole ones by their file, the last by its lines until there."""
+    paths = segments(folder)
     firsts = [int(path.stem.removeprefix("records-")) for path in paths]
     kept = [path for path, first in zip(paths, firsts, strict=True) if first <= checkpoint.record]
     for path in kept[:-1]:
-        yield Piece(f"{form.LEDGER}/{path.name}", path.stat().st_size, sha256_of(path), file=path)
+        yield Piece(f"{into}/{path.name}", path.stat().st_size, sha256_of(path), file=path)
     size_bytes = 0
     for line in lines(kept[-1]):
         size_bytes += len(line)
         record = record_of(line.removesuffix(b"\n"))
         if record is not None and record["seq"] == checkpoint.record and hash_of(line[:-1]) == checkpoint.head:
-            yield Piece.of(f"{form.LEDGER}/{kept[-1].name}", kept[-1].read_bytes()[:size_bytes])
+            yield Piece.of(f"{into}/{kept[-1].name}", kept[-1].read_bytes()[:size_bytes])
             return
     raise LedgerError(
         f"{kept[-1]} changed while it was being read: record {checkpoint.record:,} is not where it was.",

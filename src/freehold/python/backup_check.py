@@ -15,6 +15,7 @@ from freehold.core.errors import BundleError, DeedError, DeedSignatureError, Led
 from freehold.core.settings import load
 from freehold.gateway.access.book import KeyBook
 from freehold.ledger.checkpoint import LONGEST_BYTES, Checkpoint, read_checkpoint
+from freehold.ledger.segments import segments
 from freehold.ledger.verify import verify
 from freehold.python import backup_form as form
 from freehold.store.bundles.makers import require_key, signature_of, signer
@@ -58,7 +59,7 @@ def maker(manifest: Manifest, path: Path, wanted: str | None) -> str | None:
     return signature.key
 
 
-def checked(path: Path, stage: Path, manifest: Manifest, key: str | None) -> Checked:
+def checked(stage: Path, manifest: Manifest, key: str | None) -> Checked:
     """Look at everything that was unpacked into `stage`, and make it a home. Raises BundleError, DeedError,
     LedgerError, KeyBookError, NewerFormatError, HouseKeyError."""
     keys = Keys(stage / "keys")
@@ -67,7 +68,8 @@ def checked(path: Path, stage: Path, manifest: Manifest, key: str | None) -> Che
     bare = tuple(_deeds(stage / form.DEEDS, named, keys))
     KeyBook(stage).read()
     Overrides(stage).every()
-    checkpoint = _ledger(stage, path, keys)
+    checkpoint = _chain(stage, form.LEDGER, form.CHECKPOINT, keys)
+    _chain(stage, form.EGRESS, form.EGRESS_CHECKPOINT, keys)
     settings = stage / form.SETTINGS
     return Checked(
         taken_at=str(manifest.data.get("taken_at")),
@@ -99,21 +101,21 @@ def _deeds(folder: Path, named: dict[str, str], keys: Keys) -> Iterator[Deed]:
         yield deed
 
 
-def _ledger(stage: Path, path: Path, keys: Keys) -> Checkpoint | None:
-    """The checkpoint that the ledger ends at, None where there is neither."""
-    folder, place = stage / form.LEDGER, stage / form.CHECKPOINT
-    if not place.exists() and not folder.exists():
+def _chain(stage: Path, folder: str, checkpoint: str, keys: Keys) -> Checkpoint | None:
+    """The checkpoint that the chain in `folder` ends at, None where there is neither. Raises LedgerError."""
+    place = stage / checkpoint
+    if not place.exists() and not segments(stage / folder):
         return None
     if not place.exists():
-        raise LedgerError(f"{path} holds a ledger without the checkpoint that it ends at.", hint=_HINT)
-    made = read_checkpoint(place.read_bytes()[:LONGEST_BYTES], form.CHECKPOINT)
+        raise LedgerError(f"The backup holds {folder}/ without the checkpoint that it ends at.", hint=_HINT)
+    made = read_checkpoint(place.read_bytes()[:LONGEST_BYTES], checkpoint)
     signature = Signature(made.key, made.signature) if made.key and made.signature else None
-    verdict = verify(folder, [made.seen("its checkpoint")])
+    verdict = verify(stage / folder, [made.seen("its checkpoint")])
     if verdict.findings or (verdict.last, verdict.torn_bytes) != (made.record, 0):
         first = f": {verdict.findings[0].kind}, record {verdict.findings[0].first:,}" if verdict.findings else ""
-        raise LedgerError(f"The ledger in {path} is not what its checkpoint saw{first}.", hint=_HINT)
+        raise LedgerError(f"{folder}/ in the backup is not what its checkpoint saw{first}.", hint=_HINT)
     if keys.state_of(made.statement, signature, b"") == "wrong":
-        raise LedgerError(f"The checkpoint in {path} is not what {made.key} signed.", hint=_HINT)
+        raise LedgerError(f"{checkpoint} in the backup is not what {made.key} signed.", hint=_HINT)
     return made
 
 

@@ -13,11 +13,12 @@ from freehold.store.bundles.unaided import Kind
 CONTEXT = b"freehold backup 1\n"
 """The line that a signature of a backup's manifest is made behind."""
 SETTINGS, CHECKPOINT = "restored/freehold.toml", "restored/checkpoint.txt"
+EGRESS_CHECKPOINT = "restored/egress-checkpoint.txt"
 KEY_BOOK, OVERRIDES, PRIVATE_KEY, PUBLIC_KEY = "access/keys.json", "overrides.jsonl", "keys/house.key", "keys/house.pub"
-LEDGER, BUILDS, DEEDS, TRUSTED = "ledger", "builds", "deeds", "keys/trusted"
-_FIXED = frozenset({SETTINGS, CHECKPOINT, KEY_BOOK, OVERRIDES, PRIVATE_KEY, PUBLIC_KEY})
+LEDGER, EGRESS, BUILDS, DEEDS, TRUSTED = "ledger", "ledger/egress", "builds", "deeds", "keys/trusted"
+_FIXED = frozenset({SETTINGS, CHECKPOINT, EGRESS_CHECKPOINT, KEY_BOOK, OVERRIDES, PRIVATE_KEY, PUBLIC_KEY})
 _OTHERS = re.compile(
-    r"ledger/records-[0-9]{12}\.jsonl|ledger/torn-[0-9]{12}|keys/trusted/[\w.-]{1,100}\.pub"
+    r"ledger/(?:egress/)?records-[0-9]{12}\.jsonl|ledger/torn-[0-9]{12}|keys/trusted/[\w.-]{1,100}\.pub"
     r"|machines/[\w.-]{1,150}\.json|trials/[\w.-]{1,100}/[\w.-]{1,150}\.json"
     r"|(?:builds|deeds)/[0-9a-f]{64}/(?:papers/)?(?P<name>[^/]+)"
 )

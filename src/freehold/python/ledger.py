@@ -60,20 +60,23 @@ def make_checkpoint() -> tuple[Checkpoint, Looked]:
     """What the ledger is now, signed where the house has a key; what is said of it is on the disk. Raises
     NotFoundError, HouseKeyError, and LedgerError where the ledger is not whole: nobody signs that."""
     looked = look()
-    verdict = looked.verdict
+    return checkpoint_of(looked.folder, looked.verdict, Store.of(load_despite_errors()).keys), looked
+
+
+def checkpoint_of(folder: Path, verdict: Verdict, keys: Keys) -> Checkpoint:
+    """What the chain in `folder` is, of which `verdict` was just given. Raises as `make_checkpoint`."""
     if verdict.findings or verdict.chain is None:
         raise LedgerError(
-            f"The ledger in {looked.folder} is not whole, so no checkpoint is made of it.",
+            f"The ledger in {folder} is not whole, so no checkpoint is made of it.",
             hint="`freehold ledger verify` says what is wrong.",
         )
-    _sync(segments(looked.folder)[-1])
+    _sync(segments(folder)[-1])
     made = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     bare = Checkpoint(verdict.chain, verdict.last, verdict.head, made)
-    keys = Store.of(load_despite_errors()).keys
     if not keys.has_own:
-        return bare, looked
+        return bare
     signature = keys.sign(bare.statement, b"")
-    return Checkpoint(bare.chain, bare.record, bare.head, bare.made, signature.key, signature.value), looked
+    return Checkpoint(bare.chain, bare.record, bare.head, bare.made, signature.key, signature.value)
 
 
 def every_request(settings: Settings | None = None) -> Iterator[dict[str, Any]]:

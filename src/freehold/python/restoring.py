@@ -58,7 +58,7 @@ def restore(
             bundle = unaided.Bundle(file, form.BACKUP)
             key = maker(bundle.manifest, path, signed_by)
             _unpack(bundle, stage, progress, path)
-            brought = checked(path, stage, bundle.manifest, key)
+            brought = checked(stage, bundle.manifest, key)
             with writing(settings.home.parent):
                 moved = [aside for folder in folders if (aside := _moved_aside(folder)) is not None]
                 if ledger in folders and (stage / form.LEDGER).exists():
