@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from freehold import __version__
 from freehold.catalog import Catalog
 from freehold.catalog.overview import Overview
-from freehold.core.builds import HeldBuild
+from freehold.core.builds import HeldBuild, WeightFacts
 from freehold.core.ports import Outgoing, Worker
 from freehold.core.refs import SourceKind
 from freehold.core.settings import Settings, SignOn
@@ -40,7 +40,7 @@ from freehold.ledger.report import read_day as read_day
 from freehold.ledger.report import rows
 from freehold.ledger.usage import spent, usage
 from freehold.permits import Permits
-from freehold.store.derived import derive
+from freehold.store.derived import Make, Making, derive
 from freehold.store.holdings import Holding, holding
 from freehold.store.plan import Source
 from freehold.store.sources.disk import DiskSource
@@ -139,67 +139,30 @@ class House:
 def build_house(settings: Settings, *, recorded: bool = False, guard: Guard | None = None) -> House:
     """Put a house together. Nothing is started, made or downloaded until something is asked of it. `recorded` is for
     the house that serves: its gateway writes the ledger, which one process alone may. `guard` is a restricted one's."""
-    logs, keys = settings.home / "logs", access(settings, guard)
-    egress = EgressRecord(settings.ledger_folder) if recorded and settings.ledger.mode != "off" else None
-    store = Store.of(settings)
-    catalog = Catalog.load()
+    recorded = recorded and settings.ledger.mode != "off"
+    egress = EgressRecord(settings.ledger_folder) if recorded else None
+    keys, store, catalog = access(settings, guard), Store.of(settings), Catalog.load()
     permits = Permits(catalog, store)
-    engines = Engines(
-        llamacpp=LlamaCpp(
-            runtime_dir=settings.runtime_dir,
-            log_dir=logs,
-            confirm=store.confirm,
-            home=settings.home,
-            watcher=egress,
-        ),
-        openvino=OpenVino(
-            runtime_dir=settings.runtime_dir,
-            log_dir=logs,
-            confirm=store.confirm,
-            derive=lambda build, making, make, facts: derive(
-                build, making, make, store=store, catalog=catalog, facts=facts
-            ),
-            watcher=egress,
-        ),
-        remote=Remote(),
-        fake=Fake(runtime_dir=settings.runtime_dir, log_dir=logs, watcher=egress),
-    )
-    folders = {"runtime_dir": settings.runtime_dir, "log_dir": logs}
-    entrants = tuple(
-        entrant
-        for entrant in (
-            LlamaEntrant(engines.llamacpp, store, catalog, **folders),
-            OpenVinoEntrant(engines.openvino),
-        )
-        if entrant.version is not None
-    )
-    remembered = Remembered(
-        settings.home,
-        {entrant.name: entrant.version or "unknown" for entrant in entrants},
-        lambda: fingerprint(probe.machine()),
-        store.by_digest,
+    engines = _engines(settings, store, catalog, egress)
+    entrants = _entrants(engines, settings, store, catalog)
+    remembered = _remembered(entrants, settings, store)
+    gateway = Gateway(
+        settings,
+        held=store.builds,
+        find=store.find,
+        permit=permits.require_build,
+        make_worker=lambda target: _worker(engines, remembered, settings, target),
+        access=keys,
+        outgoing=guard,
+        open_ledger=(lambda: _ledger(settings, keys)) if recorded else None,
     )
     return House(
         settings=settings,
         catalog=catalog,
         store=store,
-        sources={
-            "pypi": PypiSource(settings.environment),
-            "hf": HubSource(settings.hub),
-            "https": WebSource(),
-            "file": DiskSource(),
-        },
+        sources=_sources(settings),
         engines=engines,
-        gateway=Gateway(
-            settings,
-            held=store.builds,
-            find=store.find,
-            permit=permits.require_build,
-            make_worker=lambda target: _worker(engines, remembered, settings, target),
-            access=keys,
-            outgoing=guard,
-            open_ledger=(lambda: _ledger(settings, keys)) if recorded and settings.ledger.mode != "off" else None,
-        ),
+        gateway=gateway,
         permits=permits,
         overview=Overview(catalog, settings.organization, settings.policy),
         access=keys,
@@ -208,6 +171,46 @@ def build_house(settings: Settings, *, recorded: bool = False, guard: Guard | No
         guard=guard,
         egress=egress,
     )
+
+
+def _engines(settings: Settings, store: Store, catalog: Catalog, watcher: EgressRecord | None) -> Engines:
+    async def derived(parent: HeldBuild, making: Making, make: Make, facts: WeightFacts) -> HeldBuild:
+        return await derive(parent, making, make, store=store, catalog=catalog, facts=facts)
+
+    runtime_dir, log_dir = settings.runtime_dir, settings.home / "logs"
+    return Engines(
+        llamacpp=LlamaCpp(
+            runtime_dir=runtime_dir, log_dir=log_dir, confirm=store.confirm, home=settings.home, watcher=watcher
+        ),
+        openvino=OpenVino(
+            runtime_dir=runtime_dir, log_dir=log_dir, confirm=store.confirm, derive=derived, watcher=watcher
+        ),
+        remote=Remote(),
+        fake=Fake(runtime_dir=runtime_dir, log_dir=log_dir, watcher=watcher),
+    )
+
+
+def _entrants(engines: Engines, settings: Settings, store: Store, catalog: Catalog) -> tuple[Entrant, ...]:
+    """The engines that can be measured against each other here: those that are installed."""
+    llamacpp = LlamaEntrant(
+        engines.llamacpp, store, catalog, runtime_dir=settings.runtime_dir, log_dir=settings.home / "logs"
+    )
+    both: tuple[Entrant, ...] = (llamacpp, OpenVinoEntrant(engines.openvino))
+    return tuple(entrant for entrant in both if entrant.version is not None)
+
+
+def _remembered(entrants: Sequence[Entrant], settings: Settings, store: Store) -> Remembered:
+    versions = {entrant.name: entrant.version or "unknown" for entrant in entrants}
+    return Remembered(settings.home, versions, lambda: fingerprint(probe.machine()), store.by_digest)
+
+
+def _sources(settings: Settings) -> Mapping[SourceKind, Source]:
+    return {
+        "pypi": PypiSource(settings.environment),
+        "hf": HubSource(settings.hub),
+        "https": WebSource(),
+        "file": DiskSource(),
+    }
 
 
 @contextlib.contextmanager
