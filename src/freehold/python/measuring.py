@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import math
 import statistics
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
@@ -188,7 +189,7 @@ def errors(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         made[of] = {
             "rows": len(apart),
             "median": statistics.median(apart) if apart else None,
-            "p90": apart[int(0.9 * (len(apart) - 1))] if apart else None,
+            "p90": apart[math.ceil(0.9 * len(apart)) - 1] if apart else None,
             "worst": apart[-1] if apart else None,
             "lowest": signed[0] if signed else None,
             "highest": signed[-1] if signed else None,
