@@ -104,7 +104,8 @@ def test_the_page_has_the_decision_first_the_texts_last_and_eighty_columns(
     assert max(map(len, lines)) <= 80
     assert lines[2].split(maxsplit=1) == ["decision", "allow with duties"]
     headings = [line for line in lines if line.isupper() and not line.startswith(" ")]
-    assert headings == ["LICENSE CHECK", "WHAT YOU MUST DO", "WHAT MAY END OR CHANGE IT", "READ IN"]
+    ruled_out = "WHAT DOES NOT APPLY, BY YOUR FACTS"
+    assert headings == ["LICENSE CHECK", "WHAT YOU MUST DO", ruled_out, "WHAT MAY END OR CHANGE IT", "READ IN"]
     for license_id in ("mit", "llama3.3"):
         record = Licenses.load().get(license_id)
         assert record is not None and f"sha256:{record.text.sha256}" in page

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from freehold.catalog.licenses.record import (
     AcceptableUse,
     Clauses,
@@ -55,6 +57,43 @@ def test_a_name_is_shown_only_by_whoever_offers_the_model() -> None:
     assert kinds(of_clauses(naming=naming, hosts_for_others=True), binding=True) == {"display"}
     unsaid = of_clauses(naming=naming, hosts_for_others=None)
     assert kinds(unsaid) == {"display"} and not kinds(unsaid, binding=True)
+
+
+KIMI = ("kimi-k2-modified-mit", "minimax-m2-modified-mit")
+
+
+@pytest.mark.parametrize("license_id", KIMI)
+def test_a_duty_above_a_cap_that_a_stated_fact_rules_out_is_no_duty(license_id: str) -> None:
+    facts = {
+        "product_monthly_active_users": 4_000,
+        "product_revenue_month_usd": 1_000,
+        "product_revenue_year_usd": 9_000,
+    }
+    found = verdict(license_id, **small(**facts))
+    assert (found.decision, found.duties) == ("allow", ())
+    shown = [each for each in found.ruled_out if each.kind == "display"]
+    assert shown[0].fact == "product_monthly_active_users = 4,000"
+    assert len(shown) == 2 and all(each.when and "above" in each.when for each in shown)
+
+
+def test_a_duty_above_a_cap_of_which_the_fact_is_unknown_keeps_its_condition() -> None:
+    found = verdict(KIMI[0], **small(revenue_year_usd=None))
+    (duty,) = found.duties
+    assert duty.when is not None and "20,000,000" in duty.when and duty.fact is not None and "not stated" in duty.fact
+    assert [each.fact for each in found.ruled_out if each.kind == "display"] == ["monthly_active_users = 1,000"]
+
+
+def test_a_duty_that_binds_is_said_once_whatever_else_would_have_asked_for_it() -> None:
+    found = verdict(KIMI[0], **small(revenue_year_usd=None, product_revenue_month_usd=25_000_000))
+    (duty,) = found.duties
+    assert (duty.when, duty.fact) == (None, "product_revenue_month_usd = 25,000,000")
+    assert not [each for each in found.ruled_out if each.kind == "display"]
+
+
+def test_what_is_asked_of_those_who_pass_a_model_on_is_said_not_to_apply_to_who_does_not() -> None:
+    found = verdict("llama3.3", **small())
+    assert {"display", "notices"} <= {each.kind for each in found.ruled_out}
+    assert all(each.fact and "= false" in each.fact for each in found.ruled_out)
 
 
 def test_outputs_and_hosting_of_a_made_up_text() -> None:

@@ -1,4 +1,5 @@
-"""How a license check is laid out: the decision first, then why, then the duties, then what may change, then the texts.
+"""How a license check is laid out: the decision first, then why, then the duties, those that do not apply
+too, then what may change, then the texts.
 
 Pure: it takes a verdict and gives sections of 80 columns; `output` prints them.
 """
@@ -25,6 +26,7 @@ def check_sections(verdict: Mapping[str, Any], override: Mapping[str, Any] | Non
         Section("WHAT IS OPEN", [_line(each) for each in reasons if each["decision"] == "review"]),
         override_section(override) if override else Section("", []),
         Section("WHAT YOU MUST DO" if free else "WHAT IT ASKS BESIDES", [_duty(each) for each in verdict["duties"]]),
+        Section("WHAT DOES NOT APPLY, BY YOUR FACTS", [_duty(each) for each in verdict["ruled_out"]]),
         Section("WHAT MAY END OR CHANGE IT", [_line(each) for each in verdict["risks"]]),
         Section("READ IN", [], _readings(verdict["readings"])),
     ]

@@ -2,7 +2,8 @@
 
 A rule is a function from a Case to what it finds. The principle all of them keep: a fact that could turn the answer
 into a no and was not stated gives "review"; a fact that could only add a duty and was not stated gives the duty with
-its condition. So a missing fact never makes anything look free.
+its condition, and one that was stated and rules it out gives what is ruled out. So a missing fact never makes anything
+look free, and a stated one is never asked for again.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from freehold.catalog.licenses.record import Clause, Clauses, License
-from freehold.catalog.policy.verdict import Duty, DutyKind, Grounds, Reason, Risk
+from freehold.catalog.policy.verdict import Duty, DutyKind, Grounds, Reason, Risk, RuledOut
 from freehold.core.organization import Organization
 
-Found = Reason | Duty | Risk
+Found = Reason | Duty | RuledOut | Risk
 
 _OFFERS = ("distributes", "hosts_for_others", "offers_services")
 _OFFERED = "when it, or a product with it, is passed on or offered to others"
@@ -51,6 +52,20 @@ class Case:
     def duty(self, kind: DutyKind, clause: str, text: str, *, fact: str | None = None, when: str | None = None) -> Duty:
         said = self._fact(fact)
         return Duty(kind=kind, clause=clause, text=text, model=self.model, fact=said, when=when, **self._where(clause))
+
+    def ruled_out(self, kind: DutyKind, clause: str, text: str, fact: str, when: str | None = None) -> RuledOut:
+        """The duty that `fact` keeps from binding, and would bind `when`."""
+        said = self._fact(fact)
+        return RuledOut(
+            kind=kind, clause=clause, text=text, model=self.model, fact=said, when=when, **self._where(clause)
+        )
+
+    def if_offered(self, kind: DutyKind, clause: str, text: str) -> Duty | RuledOut:
+        """The duty of whoever lets the model reach others: binding, on a condition, or ruled out by what was stated."""
+        if self.offered is False:
+            stated = ", ".join(self.organization.said(name) for name in _OFFERS)
+            return self.ruled_out(kind, clause, text, stated, _OFFERED)
+        return self.duty(kind, clause, text, fact=self.offering, when=self.offering_when)
 
     def risk(self, clause: str, text: str) -> Risk:
         return Risk(clause=clause, text=text, model=self.model, **self._where(clause))

@@ -15,7 +15,7 @@ from freehold.catalog.openness.freedom import FindLicense
 from freehold.catalog.openness.lineage import Find, Gap, trace
 from freehold.catalog.policy import firmness, house_rules, limits, passing_on, uses
 from freehold.catalog.policy.case import Case, Found
-from freehold.catalog.policy.verdict import Duty, Reading, Reason, Risk, Verdict, strictest
+from freehold.catalog.policy.verdict import Duty, Reading, Reason, Risk, RuledOut, Verdict, strictest
 from freehold.core.organization import Organization, Policy
 
 RULES: tuple[Callable[[Case], Iterator[Found]], ...] = (
@@ -180,7 +180,10 @@ def _reviewed(found: list[Found], names: tuple[str, ...], policy: Policy) -> lis
 def _verdict(subject: str, found: Iterable[Found], readings: tuple[Reading, ...], asker: Asker) -> Verdict:
     every = tuple(dict.fromkeys(found))
     reasons = sorted((each for each in every if isinstance(each, Reason)), key=lambda each: _ORDER[each.decision])
-    duties = tuple(each for each in every if isinstance(each, Duty))
+    asked = [each for each in every if isinstance(each, Duty)]
+    bound = {_same(each) for each in asked if each.when is None}
+    # A duty that binds already is not said again with another condition, nor that another one is not met.
+    duties = tuple(each for each in asked if each.when is None or _same(each) not in bound)
     return Verdict(
         subject=subject,
         decision=strictest(reasons, duties),
@@ -189,7 +192,13 @@ def _verdict(subject: str, found: Iterable[Found], readings: tuple[Reading, ...]
         duties=duties,
         risks=tuple(each for each in every if isinstance(each, Risk)),
         readings=readings,
+        ruled_out=tuple(each for each in every if isinstance(each, RuledOut) and _same(each) not in bound),
     )
+
+
+def _same(asked: Duty | RuledOut) -> tuple[str, str | None, str, str]:
+    """What makes two of them one and the same, whatever makes each of them bind."""
+    return (asked.model, asked.license, asked.kind, asked.text)
 
 
 def _readings(models: Iterable[CatalogModel], shelf: Shelf) -> tuple[Reading, ...]:

@@ -113,9 +113,13 @@ def _display(
     naming = case.clauses.naming
     shown = naming.display if naming is not None and naming.exists and naming.display else "the name it asks for"
     where = f" in {naming.where}" if naming is not None and naming.exists and naming.where else ""
-    when = None if above else f"above {limit(clause)}"
-    fact = measured.fact if above is not None else f"{measured.missing} is not stated"
-    yield case.duty("display", name, f'show "{shown}"{where}', fact=fact, when=when)
+    text, when = f'show "{shown}"{where}', f"above {limit(clause)}"
+    if above is None:
+        yield case.duty("display", name, text, fact=f"{measured.missing} is not stated", when=when)
+    elif above:
+        yield case.duty("display", name, text, fact=measured.fact)
+    else:
+        yield case.ruled_out("display", name, text, measured.fact, when)
 
 
 def limit(clause: UserCap | RevenueCap) -> str:

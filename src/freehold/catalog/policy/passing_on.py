@@ -31,9 +31,12 @@ def _handing_over(case: Case, clause: Redistribution) -> Iterator[Found]:
     asked = ", ".join(_papers(clause, notice=files or not clause.notice_with_copies_only))
     if asked and gives is not False:
         yield case.duty("notices", "redistribution", f"give {asked}", fact=fact, when=None if gives else when)
-    if clause.flow_down and case.offered is not False:
-        text = "bind whoever receives or uses it to the same restrictions"
-        yield case.duty("flow-down", "redistribution", text, fact=case.offering, when=case.offering_when)
+    elif asked:
+        yield case.ruled_out("notices", "redistribution", f"give {asked}", fact, when)
+    if clause.flow_down:
+        yield case.if_offered(
+            "flow-down", "redistribution", "bind whoever receives or uses it to the same restrictions"
+        )
 
 
 def _giving(case: Case) -> tuple[bool | None, str, str | None]:
@@ -72,10 +75,11 @@ def naming(case: Case) -> Iterator[Found]:
     text = f'show "{clause.display}"{where}'
     if clause.display_when == "publicity":
         yield case.duty("display", "naming", text, when="in public statements")
+    elif clause.display_when != "improving a model":
+        yield case.if_offered("display", "naming", text)
     elif case.offered is not False:
         improved = "when it, or what it writes, made another model that is passed on or offered"
-        at = improved if clause.display_when == "improving a model" else case.offering_when
-        yield case.duty("display", "naming", text, fact=case.offering, when=at)
+        yield case.duty("display", "naming", text, fact=case.offering, when=improved)
 
 
 def hosting(case: Case) -> Iterator[Found]:

@@ -57,9 +57,9 @@ def acceptable_use(case: Case) -> Iterator[Found]:
     yield case.duty("acceptable use", "acceptable_use", _keep_out(clause))
     passing = case.clauses.redistribution
     said = passing is not None and passing.exists and passing.flow_down
-    if clause.flow_down and not said and case.offered is not False:
+    if clause.flow_down and not said:
         text = "bind whoever receives or uses it to the same list of forbidden uses"
-        yield case.duty("flow-down", "acceptable_use", text, fact=case.offering, when=case.offering_when)
+        yield case.if_offered("flow-down", "acceptable_use", text)
 
 
 def _keep_out(clause: AcceptableUse) -> str:

@@ -74,6 +74,14 @@ class Duty(Said):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RuledOut(Said):
+    """What the text asks of others, `when`, and not of this organization: `fact` rules it out."""
+
+    kind: DutyKind
+    when: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Risk(Said):
     """Something that may end or change what is allowed today."""
 
@@ -113,6 +121,7 @@ class Verdict:
     duties: tuple[Duty, ...]
     risks: tuple[Risk, ...]
     readings: tuple[Reading, ...]
+    ruled_out: tuple[RuledOut, ...] = ()
     overridden_by: str | None = None
 
     @property

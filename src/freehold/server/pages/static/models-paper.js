@@ -127,7 +127,8 @@ function verdictSection(found, override, asker) {
     h("p", { class: "decision" }, verdict(found.decision), h("span", { class: "sub" }, "by our reading; not legal advice")),
     override && overridden(override),
     asker.organization === null && h("p", { class: "fine" }, "No organization is described: every fact of it is unknown here."),
-    ...list("Why", found.reasons), ...list("What you have to do", found.duties), ...list("What may change it", found.risks),
+    ...list("Why", found.reasons), ...list("What you have to do", found.duties),
+    ...list("What does not apply, by your facts", found.ruled_out), ...list("What may change it", found.risks),
     h("ul", { class: "readings" }, ...found.readings.map((each) => h("li", {}, `${each.name}: `, ...reading(each.words),
       each.live && h("p", { class: "fine" }, each.live)))));
 }
