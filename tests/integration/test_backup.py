@@ -141,7 +141,9 @@ def test_a_build_in_place_travels_with_its_bytes(
     path, _ = _made(freehold, "--weights")
     shutil.rmtree(tmp_path / "elsewhere")
     new = far()
+    (new.parent / "home.restoring-1" / "of one that was killed").mkdir(parents=True)
     assert freehold("restore", str(path))[0] == 0
+    assert [each.name for each in new.parent.iterdir()] == ["home"]
     assert Store(new).find(parse(build.name)).files[0].is_relative_to(new)
 
 

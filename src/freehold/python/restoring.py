@@ -26,6 +26,7 @@ from freehold.store.durable import make_folder, require_space, sync_folder, writ
 from freehold.store.opened import open_regular
 
 _PRIVATE, _FOR_ALL, _READ_ONLY = 0o600, 0o644, 0o444
+_ASIDE = ".restoring-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +91,12 @@ def _refuse_filled(folder: Path, *, replace: bool) -> None:
 
 @contextmanager
 def _aside(home: Path) -> Iterator[Path]:
-    """A folder beside the home, for its owner alone, that is gone afterwards unless it became the home."""
+    """A folder beside the home, for its owner alone, that is gone afterwards unless it became the home. What one that
+    was killed left there goes too: nobody else restores this home now."""
     make_folder(home.parent)
-    stage = home.with_name(f"{home.name}.restoring-{os.getpid()}")
+    stage = home.with_name(f"{home.name}{_ASIDE}{os.getpid()}")
+    for left in home.parent.glob(f"{home.name}{_ASIDE}*"):
+        shutil.rmtree(left, ignore_errors=True)
     with writing(home.parent):
         stage.mkdir(mode=0o700)
     try:
