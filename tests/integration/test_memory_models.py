@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import http.client
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +19,7 @@ from freehold.core.refs import parse
 from freehold.core.settings import EngineOptions, load
 from freehold.gateway.memory.charge import before_start
 from freehold.python.opening import pull_into
-from tests.integration.house_process import Reply, RunningHouse, running_house
+from tests.integration.house_process import RunningHouse, running_house
 
 pytestmark = pytest.mark.engine
 
@@ -54,7 +57,7 @@ def house(tmp_path: Path, needed: dict[str, int]) -> Iterator[RunningHouse]:
     assert sizes[0] > 50_000_000
     limit_mb = (sizes[1] + sizes[2]) // 1_000_000 + 1
     rows = "".join(f"{name} = {row}\n" for name, row in ROWS.items())
-    toml = f'[server]\nport = 0\n[memory]\nlimit = "{limit_mb}MB"\n[endpoints]\n{rows}'
+    toml = f'[server]\nport = 0\n[memory]\nlimit = "{limit_mb}MB"\nwait = "10m"\n[endpoints]\n{rows}'
     with running_house(tmp_path, toml) as running:
         yield running
 
@@ -65,8 +68,7 @@ def _here(house: RunningHouse) -> set[str]:
 
 def test_all_three_answer_where_two_fit_and_evictions_are_seen(house: RunningHouse, needed: dict[str, int]) -> None:
     for name in ("small", "longer", "gemma", "small"):
-        answer = _complete(house, name)
-        assert answer.status == 200, answer.raw
+        assert _complete(house, name) == 200
         report = control.ps(house.settings)
         assert name in _here(house)
         assert report["memory"]["reserved_bytes"] <= report["memory"]["most_bytes"] < sum(needed.values())
@@ -86,12 +88,17 @@ def test_all_three_answer_where_two_fit_and_evictions_are_seen(house: RunningHou
 
 
 def test_requests_to_all_three_at_once_are_all_answered(house: RunningHouse) -> None:
-    names = ("small", "longer", "gemma") * 4
+    names = ("small", "longer", "gemma") * 3
     with ThreadPoolExecutor(len(names)) as pool:
-        answers = list(pool.map(lambda name: _complete(house, name), names))
-    assert [answer.status for answer in answers] == [200] * len(names)
+        assert list(pool.map(lambda name: _complete(house, name), names)) == [200] * len(names)
     assert [event for event in control.ps(house.settings)["events"] if event["what"] == "evicted"]
 
 
-def _complete(house: RunningHouse, name: str) -> Reply:
-    return house.ask("POST", "/v1/completions", {"model": name, "prompt": "Once upon a time", "max_tokens": 4})
+def _complete(house: RunningHouse, name: str) -> int:
+    """The status of one answer. Models that take turns on a busy machine take longer than one answer does elsewhere."""
+    body = json.dumps({"model": name, "prompt": "Once upon a time", "max_tokens": 4})
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", house.port, timeout=900)) as connection:
+        connection.request("POST", "/v1/completions", body, {"content-type": "application/json"})
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
