@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from freehold.ledger.verify import verify
 from freehold.store.store import Store
 from tests.unit.test_store import take_in, weights
 
@@ -64,3 +67,23 @@ def test_doctor_warns_of_a_read_only_home_and_does_not_fail_it() -> None:
     assert home["level"] == "warn"
     assert "what is held can be used" in home["seen"]
     assert "FREEHOLD_HOME" in home["mend"]
+
+
+@pytest.mark.usefixtures("read_only")
+def test_a_house_serves_from_a_read_only_home_and_records_elsewhere(tmp_path: Path) -> None:
+    toml = f'[ledger]\nfolder = "{tmp_path}/audit"\n[endpoints]\nsmall = "fake:small?tokens=3"\n'
+    (tmp_path / "freehold.toml").write_text(toml)
+    command = [sys.executable, "-c", WITHOUT_OVERRIDE, "up", "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as house:
+        assert house.stdout is not None and house.stderr is not None
+        line = house.stdout.readline()
+        assert line, house.stderr.read()
+        body = json.dumps({"model": "small", "messages": [{"role": "user", "content": "Hello!"}]}).encode()
+        url = f"{json.loads(line)['address']}/v1/chat/completions"
+        asked = urllib.request.Request(url, body, {"content-type": "application/json"})
+        with urllib.request.urlopen(asked, timeout=60) as answer:
+            assert answer.status == 200
+        house.send_signal(signal.SIGTERM)
+        assert house.wait(timeout=60) == 0
+    verdict = verify(tmp_path / "audit")
+    assert (verdict.findings, verdict.requests, verdict.open) == ([], 1, 0)
