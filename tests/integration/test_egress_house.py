@@ -23,6 +23,7 @@ from freehold import control
 from freehold.core.settings import Settings, load
 from freehold.egress.record import FOLDER
 from freehold.engines.sandbox import house as sandbox
+from freehold.engines.sandbox.spoken import OF_LIBUV
 from freehold.ledger.segments import segments
 from freehold.ledger.verify import verify
 from tests.integration.house_process import DEADLINE_S, RunningHouse, until
@@ -182,6 +183,12 @@ def test_everything_malicious_code_tries_is_refused_recorded_and_in_the_signed_r
     assert "This house's record is still what it was made of." in checked.stdout
     (grounds.folder / "report.txt").write_text(made.stdout.replace("connect: 192.0.2.7:443", "connect: 192.0.2.8:443"))
     assert report("verify", "report.txt").returncode == 1
+
+
+def test_an_honest_house_and_its_workers_try_nothing_but_what_libuv_tries(grounds: Grounds) -> None:
+    with malicious_house(grounds, policy=LOCAL_ONLY) as house:
+        assert house.chat("demo").status == 200
+    assert {record["what"] for record in _attempts(house)} <= {OF_LIBUV}
 
 
 def test_the_same_code_in_a_house_that_is_not_restricted_gets_out(grounds: Grounds) -> None:

@@ -98,6 +98,7 @@ class EgressRecord:
 
     def began(self, process: str, pid: int, tally: Tally) -> None:
         tally.is_heard |= self._all_heard  # by the witness
+        self.ended(pid, "it became another program")
         self._processes[pid] = _Process(process, tally, is_own=False)
         self._put("process", {"process": process, "pid": pid, "lock": None, "enforced": []})
         self._count(pid)

@@ -22,10 +22,14 @@ def text(document: dict[str, Any]) -> str:
     for run in document["runs"]:
         lines += ["", *_run_lines(run)]
     lines += ["", "GAPS: times of which this report cannot say that nothing left"]
-    lines += [f"  {gap['from'] or 'before'} to {gap['to']}: {gap['why']}" for gap in document["gaps"]] or ["  none"]
+    lines += [f"  {_span(gap)}: {gap['why']}" for gap in document["gaps"]] or ["  none"]
     lines += ["", "WHAT THIS REPORT DOES NOT SHOW"]
     lines += [f"  - {line}" for line in document["limits"]]
     return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def _span(gap: dict[str, Any]) -> str:
+    return f"{gap['from']} to {gap['to']}" if gap["from"] else f"until {gap['to']}"
 
 
 def _run_lines(run: dict[str, Any]) -> list[str]:

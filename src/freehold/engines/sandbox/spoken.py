@@ -14,6 +14,10 @@ from freehold.engines.sandbox.syscalls import X86_64_AND_AARCH64
 _FAMILIES = {1: "Unix", 2: "IPv4", 10: "IPv6", 16: "netlink", 17: "packet", 38: "kernel crypto", 40: "vsock"}
 _KINDS = {1: "stream", 2: "datagram", 3: "raw", 5: "sequenced"}
 _KIND_MASK = 0xF
+_LIBUV_ENTRIES = 256
+OF_LIBUV = "io_uring_setup: 256 entries, as libuv tries once for each event loop"
+"""libuv, which uvloop is made of, cannot be told not to: it wants to add several descriptors to epoll in one call, and
+where it is refused adds them one by one (uv__platform_loop_init). Told apart by its number, and told all the same."""
 
 
 def spoken(number: int, arguments: Sequence[int]) -> str:
@@ -26,6 +30,8 @@ def spoken(number: int, arguments: Sequence[int]) -> str:
         return "connect: a Unix socket"  # there is no other kind of socket that it could have made
     if name in {"sendto", "sendmsg", "sendmmsg"}:
         return f"{name}: a connection by TCP Fast Open"
+    if name == "io_uring_setup" and arguments[0] == _LIBUV_ENTRIES:
+        return OF_LIBUV
     return name
 
 
