@@ -56,7 +56,8 @@ def list_command(catalog: OfCatalog = False, as_json: Json = False, quiet: Quiet
     """List the builds that are held.
 
     With --catalog: those that can be pulled by name, held or not.
-    VERIFIED says who named the hash before the bytes arrived. By source is no more than the source's own word.
+    VERIFIED says who named the hash before the bytes arrived. By source is no more than the source's own word. The exit
+    code is 3 where a deed is damaged and its build is left out, 4 where this account may not read one.
     """
     from freehold.python.held import known_models, offered, store
 
@@ -68,7 +69,7 @@ def list_command(catalog: OfCatalog = False, as_json: Json = False, quiet: Quiet
     rows = [_row(build, held.deed(build).shown()) for build in held.builds()]
     known = ", ".join(known_models())
     output.table(LISTED, rows, empty=f"Nothing is held yet: freehold pull REF. The catalog has: {known}.")
-    return 0
+    return max((problem.exit_code for problem in held.problems()), default=0)
 
 
 @examples(

@@ -30,6 +30,7 @@
     │   ├── BundleError              a bundle is damaged, or nobody's whom the house trusts
     │   └── DeedError                a deed is damaged or another build's     HTTP 500
     │       ├── DeedChangedError     it is not what it was when written
+    │       ├── DeedUnreadableError  this account may not read it             exit 4
     │       └── DeedSignatureError   its signature is missing, wrong or a stranger's
     ├── CatalogError                 rows of the catalog are wrong, every one listed
     ├── WeightsError                 a weight file is damaged or not one      exit 3, HTTP 422
@@ -75,6 +76,7 @@ from freehold.core.store_errors import BundleError as BundleError
 from freehold.core.store_errors import DeedChangedError as DeedChangedError
 from freehold.core.store_errors import DeedError as DeedError
 from freehold.core.store_errors import DeedSignatureError as DeedSignatureError
+from freehold.core.store_errors import DeedUnreadableError as DeedUnreadableError
 from freehold.core.store_errors import HouseKeyError as HouseKeyError
 from freehold.core.store_errors import KeyBookError as KeyBookError
 from freehold.core.store_errors import NoSpaceError as NoSpaceError

@@ -68,5 +68,12 @@ class DeedChangedError(DeedError):
     code = "deed_changed"
 
 
+class DeedUnreadableError(DeedError):
+    """This account may not read a deed: nothing is known of it, and nothing of its build has to go."""
+
+    code = "deed_unreadable"
+    exit_code = 4
+
+
 class DeedSignatureError(DeedError):
     code = "deed_signature"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from freehold.core.errors import DeedError, NotFoundError
+from freehold.core.errors import DeedError, DeedUnreadableError, NotFoundError
 from freehold.core.refs import parse
 from freehold.python.held import store
 from freehold.store.deeds.check import Part, Verdict, check, verdict
@@ -56,9 +56,12 @@ def find(text: str) -> Found:
 
 
 def look(text: str) -> Checked:
-    """Every part of a deed, all files hashed. A deed that cannot be read is a part that is wrong."""
+    """Every part of a deed, all files hashed. A deed that cannot be read is a part that is wrong, one that
+    this account may not read is undecided."""
     try:
         found = find(text)
+    except DeedUnreadableError as error:
+        return Checked(text, (Part("deed", "undecided", f"{error.message} {error.hint}".removesuffix(".")),))
     except DeedError as error:
         return Checked(text, (Part("deed", "wrong", error.message.removesuffix(".")),))
     return Checked(found.called, check(found.deed, keys(), found.folder))

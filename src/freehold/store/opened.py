@@ -20,6 +20,11 @@ def open_regular(path: Path) -> IO[bytes]:
     return os.fdopen(descriptor, "rb", buffering=0)
 
 
+def let_read(path: Path) -> str:
+    """What to do where this account may not read `path`: nothing of it has to go."""
+    return f"Ask its owner to let this account read it (`chmod a+r {path}`, and a+x on its folders)."
+
+
 def read_bounded(path: Path, most_bytes: int) -> bytes:
     """All of the regular file at `path`. Raises OSError, also where it has more than `most_bytes`."""
     with open_regular(path) as file:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from freehold.core.errors import HouseKeyError
 from freehold.store.deeds.presence import states
 from freehold.store.deeds.record import Deed
 from freehold.store.deeds.signing import Keys
@@ -35,8 +36,7 @@ def verdict(parts: tuple[Part, ...]) -> Verdict:
 
 
 def check(deed: Deed, keys: Keys, folder: Path | None) -> tuple[Part, ...]:
-    """Every part of a deed that could be read. `folder` is the build's; None: only the deed is at hand. Raises
-    HouseKeyError."""
+    """Every part of a deed that could be read. `folder` is the build's; None: only the deed is at hand."""
     signature = _signature(deed, keys)
     files = tuple(_files(deed, folder) if folder is not None else _absent(deed))
     looked_at = (signature, *files)
@@ -50,6 +50,14 @@ def _statement(deed: Deed) -> Part:
 
 
 def _signature(deed: Deed, keys: Keys) -> Part:
+    try:
+        return _held_to(deed, keys)
+    except HouseKeyError as unread:
+        return Part("signature", "undecided", f"{unread.message} {unread.hint}".strip().removesuffix("."))
+
+
+def _held_to(deed: Deed, keys: Keys) -> Part:
+    """The signature, held to the keys of this house. Raises HouseKeyError."""
     state, key = keys.state(deed), deed.signature.key if deed.signature else None
     if state == "valid":
         whose = "this house's own" if key == keys.own() else "a key this house trusts"
@@ -72,7 +80,8 @@ def _files(deed: Deed, folder: Path) -> Iterator[Part]:
     for file in states(folder, deed):
         kind = "text" if file.name in texts else "file"
         fine = f"sha256 {hashes[file.name]}, as it was kept"
-        yield Part(f"{kind} {file.name}", "wrong" if file.problem else "ok", file.problem or fine)
+        state: State = "undecided" if file.unread else "wrong" if file.problem else "ok"
+        yield Part(f"{kind} {file.name}", state, file.problem or fine)
 
 
 def _absent(deed: Deed) -> Iterator[Part]:

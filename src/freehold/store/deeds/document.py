@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from freehold.core.builds import WeightFacts
-from freehold.core.errors import DeedChangedError, DeedError, NewerFormatError
+from freehold.core.errors import DeedChangedError, DeedError, DeedUnreadableError, NewerFormatError
 from freehold.core.formats import DEED
 from freehold.store.deeds.canonical import canonical, parsed
 from freehold.store.deeds.reading import record
 from freehold.store.deeds.record import DEED_VERSION, Deed, DeedFile, Labels, Origin, Signature, Statement, Verified
 from freehold.store.deeds.rules import require_rules
 from freehold.store.durable import write_whole
-from freehold.store.opened import read_bounded
+from freehold.store.opened import let_read, read_bounded
 
 LARGEST_DEED_BYTES = 8 * 1024 * 1024
 _LONGEST_REASON = 300  # characters: what is wrong with a hostile deed may be as long as itself
@@ -76,6 +76,12 @@ def _read(path: Path) -> tuple[bytes, dict[str, Any]]:
     try:
         raw = read_bounded(path, LARGEST_DEED_BYTES)
         data = parsed(raw)
+    except PermissionError as error:
+        raise DeedUnreadableError(
+            f"{path} may not be read by this account; that says nothing against it.",
+            hint=let_read(path),
+            path=str(path),
+        ) from error
     except OSError as error:
         raise _damaged(path, error.strerror or str(error)) from error
     except ValueError as error:

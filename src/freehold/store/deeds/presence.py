@@ -17,22 +17,24 @@ from pathlib import Path
 from typing import IO
 
 from freehold.core.builds import Stamp
-from freehold.core.errors import BuildChangedError
+from freehold.core.errors import BuildChangedError, StoreError
 from freehold.store.deeds.record import Deed, DeedFile, TextFile
 from freehold.store.deeds.seen import Look, read_looks, write_looks
 from freehold.store.layout import PAPERS_FOLDER
-from freehold.store.opened import open_regular
+from freehold.store.opened import let_read, open_regular
 
 _CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """One file of a build as it is found. `problem` is the end of a sentence, None where nothing is wrong."""
+    """One file of a build as it is found. `problem` is the end of a sentence, None where nothing is wrong; `unread`:
+    this account may not read the file, so nothing is known of it."""
 
     name: str
     path: Path
     problem: str | None
+    unread: bool = False
 
 
 def file_path(folder: Path, deed: Deed, file: DeedFile) -> Path:
@@ -54,11 +56,19 @@ def sha256_of(path: Path, advance: Callable[[int], None] | None = None) -> str:
 
 def confirm(folder: Path, deed: Deed, notes: Path, *, anew: bool = False) -> tuple[Stamp, ...]:
     """The stamps of the weight files, in order; every file, the texts too, is what the deed says. `notes` is where
-    looks are noted; `anew` hashes whatever was. Raises BuildChangedError."""
+    looks are noted; `anew` hashes whatever was. Raises BuildChangedError, and StoreError where this account may not read
+    one."""
     known, looks = {} if anew else read_looks(notes), {}
     for path, file in _files(folder, deed):
         try:
             looks[str(path)] = _looked_at(path, file, known.get(str(path)))
+        except _UnreadError as unread:
+            raise StoreError(
+                f"{path}, which {deed.names[0]} is made of, {unread}. That says nothing against it.",
+                hint=let_read(path),
+                file=str(path),
+                build=deed.names[0],
+            ) from unread
         except _WrongError as wrong:
             raise _changed(path, deed, str(wrong)) from wrong
     if looks != known:
@@ -72,12 +82,18 @@ def states(folder: Path, deed: Deed) -> Iterator[FileState]:
         try:
             _looked_at(path, file, None)
             yield FileState(file.name, path, None)
+        except _UnreadError as unread:
+            yield FileState(file.name, path, f"{unread}. {let_read(path).removesuffix('.')}", unread=True)
         except _WrongError as wrong:
             yield FileState(file.name, path, str(wrong))
 
 
 class _WrongError(Exception):
     """What is wrong with a file, as the end of a sentence that begins with its name."""
+
+
+class _UnreadError(Exception):
+    """Why this account cannot look at a file, as the end of a sentence that begins with its name."""
 
 
 def _files(folder: Path, deed: Deed) -> Iterator[tuple[Path, DeedFile | TextFile]]:
@@ -98,6 +114,8 @@ def _looked_at(path: Path, file: DeedFile | TextFile, known: Look | None) -> Loo
             _settle(opened)
             stamp, began_ns = Stamp.of(os.fstat(opened.fileno())), time.time_ns()
             sha256 = _hash(opened)
+    except PermissionError as error:
+        raise _UnreadError("may not be read by this account") from error
     except OSError as error:
         raise _WrongError(f"cannot be read: {error.strerror}") from error
     if sha256 != file.sha256:
