@@ -4,10 +4,12 @@ refused by the kernel, on record, and in the signed report. And what goes on."""
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -20,12 +22,14 @@ from typing import Any
 import pytest
 
 from freehold import control
+from freehold.core.errors import SettingsError
 from freehold.core.settings import Settings, load
 from freehold.egress.record import FOLDER
 from freehold.engines.sandbox import house as sandbox
 from freehold.engines.sandbox.spoken import OF_LIBUV
 from freehold.ledger.segments import segments
 from freehold.ledger.verify import verify
+from tests.certificates import write_pair
 from tests.integration.house_process import DEADLINE_S, RunningHouse, until
 
 HERE = Path(__file__).parent
@@ -83,9 +87,14 @@ def _note(listener: socket.socket, reached: list[bytes]) -> None:
 
 @contextlib.contextmanager
 def malicious_house(
-    grounds: Grounds, *arguments: str, policy: str = "", endpoints: str = 'demo = "fake:demo?tokens=3"'
+    grounds: Grounds,
+    *arguments: str,
+    policy: str = "",
+    endpoints: str = 'demo = "fake:demo?tokens=3"',
+    toml: str | None = None,
 ) -> Iterator[RunningHouse]:
-    (grounds.folder / "freehold.toml").write_text(TOML.format(policy=policy, endpoints=endpoints))
+    """`toml` is the whole freehold.toml where `policy` and `endpoints` are not enough."""
+    (grounds.folder / "freehold.toml").write_text(toml or TOML.format(policy=policy, endpoints=endpoints))
     environment = {**os.environ, "MALICIOUS": str(grounds.target)}
     process = subprocess.Popen(
         [sys.executable, str(HERE / "malicious_house.py"), *arguments, "up", "--quiet"],
@@ -283,6 +292,24 @@ def test_a_restricted_house_restarts_its_workers_and_ends_with_its_broker(ground
         assert house.process.wait(DEADLINE_S) == 3
     ended = {row["process"]: row["how"] for row in records(house.settings) if row["kind"] == "end"}
     assert ended["the broker"] == "its channel closed"
+
+
+def test_encrypted_connections_are_accepted_as_before_and_a_reload_gives_nothing_back(grounds: Grounds) -> None:
+    certificate, key, _ = write_pair(grounds.folder)
+    listen = f'[server]\nport = 0\ntls_certificate = "{certificate}"\ntls_key = "{key}"\n'
+    toml = TOML.format(policy=LOCAL_ONLY, endpoints='demo = "fake:demo?tokens=3"')
+    with malicious_house(grounds, toml=toml.replace("[server]\nport = 0\n", listen)) as house:
+        trust = ssl.create_default_context(cafile=str(certificate))
+        client = http.client.HTTPSConnection("localhost", house.port, context=trust, timeout=DEADLINE_S)
+        with contextlib.closing(client):
+            client.request("GET", "/health/live")
+            assert json.loads(client.getresponse().read())["tcp"] == "EPERM"
+        file = grounds.folder / "freehold.toml"
+        file.write_text(file.read_text().replace("egress = []", 'egress = "open"'))
+        assert any("egress of [policy] are read at start" in line for line in control.reload(house.settings))
+        file.write_text(file.read_text().replace('egress = "open"', 'egress = "open"\n[engine]\nlock = "off"'))
+        with pytest.raises(SettingsError, match='lock = "off" lets workers go anywhere'):
+            control.reload(house.settings)
 
 
 def test_a_house_that_was_killed_leaves_a_gap_and_no_helper(grounds: Grounds) -> None:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from freehold.core.errors import EgressError
 from freehold.gateway.connector import connector
+from tests.certificates import write_pair
 
 
 class Door:
@@ -50,24 +45,6 @@ async def _hello(request: web.Request) -> web.Response:
     return web.Response(text=f"hello {request.host}")
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """A key and its certificate for idp.example, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "idp.example")])
-    names = x509.SubjectAlternativeName(
-        [x509.DNSName("idp.example"), x509.IPAddress(ipaddress.ip_address("192.0.2.7"))]
-    )
-    now = datetime.now(UTC)
-    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    made = made.serial_number(1).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    signed = made.add_extension(names, critical=False).sign(key, hashes.SHA256())
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path = tmp_path / "idp.pem"
-    path.write_bytes(pem + signed.public_bytes(serialization.Encoding.PEM))
-    return path
-
-
 async def serving(tls: ssl.SSLContext | None) -> tuple[web.AppRunner, int]:
     app = web.Application()
     app.router.add_get("/", _hello)
@@ -86,9 +63,10 @@ async def plain() -> AsyncIterator[int]:
 
 
 @pytest.fixture
-async def secure(certificate: Path) -> AsyncIterator[int]:
+async def secure(tmp_path: Path) -> AsyncIterator[int]:
+    certificate, key, _ = write_pair(tmp_path, names=("idp.example",))
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(certificate)
+    tls.load_cert_chain(certificate, key)
     runner, port = await serving(tls)
     yield port
     await runner.cleanup()
@@ -103,8 +81,8 @@ async def test_a_client_speaks_through_the_door_and_asks_it_once_for_each_connec
     assert door.asked == [("jwks.example", 8080)]
 
 
-async def test_certificates_are_held_against_the_name_that_was_asked_for(secure: int, certificate: Path) -> None:
-    door, trust = Door(secure), ssl.create_default_context(cafile=str(certificate))
+async def test_certificates_are_held_against_the_name_that_was_asked_for(secure: int, tmp_path: Path) -> None:
+    door, trust = Door(secure), ssl.create_default_context(cafile=str(tmp_path / "house.pem"))
     async with aiohttp.ClientSession(connector=connector(door, trust=trust)) as session:
         async with session.get("https://idp.example/") as answer:
             assert await answer.text() == "hello idp.example"

@@ -28,6 +28,7 @@ from freehold.core.ports import Attempt
 from freehold.egress import channel, enforced
 from freehold.egress.record import BROKER, HOUSE, WITNESS, EgressRecord
 from freehold.engines.sandbox import house, landlock
+from freehold.engines.sandbox.spoken import OF_LIBUV
 
 START_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 5.0
@@ -163,7 +164,8 @@ class Guard:
             self._gone(self._witness, WITNESS)
             return
         attempt = Attempt(said["what"], said["count"], said["first"], said["last"])
-        _log.warning("refused by the lock: process %d (%s): %s", said["pid"], said["command"], attempt.what)
+        level = logging.INFO if attempt.what == OF_LIBUV else logging.WARNING
+        _log.log(level, "refused by the lock: process %d (%s): %s", said["pid"], said["command"], attempt.what)
         if self._record is not None:
             self._record.heard(said["pid"], said["command"], attempt)
 
