@@ -152,6 +152,10 @@ async def test_models_and_errors_are_shown_and_every_text_is_a_text(running: Run
     failed = page.get_by_role("region", name="Last errors").locator("tbody tr").first
     await expect(failed).to_contain_text("worker_not_started")
     await expect(failed).to_contain_text("<i>root</i>")
+    for region in await page.get_by_role("region").all():
+        head = await region.locator("thead th").first.bounding_box()
+        first = await region.locator("tbody tr").first.bounding_box()
+        assert head is not None and first is not None and head["y"] + head["height"] <= first["y"] + 1
     for scheme in SCHEMES:
         await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         found = {selector: await page.evaluate(CONTRAST, selector) for selector in TEXTS}

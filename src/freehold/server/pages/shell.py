@@ -30,7 +30,15 @@ PAGES = (
     Page("/", "chat", "Chat", "app.js", ("prose.css",)),
     Page("/models", "models", "Models", "models-page.js", ("models.css", "models-paper.css"), "models"),
     Page("/usage", "usage", "Usage", "usage-page.js", ("models.css", "usage.css"), "models usage"),
-    Page("/admin", "admin", "Admin", "admin-page.js", ("models.css", "usage.css", "admin.css"), "models usage", True),
+    Page(
+        "/admin",
+        "admin",
+        "Admin",
+        "admin-page.js",
+        ("models.css", "usage.css", "admin.css"),
+        "models usage admin",
+        True,
+    ),
 )
 
 
