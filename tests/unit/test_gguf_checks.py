@@ -199,3 +199,9 @@ def test_a_name_in_a_file_cannot_steer_the_terminal_or_fill_it(tmp_path: Path) -
     assert (first.check, second.check) == ("gguf.key.ascii", "gguf.key.type")
     assert "\\x1b[2J" in second.message
     assert all(finding.message.isprintable() and len(finding.message) < 600 for finding in (first, second))
+
+
+def test_no_hint_of_what_a_pull_takes_says_that_it_is_not_to_be_run() -> None:
+    taken = [each for each in checks().values() if each.outcome in {"review", "note"}]
+    assert len(taken) > 20
+    assert [each.name for each in taken if "not run it" in each.hint] == []

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from freehold.app import build_house
 from freehold.cli.main import main
+from freehold.core.settings import load
+from freehold.python.licenses import served
 from freehold.store.store import Store
 from tests.gguf_bytes import STRING
 from tests.hostile.gguf_files import sound
@@ -100,3 +103,21 @@ def test_the_decision_is_for_the_organization_of_the_house(tmp_path: Path, gemma
     assert main(["verify", str(gemma3_gguf), "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)["licenses"]
     assert (found["known_by"], found["organization"]) == ("name", None), "a path has no house"
+
+
+def test_a_forged_signature_on_the_deed_of_a_held_build_is_found(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = take_in(Store(home), weights(tmp_path / "Tiny.Q4_1.gguf"))
+    assert main(["signing", "create"]) == main(["deed", "sign", build.name]) == 0
+    deed = Store(home).layout.build(build.digest) / "deed.json"
+    text = deed.read_text()
+    value = json.loads(text)["signature"]["value"]
+    deed.write_text(text.replace(value, "0" * len(value)))
+    capsys.readouterr()
+    assert main(["verify", build.name, "--json"]) == 1
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert (finding["check"], finding["severity"]) == ("deed.signature", "refuse")
+    assert "freehold deed verify" in finding["hint"]
+    (line,) = served(build_house(load()))
+    assert line.startswith("Not served: The signature on the deed of tiny")

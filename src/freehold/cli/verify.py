@@ -103,17 +103,23 @@ def _show(report: Report, licenses: Sequence[LicenseFound], output: Output) -> N
     for known in licenses:
         _show_license(known, output)
     output.line("")
-    output.line(f"{_counted(len(report.files), 'file')}, {len(report.checks)} checks: {_SAID[report.verdict]}")
+    output.line(f"{_counted(len(report.files), 'file')}, {len(report.checks)} checks: {_said(report)}")
     output.line("No look at bytes can show:")
     for what in report.cannot_show:
         output.line(f"  - {what}")
 
 
 _SAID: Mapping[str, str] = {
-    "clean": "nothing was found that should keep an engine from opening them.",
+    "clean": "nothing was found that makes opening them unsafe.",
     "finding": "something was found. Read it before anything opens these files.",
     "undecidable": "it could not be decided.",
 }
+
+
+def _said(report: Report) -> str:
+    """The verdict as a sentence. What is only noted may still keep an engine from reading a file."""
+    read_on = " Read what is noted above." if report.verdict == "clean" and report.findings else ""
+    return f"{_SAID[report.verdict]}{read_on}"
 
 
 def _rows(report: Report, found: Mapping[str, Sequence[tuple[str, Finding]]]) -> list[Mapping[str, Any]]:

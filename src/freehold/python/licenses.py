@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from freehold.catalog import Catalog
-from freehold.core.errors import CallError, NotFoundError, PolicyError
+from freehold.core.errors import CallError, DeedSignatureError, NotFoundError, PolicyError
 from freehold.core.names import nearest
 from freehold.core.refs import FakeRef, HubRef, ModelRef, Reference, RemoteRef, parse
 from freehold.core.settings import Settings
@@ -83,16 +83,20 @@ def served(house: House) -> tuple[str, ...]:
     Raises PolicyError naming every configured endpoint that may not be served, or where no build at all may be.
     """
     settings, refused = house.settings, []
+    forged: list[str] = []
     rows = None if settings.endpoints is None else [row.ref for row in settings.endpoints.values() if is_local(row)]
     builds = house.store.builds() if rows is None else [house.store.find(ref) for ref in rows]
     for build in builds:
         try:
+            house.store.keys.require(house.store.deed(build))
             house.permits.require_build(build, settings)
         except PolicyError as error:
             refused.append(error)
+        except DeedSignatureError as error:
+            forged.append(error.message)
     if refused and (rows is not None or len(refused) == len(builds)):
         raise together(refused)
-    return tuple(f"Not served: {error.message}" for error in refused)
+    return tuple(f"Not served: {message}" for message in (*forged, *(error.message for error in refused)))
 
 
 def override(text: str, settings: Settings, *, by: str | None, reason: str) -> Override:

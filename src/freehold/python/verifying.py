@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from freehold.core.errors import BadReferenceError, CallError, NotFoundError
+from freehold.core.errors import BadReferenceError, CallError, DeedSignatureError, NotFoundError
 from freehold.core.names import nearest
 from freehold.core.refs import FakeRef, FileRef, RemoteRef, parse
 from freehold.core.settings import Settings, load
@@ -20,6 +20,8 @@ from freehold.weights.report import Finding, Report
 
 if TYPE_CHECKING:
     from freehold.python.license_found import LicenseFound
+    from freehold.store.deeds.record import Deed
+    from freehold.store.store import Store
 
 __all__ = [
     "Finding",
@@ -34,18 +36,21 @@ __all__ = [
 ]
 
 DEED_CHECK = "deed.changed"
+SIGNATURE_CHECK = "deed.signature"
 # Large steps: between two of them the hash waits for its turn, while the header is looked at beside it.
 _STEP_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a call names. `kept` has the hashes of held builds, by path, as their deeds have them; `settings` are those
-    of the house where one was named, since a path has no house."""
+    """What a call names. `kept` has the hashes of held builds, by path, as their deeds have them, and `forged` what is
+    wrong with the signatures on these deeds; `settings` are those of the house where one was named, since a path has no
+    house."""
 
     paths: tuple[Path, ...]
     kept: Mapping[Path, str]
     settings: Settings | None = None
+    forged: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +66,18 @@ def named(texts: Sequence[str]) -> Named:
     DeedError."""
     paths: list[Path] = []
     kept: dict[Path, str] = {}
+    forged: list[Finding] = []
     settings = None
     for text in texts:
         if os.path.lexists(text) or not _is_name(text):
             paths.append(Path(text))
             continue
         settings = settings or load()
-        files = _held(text, settings)
+        files, wrong = _held(text, settings)
         kept |= files
         paths += files
-    return Named(tuple(paths), kept, settings)
+        forged += wrong
+    return Named(tuple(paths), kept, settings, tuple(forged))
 
 
 def _is_name(text: str) -> bool:
@@ -80,7 +87,8 @@ def _is_name(text: str) -> bool:
         return False
 
 
-def _held(text: str, settings: Settings) -> dict[Path, str]:
+def _held(text: str, settings: Settings) -> tuple[dict[Path, str], tuple[Finding, ...]]:
+    """The files of the held build `text` with the hashes of its deed, and what is wrong with the signature on that."""
     from freehold.python.held import store
 
     house = store(settings)
@@ -91,8 +99,20 @@ def _held(text: str, settings: Settings) -> dict[Path, str]:
         also = f" Nearest: {', '.join(near)}." if near else ""
         missing = f"There is no file, no folder and no held build {text}.{also}"
         raise CallError(missing, hint=error.hint, name=text, nearest=near) from error
-    hashes = (file.sha256 for file in house.deed(build).files)
-    return dict(zip(build.files, hashes, strict=True))
+    deed = house.deed(build)
+    hashes = (file.sha256 for file in deed.files)
+    return dict(zip(build.files, hashes, strict=True)), _forged(deed, house)
+
+
+def _forged(deed: Deed, house: Store) -> tuple[Finding, ...]:
+    from freehold.weights.checks import Findings
+
+    findings = Findings(str(house.layout.build(deed.digest) / "deed.json"))
+    try:
+        house.keys.require(deed)
+    except DeedSignatureError as error:
+        findings.add(SIGNATURE_CHECK, error.message)
+    return findings.found
 
 
 def verify_paths(what: Named, *, hash: Callable[[Path], str] | None = None) -> Verified:
@@ -107,7 +127,7 @@ def verify_paths(what: Named, *, hash: Callable[[Path], str] | None = None) -> V
     found = [
         each for path, sha256 in what.kept.items() for each in _changed(path, sha256, hashes.get(printable(str(path))))
     ]
-    checks = (*report.checks, *((DEED_CHECK,) if what.kept else ()))
+    checks = (*report.checks, *((DEED_CHECK, SIGNATURE_CHECK) if what.kept else ()))
     if looked.gguf:
         from freehold.python.license_found import Finder
 
@@ -116,7 +136,7 @@ def verify_paths(what: Named, *, hash: Callable[[Path], str] | None = None) -> V
             known, differing = finder.of(path, look, hashes.get(printable(str(path))), printable)
             licenses += [known] if known else []
             found += [dataclasses.replace(each, file=printable(each.file)) for each in differing]
-    report = dataclasses.replace(report, checks=checks, findings=(*report.findings, *found))
+    report = dataclasses.replace(report, checks=checks, findings=(*what.forged, *report.findings, *found))
     return Verified(report, tuple(licenses))
 
 

@@ -56,8 +56,7 @@ def sha256_of(path: Path, advance: Callable[[int], None] | None = None) -> str:
 
 def confirm(folder: Path, deed: Deed, notes: Path, *, anew: bool = False) -> tuple[Stamp, ...]:
     """The stamps of the weight files, in order; every file, the texts too, is what the deed says. `notes` is where
-    looks are noted; `anew` hashes whatever was. Raises BuildChangedError, and StoreError where this account may not read
-    one."""
+    looks are noted; `anew` hashes whatever was. Raises BuildChangedError, StoreError for one that may not be read."""
     known, looks = {} if anew else read_looks(notes), {}
     for path, file in _files(folder, deed):
         try:
