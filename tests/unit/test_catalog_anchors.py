@@ -50,12 +50,12 @@ STRICTER_THAN_THEIR_CARD = {
     "deepseek-r1-distill-llama-8b": ("mit", "llama3.1"),
     "kimi-dev-72b": ("mit", "qwen-2024"),
 }
-ADDS_TERMS = {  # label, and the license whose terms nobody read together
-    "olmo-2-1124-7b-instruct": ((1, 5), "apache-2.0-and-gemma-terms"),
-    "olmo-2-1124-13b-instruct": ((1, 5), "apache-2.0-and-gemma-terms"),
-    "olmo-2-0325-32b-instruct": ((1, 5), "apache-2.0-and-gemma-terms"),
-    "tulu-3-8b": ((1, 2), "llama3.1-and-gemma-and-qwen-terms"),
-    "tulu-3-405b": ((1, 2), "llama3.1-and-gemma-and-qwen-terms"),
+ADDS_TERMS = {  # label, license, and the terms that bind beside it
+    "olmo-2-1124-7b-instruct": ((2, 2), "apache-2.0", ("gemma-2025-03-24",)),
+    "olmo-2-1124-13b-instruct": ((2, 2), "apache-2.0", ("gemma-2025-03-24",)),
+    "olmo-2-0325-32b-instruct": ((2, 2), "apache-2.0", ("gemma-2025-03-24",)),
+    "tulu-3-8b": ((2, 2), "llama3.1", ("gemma-2025-03-24", "qwen-2024")),
+    "tulu-3-405b": ((2, 2), "llama3.1", ("gemma-2025-03-24", "qwen-2024")),
 }
 WINDOWS = {  # layers, tokens of the window, layers that have it
     "gemma-2-9b": (42, 4096, 21),
@@ -122,9 +122,9 @@ def test_the_base_of_another_publisher_decides_where_the_card_says_mit(name: str
 
 
 @pytest.mark.parametrize("name", ADDS_TERMS)
-def test_a_card_that_adds_terms_of_others_leaves_the_label_open_and_says_why(name: str) -> None:
+def test_a_card_that_adds_terms_of_others_is_read_by_every_one_of_them(name: str) -> None:
     model, found = _catalog().model(name), _of(name)
-    assert ((found.label.low, found.label.high), model.license) == ADDS_TERMS[name]
+    assert ((found.label.low, found.label.high), model.license, model.terms) == ADDS_TERMS[name]
     assert model.license_note is not None and "Gemma Terms of Use" in model.license_note
     assert "-Instruct" in model.sources["license"].text or "Tulu" in model.sources["license"].text
 

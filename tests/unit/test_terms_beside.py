@@ -74,3 +74,11 @@ def test_the_paper_names_the_policy_its_text_and_its_duty(capsys: Captured) -> N
 def test_the_search_finds_what_the_policy_binds(capsys: Captured) -> None:
     assert main(["find", "--bound-by", POLICY, "--quiet"]) == 0
     assert capsys.readouterr().out.split() == ["gpt-oss-20b", "gpt-oss-120b"]
+
+
+def test_a_page_has_the_clauses_of_every_text_that_binds(capsys: Captured) -> None:
+    assert main(["show", "olmo-2-1124-7b-instruct"]) == 0
+    page = capsys.readouterr().out
+    own, _, beside = page.partition("BESIDE IT: GEMMA TERMS OF USE (2025-03-24)")
+    assert "THE LICENSE, CLAUSE BY CLAUSE" in own
+    assert "a separate list" in beside and "(section 4.5)" in beside

@@ -52,7 +52,7 @@ def _license_of(model: CatalogModel, shelf: Licenses, multimodal: bool) -> dict[
     """Its own license; `beside` are the further texts that bind. Their duties follow its own, with `of`."""
     own = license_paper(model.license, shelf, multimodal=multimodal)
     beside = [license_paper(each, shelf, multimodal=multimodal) for each in model.terms]
-    kept = ("id", "known", "name", "summary", "reading", "text")
+    kept = ("id", "known", "name", "summary", "reading", "text", "clauses", "unknown")
     return {
         **own,
         "beside": [{key: each[key] for key in kept} for each in beside],

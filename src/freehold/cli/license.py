@@ -96,7 +96,7 @@ def list_command(without: WithoutRecord = False, as_json: Json = False, quiet: Q
 @examples("freehold license show llama3.3", "freehold license show Apache-2.0 --json")
 def show_command(license_id: Id, as_json: Json = False, quiet: Quiet = False) -> int:
     """Show one license: each clause in plain words with its section, and what it asks."""
-    from freehold.cli.page_license import clauses_section, duties_section, license_section
+    from freehold.cli.page_license import clauses_sections, duties_section, license_section
     from freehold.python.licenses import paper_of
 
     paper = paper_of(license_id)
@@ -105,7 +105,7 @@ def show_command(license_id: Id, as_json: Json = False, quiet: Quiet = False) ->
         "model": {"name": paper["id"], "license_note": None},
         "lineage": {"ancestors": ()},
     }
-    sections = [license_section(alone), duties_section(alone), clauses_section(alone)]
+    sections = [license_section(alone), duties_section(alone), *clauses_sections(alone)]
     Output(as_json=as_json, quiet=quiet).pages(paper, sections, bare=paper["id"])
     return 0
 

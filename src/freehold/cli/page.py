@@ -11,7 +11,7 @@ from typing import Any
 
 from freehold.cli.layout import WIDTH, Line, Sources, bar, place, short, wrapped
 from freehold.cli.output import Section, size
-from freehold.cli.page_license import clauses_section, duties_section, license_section, lineage_section
+from freehold.cli.page_license import clauses_sections, duties_section, license_section, lineage_section
 
 Paper = Mapping[str, Any]
 
@@ -30,7 +30,7 @@ def sections(paper: Paper, held: Sequence[Mapping[str, Any]]) -> list[Section]:
         _openness(paper),
         license_section(paper),
         duties_section(paper),
-        clauses_section(paper),
+        *clauses_sections(paper),
         lineage_section(paper),
         _published(paper, sources),
         _verdicts(paper, sources),

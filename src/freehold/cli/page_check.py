@@ -28,7 +28,7 @@ def check_sections(verdict: Mapping[str, Any], override: Mapping[str, Any] | Non
         Section("WHAT YOU MUST DO" if free else "WHAT IT ASKS BESIDES", [_duty(each) for each in verdict["duties"]]),
         Section("WHAT DOES NOT APPLY, BY YOUR FACTS", [_duty(each) for each in verdict["ruled_out"]]),
         Section("WHAT MAY END OR CHANGE IT", [_line(each) for each in verdict["risks"]]),
-        Section("READ IN", [], _readings(verdict["readings"])),
+        Section("READ IN" if verdict["readings"] else "", [], _readings(verdict["readings"])),
     ]
     return [section for section in page if section.lines or section.note]
 

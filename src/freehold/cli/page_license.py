@@ -64,15 +64,22 @@ def _asked(model: str, known: bool, duties: Sequence[Mapping[str, Any]], *, firs
             yield "", wrapped(duty["what"], beside, f"({section})")
 
 
-def clauses_section(paper: Mapping[str, Any]) -> Section:
-    clauses = paper["license"]["clauses"]
+def clauses_sections(paper: Mapping[str, Any]) -> list[Section]:
+    """The license's clauses, then those of each text that binds beside it."""
+    own = paper["license"]
+    beside = [_clauses(each, f"BESIDE IT: {each['name'].upper()}") for each in own.get("beside", ()) if each["known"]]
+    return [_clauses(own, "THE LICENSE, CLAUSE BY CLAUSE"), *beside]
+
+
+def _clauses(license_: Mapping[str, Any], title: str) -> Section:
+    clauses = license_["clauses"]
     there = [(name, clause) for name, clause in clauses.items() if clause and clause["words"] != "none"]
     none = [name.replace("_", " ") for name, clause in clauses.items() if clause and clause["words"] == "none"]
     lines = [(name.replace("_", " "), _words(clause)) for name, clause in there]
     lines += [("no rule on", wrapped(", ".join(none)))] if none else []
-    unread = ", ".join(name.replace("_", " ") for name in paper["license"]["unknown"])
+    unread = ", ".join(name.replace("_", " ") for name in license_["unknown"])
     lines += [("nobody looked for", wrapped(unread))] if unread and clauses else []
-    return Section("THE LICENSE, CLAUSE BY CLAUSE", lines)
+    return Section(title, lines)
 
 
 def _words(clause: Mapping[str, Any]) -> str:
