@@ -27,6 +27,12 @@ FREEDOM_MEANS: dict[FreedomLevel, str] = {
     3: "any purpose",
 }
 
+_TRAINED_ON_OUTPUTS = {
+    "derivative": "a model trained on its outputs falls under the license",
+    "forbidden": "its outputs must not train other models",
+    "name duty": "a model trained on its outputs has to carry a name",
+}
+
 _LEAST: FreedomLevel = 1  # weights that somebody can have are at least F1
 _COMMERCIAL = ("commercial", "field")  # clauses that can make a license F1
 _TERMS = (
@@ -185,7 +191,7 @@ def _uses(clauses: Clauses, multimodal: bool) -> Iterator[Restriction]:
     if place is not None and place.exists and place.excluded and (multimodal or place.applies_to == "all"):
         yield Restriction("territory", place.section, f"no grant in {', '.join(place.excluded)}")
     if outputs is not None and outputs.exists and outputs.train_others != "free":
-        yield Restriction("outputs", outputs.section, f"outputs that train other models: {outputs.train_others}")
+        yield Restriction("outputs", outputs.section, _TRAINED_ON_OUTPUTS[outputs.train_others])
     if outputs is not None and outputs.exists and outputs.restricted_use != "none":
         yield Restriction("outputs", outputs.section, f"outputs limited to {outputs.restricted_use}")
 
