@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sys
 import time
 from dataclasses import dataclass
 
@@ -64,6 +65,8 @@ async def _soak(house: arms.Running, minute_s: float, minutes: int, result: Meas
         before = count.done
         await asyncio.sleep(max(0.0, began_s + minute * minute_s - time.perf_counter()))
         row = _row(gateway, (count.done - before) / minute_s)
+        shown = ", ".join(f"{metric} {value:,.2f}" for metric, value in row.items())
+        print(f"soak {minute}/{minutes}: {shown}, lost {count.lost}", file=sys.stderr)
         if minute > 1:
             result.add("house", row)
     await asyncio.gather(*clients)

@@ -86,6 +86,17 @@ async def test_a_request_that_fails_before_it_is_sent_gives_its_turn_back(tmp_pa
         await stream.aclose()
 
 
+async def test_a_turn_that_does_not_come_in_time_is_not_waited_for(tmp_path: Path) -> None:
+    toml = FULL.replace("queue = 0", "queue = 9\nwait_s = 0.05")
+    async with _running(build_house(_settings(tmp_path, toml)).gateway) as gateway:
+        served = Local(wish=Wish())
+        stream = await gateway.open("chat", _chat(stream=True), served)
+        with pytest.raises(BusyError, match=r"the turn of this request did not come within 0\.05 s"):
+            await gateway.answer("chat", _chat(), served)
+        assert gateway.lines()["one"].waiting == 0
+        await stream.aclose()
+
+
 async def test_a_budget_of_energy_ends_with_what_the_counter_says_and_a_restart_does_not_forget_it(
     tmp_path: Path,
 ) -> None:
