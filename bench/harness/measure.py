@@ -12,6 +12,7 @@ import argparse
 import compileall
 import datetime
 import json
+import math
 import os
 import platform
 import statistics
@@ -107,11 +108,11 @@ class Measurement:
         return statistics.median(combine(mine, theirs) for mine, theirs in pairs)
 
     def drift(self, arm: str, metric: str) -> float:
-        """By how many percent the last third of the values lies over the first."""
+        """By how many percent the last third of the values lies over the first; no number where that was nothing."""
         values = self._values[arm][metric]
         third = max(1, len(values) // 3)
         first, last = statistics.fmean(values[:third]), statistics.fmean(values[-third:])
-        return 100 * (last - first) / first
+        return 100 * (last - first) / first if first else math.nan
 
     def save(self, claims: Sequence[Claim]) -> None:
         """Write results/NAME.json (NAME.quick.raw.json for a trial) and print both tables."""
