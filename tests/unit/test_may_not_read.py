@@ -90,3 +90,15 @@ def test_keys_that_may_not_be_read_leave_the_signature_undecided(
     assert isinstance(said, tuple)
     code, out, _ = said
     assert code == 4 and "signature" in out and "chmod 755" in out
+
+
+def test_a_file_in_a_folder_that_may_not_be_entered_is_not_said_to_be_missing(
+    tmp_path: Path, freehold: Terminal, unread: Unread
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    weights(closed / "m.gguf")
+    said = unread(closed, lambda: freehold("verify", str(closed / "m.gguf")))
+    assert isinstance(said, tuple)
+    code, out, err = said
+    assert code == 4 and "may not be entered" in out and "There is no file" not in err

@@ -40,6 +40,17 @@ class Walked:
     undecided: tuple[Finding, ...]
 
 
+def _is_closed(path: Path) -> bool:
+    """Whether this account may not enter a folder on the way to `path`."""
+    try:
+        path.lstat()
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
+
+
 def files_of(paths: Iterable[Path]) -> Walked:
     """The files at and under `paths`, in order, each once. Raises CallError where there is none of that name."""
     files: list[Found] = []
@@ -47,6 +58,9 @@ def files_of(paths: Iterable[Path]) -> Walked:
     for path in paths:
         found = Findings(str(path))
         wrong.append(found)
+        if _is_closed(path):
+            found.add("file.unreadable", "It cannot be looked for: a folder on the way may not be entered.")
+            continue
         if not os.path.lexists(path):
             raise CallError(
                 f"There is no file and no folder {path}.", hint="freehold verify PATH: a weight file, or a folder."
