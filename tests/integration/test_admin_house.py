@@ -57,8 +57,8 @@ def test_what_makes_no_sense_changes_nothing(house: RunningHouse) -> None:
     for body in ({}, {"number": "1"}, {"number": True}, {"number": 1.5}):
         assert house.ask("POST", "/api/admin/stop", body, headers=root).status == 400
     assert house.ask("POST", "/api/admin/stop", {"number": 10**30}, headers=root).status == 404
-    for body in ({}, {"key": 7}, {"key": "house"}):
-        assert house.ask("POST", "/api/admin/revoke", body, headers=root).status == 400
+    for wrong in ({}, {"key": 7}, {"key": "house"}):
+        assert house.ask("POST", "/api/admin/revoke", wrong, headers=root).status == 400
     assert house.ask("POST", "/api/admin/revoke", {"key": "nobody"}, headers=root).status == 404
     assert house.ask("GET", "/ui/admin", headers=root).status == 200
 
@@ -66,7 +66,7 @@ def test_what_makes_no_sense_changes_nothing(house: RunningHouse) -> None:
 def test_a_stopped_request_is_told_so_and_the_ledger_says_why(house: RunningHouse) -> None:
     root, ada = made("root", "--admin"), made("ada")
     stream = house.open_stream(CHAT, {"model": "endless", **HELLO}, headers=bearer(ada))
-    text = until(lambda: page if "stop-" in (page := shown(house, root)) else None)
+    text = until(lambda: page if "stop-" in (page := shown(house, root)) else "")
     number = int(text.partition('id="stop-')[2].partition('"')[0])
     assert house.ask("POST", "/api/admin/stop", {"number": number}, headers=bearer(root)).status == 200
     rest = rest_of(stream)
