@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from freehold.core.errors import CallError
-from freehold.python.verifying import DEED_CHECK
+from freehold.python.verifying import DEED_CHECK, SIGNATURE_CHECK
 from freehold.store.provenance import CHECKS as PROVENANCE
 from freehold.weights.checks import MOST_PER_CHECK, Findings, checks
 from freehold.weights.report import CANNOT_SHOW, Report, Verdict
@@ -37,7 +37,7 @@ HOSTILE: Mapping[str, Folder] = {
 }
 # A known template is no harm; what a file says of its origin is held against the catalog, in test_provenance; a held
 # file against its deed, in test_verify_names.
-ELSEWHERE = {"template.known", DEED_CHECK, *PROVENANCE}
+ELSEWHERE = {"template.known", DEED_CHECK, SIGNATURE_CHECK, *PROVENANCE}
 
 
 def names(report: Report) -> set[str]:
