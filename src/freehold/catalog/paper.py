@@ -159,9 +159,15 @@ def _license(record: License, multimodal: bool) -> dict[str, Any]:
         "use_policy": asdict(record.use_policy) if record.use_policy else None,
         "live": record.live,
         "duties": _duties(record, multimodal),
-        "clauses": {name: _clause(name, clause) for name, clause in record.clauses.items()},
-        "unknown": record.clauses.unknown,
+        **_clauses(record),
     }
+
+
+def _clauses(record: License | None) -> dict[str, Any]:
+    if record is None:
+        return {"clauses": {}, "unknown": ["every clause"]}
+    clauses = {name: _clause(name, clause) for name, clause in record.clauses.items()}
+    return {"clauses": clauses, "unknown": record.clauses.unknown}
 
 
 def _duties(record: License | None, multimodal: bool) -> list[dict[str, Any]]:
@@ -231,7 +237,8 @@ def _lineage(opened: Openness, licenses: Licenses, multimodal: bool) -> dict[str
 
 
 def _ancestor(each: Ancestor, licenses: Licenses, multimodal: bool) -> dict[str, Any]:
-    """`binding`: the license of this base binds whoever takes the model; `duties` are what it asks then."""
+    """`binding`: the license of this base binds whoever takes the model; `duties` and `clauses` are its own then, and
+    empty where it does not."""
     base = each.model
     record = licenses.get(base.license) if base else None
     return {
@@ -247,6 +254,7 @@ def _ancestor(each: Ancestor, licenses: Licenses, multimodal: bool) -> dict[str,
         "reading": reading(record) if record else None,
         "live": record.live if record else None,
         "duties": _duties(record, multimodal) if each.binding else [],
+        **(_clauses(record) if each.binding else {"clauses": {}, "unknown": []}),
     }
 
 
@@ -263,8 +271,7 @@ def _no_record(license_id: str) -> dict[str, Any]:
         "summary": summary,
         "reading": "nobody read these terms",
         "duties": [],
-        "clauses": {},
-        "unknown": ["every clause"],
+        **_clauses(None),
     }
 
 

@@ -20,6 +20,9 @@ _EVIDENCE = (
     "verified: a program saw the file and its license. cited: a public index of such facts says so. claimed: the "
     "publisher's card, paper or repository does."
 )
+_COMPLETE = (
+    "Of its size, shape, lineage and what was published, every field that the catalog asks of any model is known."
+)
 
 
 def sections(paper: Paper, held: Sequence[Mapping[str, Any]]) -> list[Section]:
@@ -100,6 +103,7 @@ def _builds(model: Mapping[str, Any]) -> str:
 def _openness(paper: Paper) -> Section:
     opened = paper["openness"]
     free, public = opened["freedom"], opened["published"]
+    restrictions = _restrictions(free, paper["model"]["name"])
     closing = [_closing(each, paper["model"]["name"]) for each in opened["evidence"]]
     return Section(
         "HOW OPEN IT IS",
@@ -108,7 +112,7 @@ def _openness(paper: Paper) -> Section:
             ("", bar(*opened["label"]["position"])),
             (
                 "freedom",
-                wrapped(f"{_levels('F', free)}: {_between(free)}", *_restrictions(free, paper["model"]["name"])),
+                wrapped(f"{_levels('F', free)}: {_between(free)}", *restrictions, *_lawful(paper)),
             ),
             ("published", wrapped(f"{_levels('T', public)}: {_between(public)}{_derived(public)}")),
             ("would close a gap", wrapped(*closing) if closing else "nothing: no unknown matters to it"),
@@ -136,6 +140,14 @@ def _restrictions(free: Mapping[str, Any], name: str) -> Iterator[str]:
             yield f"by the license of {part['model']} ({part['license']}):"
         for each in part["restrictions"]:
             yield f"- {each['what']}" + (f" ({place(each['section'])})" if each["section"] else "")
+
+
+def _lawful(paper: Paper) -> Iterator[str]:
+    """Why a duty to keep to the law stands beside F3: such a text rules out no use that was allowed without it."""
+    for each in paper["license"]["beside"]:
+        use = each["clauses"].get("acceptable_use")
+        if use is not None and use.get("form") == "law only":
+            yield f"{each['id']}, beside the license, asks to keep to the law, which lowers no level: it adds no list"
 
 
 def _closing(missing: Mapping[str, Any], name: str) -> str:
@@ -221,8 +233,9 @@ def _tokens(model: Mapping[str, Any], sources: Sources) -> str | None:
 
 
 def _numbers(shape: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """What this architecture has: 0 is how a row says that there are no experts, or no window."""
     for name, value in shape.items():
-        if name != "architecture" and value is not None:
+        if name != "architecture" and value:
             yield name, value
 
 
@@ -231,5 +244,21 @@ def _unknown(paper: Paper) -> Section:
     for field in paper["model"]["unknown"]:
         group, _, name = field.rpartition(".")
         groups.setdefault(group or "of the model", []).append(name.replace("_", " "))
+    if besides := list(_besides(paper)):
+        groups["on this page"] = besides
     lines: list[Line] = [(group, wrapped(", ".join(names))) for group, names in groups.items()]
-    return Section("WHAT NOBODY HAS READ", lines, "" if lines else "Nothing: every field of its row is known.")
+    complete = "" if paper["model"]["unknown"] else _COMPLETE
+    return Section("WHAT NOBODY HAS READ", lines, wrapped(complete, width=WIDTH))
+
+
+def _besides(paper: Paper) -> Iterator[str]:
+    """What the page says is unknown and the row's own fields do not count."""
+    model, license_, opened = paper["model"], paper["license"], paper["openness"]
+    if model["api_released"] is None:
+        yield "date of a service by its publisher"
+    if license_["known"] and license_["version_date"] is None:
+        yield "date of the license"
+    texts = {"license": license_["text"], "use policy": license_["use_policy"]}
+    yield from (f"sha256 of the {name}" for name, text in texts.items() if text and text["sha256"] is None)
+    figures = {"European index": opened["osai"], "transparency index": opened["transparency"]}
+    yield from (name for name, figure in figures.items() if figure is None)

@@ -9,6 +9,10 @@ from freehold.cli.layout import LABEL, WIDTH, Line, place, short, wrapped
 from freehold.cli.output import Section
 
 READ_IT = "A reading is not legal advice; whether your use is allowed depends on who you are and what you do."
+NOT_COVERED = (
+    "Not covered by these records, so read the text for them: warranty, liability, trademarks, and the indemnity that "
+    "whoever offers a warranty of their own may owe."
+)
 
 
 def license_section(paper: Mapping[str, Any]) -> Section:
@@ -65,21 +69,46 @@ def _asked(model: str, known: bool, duties: Sequence[Mapping[str, Any]], *, firs
 
 
 def clauses_sections(paper: Mapping[str, Any]) -> list[Section]:
-    """The license's clauses, then those of each text that binds beside it."""
+    """The clauses of the license, of each text that binds beside it, and of each license that binds through a base."""
     own = paper["license"]
-    beside = [_clauses(each, f"BESIDE IT: {each['name'].upper()}") for each in own.get("beside", ()) if each["known"]]
-    return [_clauses(own, "THE LICENSE, CLAUSE BY CLAUSE"), *beside]
+    further = [(each["id"], f"BESIDE IT: {each['name'].upper()}", each) for each in own.get("beside", ())]
+    further += [
+        (each["license"], f"BY ITS BASE {each['name'].upper()}: {each['license_name'].upper()}", each)
+        for each in paper["lineage"]["ancestors"]
+        if each["binding"]
+    ]
+    read = [(license_id, title, text) for license_id, title, text in further if text["clauses"]]
+    first = _clauses(own, "THE LICENSE, CLAUSE BY CLAUSE", {license_id: text for license_id, _, text in read})
+    found = [first, *(_clauses(text, title, {}) for _, title, text in read)]
+    with_lines = [section for section in found if section.lines]
+    return [*with_lines[:-1], *(each._replace(note=wrapped(NOT_COVERED, width=WIDTH)) for each in with_lines[-1:])]
 
 
-def _clauses(license_: Mapping[str, Any], title: str) -> Section:
+def _clauses(license_: Mapping[str, Any], title: str, further: Mapping[str, Mapping[str, Any]]) -> Section:
+    """`further`: the texts that bind as well, which may have a rule where this one has none."""
     clauses = license_["clauses"]
-    there = [(name, clause) for name, clause in clauses.items() if clause and clause["words"] != "none"]
-    none = [name.replace("_", " ") for name, clause in clauses.items() if clause and clause["words"] == "none"]
+    there = [(name, clause) for name, clause in clauses.items() if _is_there(clause)]
+    none = [name for name, clause in clauses.items() if clause and not _is_there(clause)]
     lines = [(name.replace("_", " "), _words(clause)) for name, clause in there]
-    lines += [("no rule on", wrapped(", ".join(none)))] if none else []
+    lines += [("no rule found on", wrapped(", ".join(_called(name) for name in none)))] if none else []
+    elsewhere = [(each, [name for name in none if _is_there(text["clauses"][name])]) for each, text in further.items()]
+    lines += [
+        ("but there is one on", wrapped(f"{', '.join(_called(name) for name in names)}: in {each}, see below"))
+        for each, names in elsewhere
+        if names
+    ]
     unread = ", ".join(name.replace("_", " ") for name in license_["unknown"])
     lines += [("nobody looked for", wrapped(unread))] if unread and clauses else []
     return Section(title, lines)
+
+
+def _is_there(clause: Mapping[str, Any] | None) -> bool:
+    return clause is not None and clause["words"] != "none"
+
+
+def _called(name: str) -> str:
+    """A clause that was looked for, no wider than the look was: some texts ask for indemnity in one case alone."""
+    return {"indemnity": "a general indemnity"}.get(name, name.replace("_", " "))
 
 
 def _words(clause: Mapping[str, Any]) -> str:

@@ -36,10 +36,10 @@ function dutiesOf({ known, duties }) {
 function clauses(license) {
   const entries = Object.entries(license.clauses);
   const there = entries.filter(([, each]) => each && each.words !== "none");
-  const none = entries.filter(([, each]) => each && each.words === "none").map(([name]) => plain(name));
+  const none = entries.filter(([, each]) => each && each.words === "none").map(([name]) => (name === "indemnity" ? "a general indemnity" : plain(name)));
   return fold("Every clause", `${there.length} found, ${none.length} looked for and not there`,
     h("dl", { class: "clauses" }, ...there.flatMap(([name, each]) => [h("dt", {}, plain(name)), h("dd", {}, capital(each.words), each.note && h("span", { class: "note-of" }, each.note), h("span", { class: "sub" }, source(each, license)))])),
-    none.length > 0 && h("p", { class: "fine" }, `The text has no rule on: ${none.join(", ")}.`),
+    none.length > 0 && h("p", { class: "fine" }, `No rule found on: ${none.join(", ")}. Not covered by these records: warranty, liability, trademarks, and the indemnity that whoever offers a warranty of their own may owe.`),
     license.unknown.length > 0 && h("p", { class: "fine" }, `Nobody looked for: ${license.unknown.map(plain).join(", ")}.`));
 }
 
@@ -108,8 +108,8 @@ export function lineageSection({ lineage, model }) {
 
 export function unknownSection(model) {
   const names = model.unknown.map((name) => (name.startsWith("published.") ? component(name.slice(10)) : plain(name.replace("shape.", ""))));
-  const note = names.length ? `${names.length} of its facts` : "nothing";
+  const note = names.length ? `${names.length} of its facts` : "none of the fields asked of any model";
   const sources = Object.entries(model.sources).map(([name, from]) => [h("dt", {}, plain(name)), h("dd", {}, ...cite(from))]).flat();
-  return fold("What nobody has read, and where the rest was", note, h("p", {}, names.length ? `Unknown: ${names.join(", ")}.` : "Every field of its row is known."),
+  return fold("What nobody has read, and where the rest was", note, h("p", {}, names.length ? `Unknown: ${names.join(", ")}.` : "Every field that the catalog asks of any model is known: size, shape, lineage, what was published."),
     h("dl", { class: "facts" }, ...sources));
 }

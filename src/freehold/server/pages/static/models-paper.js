@@ -178,7 +178,7 @@ export function describe() {
 }
 
 function shapeSection(model) {
-  const numbers = Object.entries(model.shape).filter(([, value]) => value !== null);
+  const numbers = Object.entries(model.shape).filter(([, value]) => value); // 0: this architecture has none
   const nominal = model.parameters_nominal ? " (the publisher's round number)" : "";
   const rows = [
     ["parameters", model.parameters === null ? null : `${count(model.parameters)}${nominal}`],
