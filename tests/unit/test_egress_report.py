@@ -4,11 +4,13 @@ hand."""
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from freehold.cli.main import main
 from freehold.core.errors import CallError
 from freehold.core.ports import Attempt
 from freehold.egress import signed
@@ -16,10 +18,12 @@ from freehold.egress.gaps import Gap, gaps
 from freehold.egress.history import runs
 from freehold.egress.record import FOLDER, EgressRecord
 from freehold.egress.report import Period, report
-from freehold.egress.told import text
+from freehold.egress.told import UNNAMED, text
 from freehold.engines.attempts import KINDS_LIMIT, Tally
+from freehold.ledger.clocks import iso
+from freehold.ledger.segments import segments
 from freehold.ledger.verify import verify
-from freehold.python.egress import moment
+from freehold.python.egress import moment, period_of
 from freehold.store.deeds.record import Signature
 from freehold.store.deeds.signing import Keys
 
@@ -184,3 +188,45 @@ def test_a_day_is_all_of_it_and_a_time_is_itself() -> None:
 def test_a_report_is_plain_json(tmp_path: Path) -> None:
     document = report(tmp_path / "nowhere", EVER, made_ms=0, version="1")
     assert json.loads(json.dumps(document))["record"]["chain"] is None
+
+
+async def test_a_report_ends_when_it_is_made_and_says_what_was_asked_for(tmp_path: Path) -> None:
+    record = await made(tmp_path)
+    now_ms = time.time_ns() // 1_000_000
+    asked_ms = now_ms + 40 * 86_400_000
+    document = report(tmp_path / FOLDER, Period(None, asked_ms), made_ms=now_ms, version="1")
+    await record.close()
+    assert document["period"] == {"since": None, "until": iso(now_ms + 1), "asked_until": iso(asked_ms)}
+    assert f"to {iso(now_ms + 1)}, when it was made: {iso(asked_ms)} was asked for" in text(document)
+    (gap,) = document["gaps"]
+    assert gap["from"] is None  # before the run, and none after now
+    future = report(tmp_path / FOLDER, Period(asked_ms, asked_ms + 1), made_ms=now_ms, version="1")
+    assert future["runs"] == []
+
+
+def test_a_period_that_has_not_come_or_ends_before_it_begins_is_refused_with_what_to_write() -> None:
+    now_ms = moment("2026-11-29T18:00")
+    with pytest.raises(CallError, match="nothing of it has come yet") as future:
+        period_of("2026-12-30", "2027-01-05", now_ms=now_ms)
+    assert "--since 2026-11-29" in future.value.hint
+    with pytest.raises(CallError, match="before it begins") as reversed_:
+        period_of("2026-11-20", "2026-11-10", now_ms=now_ms)
+    assert "--since 2026-11-10 --until 2026-11-20" in reversed_.value.hint
+    assert period_of("2026-11-29", "2026-11-29", now_ms=now_ms).cut_at(now_ms).until_ms == now_ms + 1
+    assert period_of(None, None, now_ms=now_ms) == Period(None, now_ms + 1)
+
+
+async def test_a_record_that_lost_its_beginning_is_reported_as_not_whole_and_exits_with_1(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await (await made(home / "ledger")).close()
+    (path,) = segments(home / "ledger" / FOLDER)
+    assert (main(["egress", "report"]), capsys.readouterr().err.count("not whole")) == (0, 0)
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[1:]))
+    code = main(["egress", "report"])
+    said = capsys.readouterr()
+    assert code == 1 and "not whole" in said.err
+    assert "record of unknown name, NOT WHOLE, 1 finding, up to number" in said.out
+    assert signed.read(said.out.encode(), "it").chain == UNNAMED
+    assert main(["egress", "report", "--json"]) == 1
+    assert signed.read(capsys.readouterr().out.encode(), "it").chain == UNNAMED

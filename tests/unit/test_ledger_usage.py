@@ -145,3 +145,8 @@ def test_a_wrong_question_is_told_how_to_ask(home: Path, capsys: pytest.CaptureF
     for words, said in ((("--by", "dya"), "Did you mean day?"), (("--since", "monday"), "2026-11-30")):
         code, _, err = freehold(capsys, "usage", *words)
         assert code == 2 and said in err
+
+
+def test_a_time_that_ends_before_it_begins_is_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, said = freehold(capsys, "usage", "--since", "2025-11-20", "--until", "2025-11-10")
+    assert (code, out) == (2, "") and "before it begins" in said and "since 2025-11-10, until 2025-11-20" in said

@@ -30,7 +30,7 @@ def report_command(since: Since = None, until: Until = None, as_json: Json = Fal
     """Print what was enforced, what was tried and who was connected.
 
     Of every process of the house in the period, with the times of which nothing can be said, and what the report does
-    not show. Signed where the house has a key, as text and as JSON.
+    not show. Signed where the house has a key, as text and as JSON. The exit code is 1 where the record is not whole.
     """
     from freehold.python.egress import make_report
 
@@ -39,7 +39,10 @@ def report_command(since: Since = None, until: Until = None, as_json: Json = Fal
     output.piece(made.text)
     if made.key is None:
         output.say("Not signed: this house has no key. freehold signing create")
-    return 0
+    findings = made.document["record"]["findings"]
+    if findings:
+        output.say("The record is not whole: the report says what is wrong with it.")
+    return 1 if findings else 0
 
 
 @examples("freehold egress verify november.txt")

@@ -26,14 +26,23 @@ TITLE = "freehold egress report 1"
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From `since_ms`, None is from the first record, up to but not including `until_ms`."""
+    """From `since_ms`, None is from the first record, up to but not including `until_ms`. `asked_ms` is the end that
+    was asked for, where that had not come yet and the period was cut."""
 
     since_ms: int | None
     until_ms: int
+    asked_ms: int | None = None
+
+    def cut_at(self, made_ms: int) -> Period:
+        """What of it can be reported at `made_ms`: a report says nothing of times that have not come."""
+        if self.until_ms <= made_ms + 1:
+            return self
+        return Period(self.since_ms, made_ms + 1, self.until_ms)
 
 
 def report(folder: Path, period: Period, *, made_ms: int, version: str) -> dict[str, Any]:
-    """The report on the record in `folder`. Raises LedgerError where it cannot be read."""
+    """The report on the record in `folder`, up to `made_ms` at most. Raises LedgerError where it cannot be read."""
+    period = period.cut_at(made_ms)
     running = is_appended_to(folder)
     verdict = verify(folder)
     found = runs(records(segments(folder)), still_running=running)
@@ -42,7 +51,11 @@ def report(folder: Path, period: Period, *, made_ms: int, version: str) -> dict[
         "title": TITLE,
         "made": iso(made_ms),
         "by": f"freehold {version}",
-        "period": {"since": _iso(period.since_ms), "until": iso(period.until_ms)},
+        "period": {
+            "since": _iso(period.since_ms),
+            "until": iso(period.until_ms),
+            "asked_until": _iso(period.asked_ms),
+        },
         "record": {
             "chain": verdict.chain,
             "last": verdict.last,
@@ -54,7 +67,7 @@ def report(folder: Path, period: Period, *, made_ms: int, version: str) -> dict[
         "runs": [_run(run, period) for run in shown],
         "gaps": [
             {"from": _iso(gap.from_ms), "to": _iso(gap.to_ms), "why": gap.why}
-            for gap in gaps(found, period.since_ms, min(period.until_ms, made_ms))
+            for gap in gaps(found, period.since_ms, period.until_ms)
         ],
         "limits": [*LIMITS],
     }

@@ -11,20 +11,22 @@ from typing import Any
 
 from freehold.core.errors import CallError
 from freehold.egress.report import TITLE
-from freehold.egress.told import text
+from freehold.egress.told import UNNAMED, text
 from freehold.store.deeds.canonical import canonical, parsed
 from freehold.store.deeds.record import Signature
 
 CONTEXT = b"freehold egress report 1\n"
 LONGEST_BYTES = 256 * 2**20
 _ENDING = re.compile(r"key (?P<key>ed25519:[0-9a-f]{32})\nsignature (?P<value>[0-9a-f]{128})\n?\Z")
-_RECORD = re.compile(r"^record ([0-9a-f]{32}), .*, up to number ([0-9]{1,16}), ([0-9a-f]{64})$", re.MULTILINE)
+_RECORD = re.compile(
+    rf"^record ([0-9a-f]{{32}}|{UNNAMED}), .*, up to number ([0-9]{{1,16}}), ([0-9a-f]{{64}})$", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A report that was read: what its signature must be of, the signature, and the end of the record it was made
-    of."""
+    """A report that was read: what its signature must be of, the signature, and the end of the record it was made of.
+    `chain` is UNNAMED where the beginning of that was missing."""
 
     statement: str
     signature: Signature | None
@@ -65,7 +67,8 @@ def _from_json(data: bytes) -> Read:
     record = document["record"]
     if document["title"] != TITLE:
         raise ValueError("its title is another")
-    return Read(canonical(document), signature, str(record["chain"]), int(record["last"]), str(record["head"]))
+    chain = str(record["chain"] or UNNAMED)
+    return Read(canonical(document), signature, chain, int(record["last"]), str(record["head"]))
 
 
 def _from_text(data: str) -> Read:

@@ -6,16 +6,22 @@ from typing import Any
 
 from freehold.engines.sandbox.memory import printable
 
+UNNAMED = "of unknown name"
+"""In the place of a chain's name, where the record that holds it is missing."""
+
 
 def text(document: dict[str, Any]) -> str:
     """A report as lines for people, with their ends. Pure."""
     record, period = document["record"], document["period"]
-    whole = "whole" if not record["findings"] else f"NOT WHOLE, {len(record['findings'])} findings"
+    whole = "whole" if not record["findings"] else f"NOT WHOLE, {_counted(len(record['findings']))}"
+    until = period["until"]
+    if period["asked_until"]:
+        until += f", when it was made: {period['asked_until']} was asked for and had not come"
     lines = [
         document["title"],
         f"made {document['made']} by {document['by']}",
-        f"period {period['since'] or 'the first record'} to {period['until']}",
-        f"record {record['chain']}, {whole}, up to number {record['last']}, {record['head']}",
+        f"period {period['since'] or 'the first record'} to {until}",
+        f"record {record['chain'] or UNNAMED}, {whole}, up to number {record['last']}, {record['head']}",
         *(f"  {row['kind']}: record {row['first']} {row['text']}" for row in record["findings"]),
         *(f"  clock: {line}" for line in record["clock"]),
     ]
@@ -26,6 +32,10 @@ def text(document: dict[str, Any]) -> str:
     lines += ["", "WHAT THIS REPORT DOES NOT SHOW"]
     lines += [f"  - {line}" for line in document["limits"]]
     return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def _counted(findings: int) -> str:
+    return "1 finding" if findings == 1 else f"{findings:,} findings"
 
 
 def _span(gap: dict[str, Any]) -> str:

@@ -19,12 +19,19 @@ _EPOCH = date(1970, 1, 1).toordinal()
 @dataclass(frozen=True, slots=True)
 class UsageAsked:
     """What is asked for: summed `by`, from day `since` to day `until` (both in it, None is open), of one `key` or
-    all."""
+    all. Raises CallError where the last day is before the first."""
 
     by: tuple[By, ...] = BY
     since: date | None = None
     until: date | None = None
     key: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.since is not None and self.until is not None and self.until < self.since:
+            raise CallError(
+                f"The time ends on {self.until}, before it begins, on {self.since}.",
+                hint=f"Write the earlier day first: since {self.until}, until {self.since}.",
+            )
 
     def wants(self, group: Group) -> bool:
         ordinal = group.day + _EPOCH

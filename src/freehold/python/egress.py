@@ -14,6 +14,7 @@ from freehold.core.settings import load_despite_errors
 from freehold.egress import signed
 from freehold.egress.record import FOLDER
 from freehold.egress.report import Period, report
+from freehold.ledger.clocks import iso
 from freehold.ledger.segments import segments
 from freehold.ledger.verify import Finding, Seen, verify
 from freehold.store.deeds.signing import SignatureState
@@ -41,8 +42,8 @@ class Verified:
 
 
 def make_report(*, since: str | None, until: str | None, as_json: bool) -> Made:
-    """What is on record of the period. Raises CallError for a time that is none, NotFoundError where there is no
-    record, LedgerError, HouseKeyError where the house has a key that cannot sign."""
+    """What is on record of the period, up to now. Raises CallError for a period that is none, NotFoundError where there
+    is no record, LedgerError, HouseKeyError where the house has a key that cannot sign."""
     settings = load_despite_errors()
     folder, keys = settings.ledger_folder / FOLDER, Store.of(settings).keys
     if not segments(folder):
@@ -50,7 +51,7 @@ def make_report(*, since: str | None, until: str | None, as_json: bool) -> Made:
             "record", str(folder), text=f"There is no record in {folder}.", hint="A house keeps one: `freehold up`."
         )
     now_ms = time.time_ns() // 1_000_000
-    period = Period(moment(since) if since else None, moment(until, end=True) if until else now_ms + 1)
+    period = period_of(since, until, now_ms=now_ms)
     document = report(folder, period, made_ms=now_ms, version=__version__)
     signature = keys.sign(signed.statement(document, as_json=as_json), signed.CONTEXT) if keys.has_own else None
     text = signed.written(document, signature, as_json=as_json)
@@ -73,6 +74,24 @@ def verify_report(path: Path) -> Verified:
     compared = verdict.chain == found.chain  # else it was made by another house
     key = found.signature.key if found.signature is not None else None
     return Verified(state, key, compared, tuple(verdict.findings) if compared else ())
+
+
+def period_of(since: str | None, until: str | None, *, now_ms: int) -> Period:
+    """The period that somebody asks for; without an end it ends now. Raises CallError for a time that is none, for an
+    end before the beginning, and where nothing of it has come yet."""
+    since_ms = moment(since) if since is not None else None
+    until_ms = moment(until, end=True) if until is not None else now_ms + 1
+    if since_ms is not None and since_ms > now_ms:
+        raise CallError(
+            f"The period begins at {iso(since_ms)}, and it is {iso(now_ms)}: nothing of it has come yet.",
+            hint=f"A report is of the past. Write --since {iso(now_ms)[:10]} or earlier.",
+        )
+    if since_ms is not None and until_ms <= since_ms:
+        raise CallError(
+            f"The period ends at {iso(until_ms)}, before it begins, at {iso(since_ms)}.",
+            hint=f"Write the earlier one first: --since {until} --until {since}",
+        )
+    return Period(since_ms, until_ms)
 
 
 def moment(text: str, *, end: bool = False) -> int:
