@@ -16,8 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from freehold.cli.main import main
 from freehold.core.errors import CallError
-from freehold.python.verifying import DEED_CHECK, SIGNATURE_CHECK
+from freehold.python.verifying import DEED_CHECK, SIGNATURE_CHECK, report_sarif
 from freehold.store.provenance import CHECKS as PROVENANCE
 from freehold.weights.checks import MOST_PER_CHECK, Findings, checks
 from freehold.weights.report import CANNOT_SHOW, Report, Verdict
@@ -208,6 +209,20 @@ def test_a_folder_that_may_not_be_entered_is_not_called_clean() -> None:
             inner.chmod(0o700)
     assert (report.verdict, names(report)) == ("undecidable", {"file.unreadable"})
     assert {Path(finding.file).name for finding in report.undecided} == {Path(folder).name, "m.bin"}
+
+
+def test_the_size_of_a_file_that_cannot_be_opened_is_unknown_and_not_zero(capsys: pytest.CaptureFixture[str]) -> None:
+    verify([Path(__file__)])  # what is imported and read only once may not be readable for everybody
+    with as_somebody(), tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        path = Path(folder) / "m.gguf"
+        path.write_bytes(PICKLE)
+        path.chmod(0)
+        report = verify([path])
+        assert main(["verify", str(path)]) == 4
+    assert [looked.size_bytes for looked in report.files] == [None]
+    assert "length" not in report_sarif(report)["runs"][0]["artifacts"][0]
+    row = next(line for line in capsys.readouterr().out.splitlines() if "m.gguf" in line)
+    assert row.split()[1:] == ["unknown", "unknown", "undecided"]
 
 
 def test_a_folder_of_too_many_entries_is_looked_at_within_bounds(tmp_path: Path) -> None:

@@ -40,10 +40,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class LookedAt:
-    """One file that was looked at. `sha256` None: nobody asked for it. `format` None: none was recognized."""
+    """One file that was looked at. `sha256` None: nobody asked for it. `format` None: none was recognized.
+    `size_bytes` None: the file could not be opened."""
 
     name: str
-    size_bytes: int
+    size_bytes: int | None
     format: str | None
     sha256: str | None = None
 

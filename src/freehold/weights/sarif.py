@@ -53,7 +53,8 @@ def _result(finding: Finding, rules: Sequence[str], kind: Mapping[str, str]) -> 
 
 
 def _artifact(file: LookedAt) -> dict[str, Any]:
-    artifact: dict[str, Any] = {"location": {"uri": _uri(file.name)}, "length": file.size_bytes}
+    artifact: dict[str, Any] = {"location": {"uri": _uri(file.name)}}
+    artifact |= {"length": file.size_bytes} if file.size_bytes is not None else {}
     return artifact | ({"hashes": {"sha-256": file.sha256}} if file.sha256 else {})
 
 

@@ -91,7 +91,7 @@ class _Look:
     def at(self, found: Found) -> None:
         """Look at one file."""
         findings = Findings(str(found.path))
-        size_bytes, recognized, sha256 = 0, None, None
+        size_bytes, recognized, sha256 = None, None, None
         try:
             with found.path.open("rb") as file:
                 size_bytes = file.seek(0, 2)
