@@ -9,10 +9,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from freehold.catalog import Catalog
 from freehold.core.builds import HeldBuild, Stamp
 from freehold.core.errors import (
     BuildChangedError,
@@ -194,6 +196,16 @@ def test_where_to_pull_from_is_one_word_of_a_shell(store: Store, tmp_path: Path)
     with pytest.raises(BuildChangedError) as caught:
         store.find(parse("t"))
     assert f"`freehold pull 'file:{odd}/t.gguf'`" in caught.value.hint
+
+
+def test_what_the_catalog_has_is_pulled_again_by_its_name(store: Store, tmp_path: Path) -> None:
+    build = take_in(store, weights(tmp_path / "t.gguf"))
+    deed, entry = store.deed(build), Catalog.load().entries()[0]
+    kept = replace(deed.files[0], sha256=entry.build.sha256, size_bytes=entry.build.size_bytes)
+    of_catalog = replace(deed, statement=replace(deed.statement, files=(kept,)))
+    with pytest.raises(BuildChangedError) as caught:
+        presence.confirm(deed_of(build).parent, of_catalog, store.layout.seen(build.digest))
+    assert f"`freehold pull {entry.model.name}:{entry.build.tag}`" in caught.value.hint
 
 
 def test_a_folder_that_is_a_link_goes_and_what_it_points_at_stays(store: Store, tmp_path: Path) -> None:

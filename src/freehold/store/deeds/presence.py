@@ -140,7 +140,7 @@ def _hash(file: IO[bytes], advance: Callable[[int], None] | None = None) -> str:
 
 def _changed(path: Path, deed: Deed, what: str) -> BuildChangedError:
     name, made_from = deed.names[0], deed.statement.made_from
-    again = f"`freehold pull {shlex.quote(deed.statement.origin.asked)}`"
+    again = f"`freehold pull {shlex.quote(_to_pull(deed))}`"
     if made_from is not None:
         again = f"make it anew from {made_from.parent_name} ({made_from.how})"
     return BuildChangedError(
@@ -149,3 +149,11 @@ def _changed(path: Path, deed: Deed, what: str) -> BuildChangedError:
         file=str(path),
         build=name,
     )
+
+
+def _to_pull(deed: Deed) -> str:
+    """By which name a build comes again: the catalog's if it has these very bytes, else where it came from."""
+    from freehold.catalog import Catalog  # it reads every row, which only this failure needs
+
+    entry = Catalog.load().by_sha256(deed.files[0].sha256) if len(deed.files) == 1 else None
+    return deed.statement.origin.asked if entry is None else f"{entry.model.name}:{entry.build.tag}"
