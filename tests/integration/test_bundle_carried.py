@@ -74,6 +74,8 @@ def test_with_python_and_the_bundle_alone_the_model_answers(here: Store, tmp_pat
     python = str(Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info[1]}")
     opened = run(python, "-I", "open.py", "house.tar", "--into", str(venv), home=far, network=False)
     assert opened.returncode == 0, opened.stderr
+    steps = [line.split()[0] for line in opened.stderr.splitlines() if line.endswith(" ...")]
+    assert steps == ["Checking", "Making", "Installing", "Taking"], opened.stderr
     answer = run(str(venv / "bin" / "freehold"), "run", "smollm2-135m-instruct", QUESTION, home=far, network=False)
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.strip()

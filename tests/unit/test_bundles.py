@@ -271,6 +271,7 @@ def test_the_program_in_the_bundle_refuses_it_in_the_same_words(name: str, bundl
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 3 and expected in done.stderr
     assert "Traceback" not in done.stderr and not (tmp_path / "venv").exists()
+    assert (f"Checking every byte of {bundle} ..." in done.stderr) is (name != "a claim of a petabyte")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)

@@ -300,6 +300,7 @@ def main(arguments: list[str] | None = None) -> int:
     except subprocess.CalledProcessError as failed:
         sys.stderr.write(f"{' '.join(map(str, failed.cmd[:4]))} ... ended with {failed.returncode}.\n")
         return 3
+    _say(f"Taking in what it carries: {command} bundle open {given.bundle} ...")
     done = subprocess.run([command, "bundle", "open", str(given.bundle), *given.rest], check=False)
     sys.stderr.write(f"Freehold is {command}\n")
     return done.returncode
@@ -311,15 +312,24 @@ def _install(path: Path, into: Path) -> Path:
         bundle = Bundle(file)
         _require_python(bundle.manifest.data.get("wheels"))
         wheels = []
+        _say(f"Checking every byte of {path} ...")
         for member, chunks in bundle.members():
             if member.path.startswith("wheels/"):
                 wheels.append(Path(folder) / member.path.partition("/")[2])
                 with wheels[-1].open("wb") as out:
                     out.writelines(chunks)
+        _say(f"Making a Python environment, {into} ...")
         subprocess.run([sys.executable, "-m", "venv", str(into)], check=True)
+        _say(f"Installing Freehold and what it needs into it, {len(wheels)} wheels, with no network ...")
         pip = [str(into / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
         subprocess.run([*pip, "--no-index", "--no-deps", *map(str, wheels)], check=True)
     return into.resolve() / "bin" / "freehold"
+
+
+def _say(step: str) -> None:
+    """Steps of seconds to a minute begin here, each of which would else pass in silence."""
+    sys.stderr.write(f"{step}\n")
+    sys.stderr.flush()
 
 
 def _require_python(wheels: object) -> None:
