@@ -152,12 +152,26 @@ def many_keys() -> bytes:
         (b'{"version":' + b"9" * 5000 + b"}", "cannot be read as a deed"),
         (b'{"version":true}', "its version is True"),
         (b'{"version":1e400}', "its version is inf"),
-        (b'{"version":2,"' + b"x" * 7_000_000 + b'":1}', "it lacks or should not have"),
+        (b'{"version":2,"' + b"x" * 7_000_000 + b'":1}', "it has no labels and no seals and no"),
+        (
+            b'{"version":2,"labels":1,"seals":1,"signature":1,"statement":1,"' + b"x" * 7_000_000 + b'":1}',
+            "it has xxx",
+        ),
         (b'{"version":2,"a":"' + b"x" * LARGEST_DEED_BYTES + b'"}', "it has more than 8,388,608 bytes"),
         (b'{"version":2,"statement":"\\ud800"}', "cannot be read as a deed"),
         (many_keys(), "the key '599999' is given twice"),
     ],
-    ids=["large version", "huge version", "true", "infinity", "long key", "10 MB", "half a character", "late twin"],
+    ids=[
+        "large version",
+        "huge version",
+        "true",
+        "infinity",
+        "long key",
+        "key too many",
+        "10 MB",
+        "half a character",
+        "late twin",
+    ],
 )
 def test_giants_are_refused_soon_and_in_a_line(tmp_path: Path, data: bytes, why: str) -> None:
     (tmp_path / "deed.json").write_bytes(data)

@@ -46,6 +46,20 @@ def test_a_held_build_is_hashed_and_held_to_its_deed(home: Path, tmp_path: Path,
     assert finding["message"].startswith("It is not the file that was kept: its sha256 is ")
 
 
+def test_a_damaged_deed_keeps_a_build_from_being_looked_at_and_the_page_has_that_code(
+    home: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    build = take_in(Store(home), weights(tmp_path / "tiny.gguf"))
+    deed = Store(home).layout.build(build.digest) / "deed.json"
+    deed.write_text('{"version":2,"statement":1}')
+    assert main(["verify", "tiny"]) == 3
+    assert "it has no labels and no seals and no signature" in " ".join(capsys.readouterr().err.split())
+    page = (Path(__file__).parents[2] / "docs" / "verify.md").read_text()
+    assert [line.split()[1] for line in page.splitlines() if line[:3] in {"| 0", "| 1", "| 2", "| 3", "| 4"}] == [
+        *"01423"
+    ]
+
+
 def test_a_path_comes_before_a_name_and_is_held_to_no_deed(home: Path, tmp_path: Path, capsys: Captured) -> None:
     take_in(Store(home), weights(tmp_path / "a" / "tiny.gguf"))
     (tmp_path / "tiny").mkdir()

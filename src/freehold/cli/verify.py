@@ -48,8 +48,9 @@ def verify_command(
 
     Nothing is loaded, imported, unpickled or rendered, and no network is used. A name means the files of a held build,
     which are hashed and held to its deed; a path of that name comes first. Where the catalog knows a file, its license
-    is said. The exit code is 0 where nothing was found, 1 where something was, 2 where there is nothing of that name, 4
-    where it cannot be decided. With --quiet only the verdict is printed.
+    is said. The exit code is 0 where nothing was found, 1 where something was, 2 where there is nothing of that name, 3
+    where Freehold could not look (a damaged deed), 4 where it cannot be decided. With --quiet only the verdict is
+    printed.
     """
     if as_json and sarif:
         raise CallError("--json and --sarif are two forms of one answer.", hint="Leave one of them out.")

@@ -98,9 +98,10 @@ def _written(texts: Mapping[str, str]) -> bytes:
 
 
 def _second_version(data: Mapping[str, Any], path: Path, raw: bytes | None) -> Deed:
-    wrong = _MEMBERS ^ data.keys()
-    if wrong:
-        raise ValueError(f"it lacks or should not have {', '.join(sorted(wrong))}")
+    if missing := _MEMBERS - data.keys():
+        raise ValueError(f"it has no {' and no '.join(sorted(missing))}")
+    if more := data.keys() - _MEMBERS:
+        raise ValueError(f"it has {', '.join(sorted(more))}, which no deed has")
     texts = {name: canonical(part) for name, part in data.items()}
     for part in ("statement", "labels"):
         found = _sha256(texts[part])
