@@ -104,7 +104,7 @@ def test_without_its_check_a_hostile_file_gets_another_verdict(
 def test_a_file_with_a_thousand_faults_gives_a_few_of_them_and_says_how_many_more(tmp_path: Path) -> None:
     merges = (9, (8, ["x"] * 1000))
     (first, *_, last) = check_gguf(written(tmp_path, sound({"tokenizer.ggml.merges": merges}))).findings
-    assert first.message.startswith("Merge 0 is b'x'")
+    assert first.message.startswith("Merge 0 is 'x'")
     assert last.message.endswith("There are 996 more of this kind.")
 
 
@@ -199,6 +199,12 @@ def test_a_name_in_a_file_cannot_steer_the_terminal_or_fill_it(tmp_path: Path) -
     assert (first.check, second.check) == ("gguf.key.ascii", "gguf.key.type")
     assert "\\x1b[2J" in second.message
     assert all(finding.message.isprintable() and len(finding.message) < 600 for finding in (first, second))
+
+
+def test_every_finding_that_stops_somebody_says_what_to_do() -> None:
+    stopping = [each for each in checks().values() if each.outcome != "note"]
+    assert len(stopping) > 150
+    assert [each.name for each in stopping if not each.hint] == []
 
 
 def test_no_hint_of_what_a_pull_takes_says_that_it_is_not_to_be_run() -> None:

@@ -56,6 +56,16 @@ def _check(name: str, row: Mapping[str, object]) -> Check:
     )
 
 
+def in_bytes(nbytes: int) -> str:
+    """A number of bytes in words: one of them is no plural."""
+    return "1 byte" if nbytes == 1 else f"{nbytes:,} bytes"
+
+
+def quoted(raw: bytes) -> str:
+    """Bytes of a file in quotes, as escapes where they are not printable ASCII."""
+    return repr(raw)[1:]
+
+
 class Stopped(Exception):  # noqa: N818  it is no error of its own: why reading cannot go on is in the findings
     """Nothing after this place can be read."""
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from freehold.weights.bounded_json import DuplicateKeyError, JsonError, loads_once, string_at, walk_object
-from freehold.weights.checks import Findings, Stopped
+from freehold.weights.checks import Findings, Stopped, in_bytes, quoted
 from freehold.weights.report import Finding
 
 MAX_HEADER_BYTES = 100_000_000
@@ -84,7 +84,7 @@ class _Reading:
     def read(self, file: BinaryIO, size_bytes: int) -> None:
         head = file.read(9)
         if len(head) < 9:
-            raise self._end("safetensors.truncated", f"It has {size_bytes} bytes; the smallest header takes 10.")
+            raise self._end("safetensors.truncated", f"It has {in_bytes(size_bytes)}; the smallest header takes 10.")
         length = int.from_bytes(head[:8], "little")
         if length > MAX_HEADER_BYTES:
             raise self._end(
@@ -94,10 +94,10 @@ class _Reading:
             )
         if length > size_bytes - 8:
             raise self._end(
-                "safetensors.truncated", f"Its header claims {length:,} bytes and {size_bytes - 8:,} follow.", 0
+                "safetensors.truncated", f"Its header claims {in_bytes(length)} and {size_bytes - 8:,} follow.", 0
             )
         if head[8:] != b"{":
-            raise self._end("safetensors.header.start", f"Its header begins with {head[8:]!r}.", 8)
+            raise self._end("safetensors.header.start", f"Its header begins with {quoted(head[8:])}.", 8)
         if length > DECIDED_HEADER_BYTES:
             what = f"Its header has {length:,} bytes; up to {DECIDED_HEADER_BYTES:,} are decided."
             raise self._end("safetensors.header.undecided", what, 8)
@@ -185,7 +185,7 @@ class _Reading:
             return self._add("safetensors.shape.wrap", what, place)
         said = math.prod(shape) * bits
         if said != nbytes * 8:
-            what = f"The tensor {_short(name)} takes {nbytes:,} bytes; its shape and dtype say {said / 8:,.10g}."
+            what = f"The tensor {_short(name)} takes {in_bytes(nbytes)}; its shape and dtype say {said / 8:,.10g}."
             return self._add("safetensors.shape.size", what, place)
         return None
 
@@ -201,11 +201,13 @@ class _Reading:
             if begin < covered:
                 return self._add("safetensors.offsets.overlap", f"The tensor {_short(name)} lies inside another one.")
             if begin > covered:
-                what = f"{begin - covered:,} bytes before the tensor {_short(name)} belong to none."
+                what = f"No tensor takes the {in_bytes(begin - covered)} before {_short(name)}."
                 return self._add("safetensors.offsets.gap", what)
             covered = end
         if covered < data_bytes:
-            self._add("safetensors.trailing", f"{data_bytes - covered:,} bytes after the last tensor belong to none.")
+            self._add(
+                "safetensors.trailing", f"No tensor takes the {in_bytes(data_bytes - covered)} after the last one."
+            )
         return None
 
     def _add(self, check: str, message: str, offset: int | None = None) -> None:

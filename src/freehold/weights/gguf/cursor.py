@@ -10,7 +10,7 @@ import os
 import struct
 from typing import Literal
 
-from freehold.weights.checks import Findings
+from freehold.weights.checks import Findings, in_bytes
 
 # The largest vocabularies in use come to under 0.8 million strings (tokens and merges together).
 WORK_BUDGET = 2_000_000
@@ -44,8 +44,8 @@ class Cursor:
         if nbytes > self.left_bytes:
             raise self.notes.stop(
                 check,
-                f"It is truncated or damaged: {what} at byte {self.position:,} needs {nbytes:,} bytes, and the file of "
-                f"{self.size_bytes:,} bytes holds {self.left_bytes:,} more.",
+                f"It is truncated or damaged: {what} at byte {self.position:,} needs {in_bytes(nbytes)}, and the file "
+                f"of {in_bytes(self.size_bytes)} holds {self.left_bytes:,} more.",
                 self.position,
             )
         if self.position + nbytes > MAX_HEADER_BYTES:

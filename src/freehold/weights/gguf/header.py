@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from freehold.weights.checks import in_bytes, quoted
 from freehold.weights.gguf.cursor import Cursor, Order
 from freehold.weights.gguf.tensors import Tensor, read_tensor
 from freehold.weights.gguf.tokens import TokenTable
@@ -107,12 +108,16 @@ def _key_name(reader: Reader, number: int) -> str:
     length = cursor.u64("the length of a key's name")
     raw = cursor.take(length, f"the name of key {number}", "gguf.string.length")
     if not 1 <= length <= MAX_KEY_BYTES:
-        notes.add("gguf.key.length", f"It has a key with a name of {length:,} bytes; 1 to {MAX_KEY_BYTES:,} are.", at)
+        notes.add(
+            "gguf.key.length",
+            f"It has a key with a name of {in_bytes(length)}; 1 to {MAX_KEY_BYTES:,} are allowed.",
+            at,
+        )
         return f"(key {number})"
     reader.keep(length)
     name = raw.decode("latin-1")
     if not (name.isascii() and name.isprintable()):
-        notes.add("gguf.key.ascii", f"It has a key named {raw[:64]!r}, which is not printable ASCII.", at)
+        notes.add("gguf.key.ascii", f"It has a key named {quoted(raw[:64])}, which is not printable ASCII.", at)
     elif not _KEY.fullmatch(name):
         notes.add("gguf.key.name", f"It has a key named {name[:64]!r}; keys are lower case in dotted parts.", at)
     return name

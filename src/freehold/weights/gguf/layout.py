@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from freehold.weights.checks import Findings
+from freehold.weights.checks import Findings, in_bytes
 from freehold.weights.gguf.header import Header
 from freehold.weights.gguf.tensors import LARGEST_INT64, Tensor
 from freehold.weights.gguf.values import INTEGERS
@@ -68,7 +68,9 @@ def _alignment(header: Header, notes: Findings) -> int | None:
         return None  # the wrong type is said elsewhere
     if LEAST_ALIGNMENT <= found <= MAX_ALIGNMENT and not found & (found - 1):
         return found
-    notes.add("gguf.layout.alignment", f"It has a general.alignment of {found:,}; powers of two from 8 to 1 MiB are.")
+    notes.add(
+        "gguf.layout.alignment", f"It has a general.alignment of {found:,}; powers of two from 8 to 1 MiB are allowed."
+    )
     return None
 
 
@@ -83,7 +85,7 @@ def _check_places(sized: Sequence[Tensor], alignment: int, notes: Findings, *, c
             notes.add("gguf.tensor.overlap", f"{what} inside another one.")
         elif complete and tensor.offset > _up(end, alignment):
             gap = tensor.offset - end
-            notes.add("gguf.tensor.gap", f"Before the tensor {tensor.name!r}, {gap:,} bytes belong to no tensor.")
+            notes.add("gguf.tensor.gap", f"No tensor takes the {in_bytes(gap)} before {tensor.name!r}.")
         end = max(end, tensor.offset + tensor.size_bytes)
     return end
 
@@ -92,7 +94,7 @@ def _say_outside(sized: Sequence[Tensor], start: int, size_bytes: int, notes: Fi
     outside = [tensor for tensor in sized if start + tensor.offset + tensor.size_bytes > size_bytes]
     said_bytes = max(start + tensor.offset + tensor.size_bytes for tensor in outside)
     names = f"{outside[0].name!r}" + (f" and {len(outside) - 1:,} more" if len(outside) > 1 else "")
-    message = f"It is truncated or its header lies: that describes {said_bytes:,} bytes and it has {size_bytes:,}"
+    message = f"It is truncated or its header lies: that describes {in_bytes(said_bytes)} and it has {size_bytes:,}"
     notes.add("gguf.tensor.outside", f"{message}; the tensor {names} would lie beyond its end.", size_bytes)
 
 
@@ -103,7 +105,7 @@ def check_rest(trailing_at: int | None, trailing: bytes, archive: bool, size_byt
     if trailing_at is not None and not archive:
         nbytes = size_bytes - trailing_at
         kind = describe(trailing[:LOOKED_AT_BYTES])
-        message = f"After its last tensor, {nbytes:,} bytes belong to nothing. They are {kind}."
+        message = f"Nothing takes the {in_bytes(nbytes)} after its last tensor; what stands there is {kind}."
         notes.add("gguf.layout.trailing", message, trailing_at)
 
 

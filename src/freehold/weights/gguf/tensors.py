@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from freehold.weights.checks import Findings
+from freehold.weights.checks import Findings, in_bytes, quoted
 from freehold.weights.gguf.cursor import Cursor
 from freehold.weights.gguf.tensor_types import TENSOR_TYPES, TensorType
 
@@ -71,10 +71,10 @@ def _name(cursor: Cursor) -> str:
     raw = cursor.take(length, "the name of a tensor", "gguf.string.length")
     name = raw[: MAX_NAME_BYTES * 4].decode("latin-1")
     if not 1 <= length <= MAX_NAME_BYTES:
-        message = f"It has a tensor with a name of {length:,} bytes; 1 to {MAX_NAME_BYTES} are allowed."
+        message = f"It has a tensor with a name of {in_bytes(length)}; 1 to {MAX_NAME_BYTES} are allowed."
         notes.add("gguf.tensor.name_length", message, at)
     elif not (name.isascii() and name.isprintable()):
-        notes.add("gguf.tensor.name", f"It has a tensor named {raw!r}, which is not printable ASCII.", at)
+        notes.add("gguf.tensor.name", f"It has a tensor named {quoted(raw)}, which is not printable ASCII.", at)
     return name
 
 
@@ -93,7 +93,7 @@ def _check_shape(notes: Findings, name: str, shape: tuple[int, ...], kind: Tenso
     """Whether the size that follows from shape and type can be relied upon."""
     if kind is None:
         return False
-    what = f"It has the tensor {name!r} of the impossible shape {shape}"
+    what = f"It has the tensor {name!r} of the impossible shape {list(shape)}"
     if 0 in shape:
         notes.add("gguf.tensor.shape", f"{what}: a dimension is zero.", at)
     elif math.prod(shape) > LARGEST_INT64 or _size_bytes(shape, kind) > LARGEST_INT64:

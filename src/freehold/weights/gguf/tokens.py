@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from freehold.weights.checks import Findings
+from freehold.weights.checks import Findings, quoted
 from freehold.weights.gguf.cursor import Order
 
 TOKENS = "tokenizer.ggml.tokens"
@@ -98,7 +98,8 @@ class TokenTable:
         wrong = [index for index, merge in enumerate(batch) if not 0 < merge.find(b" ", 1) < len(merge) - 1]
         first = self._merges_seen
         messages = (
-            f"Merge {first + index:,} is {batch[index][:64]!r}: not two parts with a space between." for index in wrong
+            f"Merge {first + index:,} is {quoted(batch[index][:64])}: not two parts with a space between."
+            for index in wrong
         )
         self._notes.add_all("gguf.tokenizer.merges", messages, len(wrong))
         self._merges_seen += len(batch)

@@ -104,7 +104,7 @@ class Reader:
     def _check_bools(self, key: str, data: bytes) -> None:
         wrong = data.translate(None, b"\0\1")
         if wrong:
-            message = f"It has {wrong[0]} as a truth value of {key!r}; only 0 and 1 are."
+            message = f"It has {wrong[0]} as a truth value of {key!r}; only 0 and 1 are allowed."
             self.cursor.notes.add("gguf.value.bool", message, self.cursor.position - len(data))
 
     def _text(self, key: str) -> str | None:

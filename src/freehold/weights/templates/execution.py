@@ -7,7 +7,7 @@ is allowed by name (`allowed`), everything else that calls is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from jinja2 import nodes
 
@@ -24,6 +24,13 @@ _MAGIC = re.compile(
     r"|module|loader|func|call|new|doc|name|enter|exit|spec|wrapped|getitem|getattr|eq|str|repr|del)__"
 )
 _FIELD = re.compile(r"\{[^{}]*[.\[][^{}]*\}")
+_STATEMENTS: Mapping[type[nodes.Node], str] = {
+    nodes.Include: "include",
+    nodes.Import: "import",
+    nodes.FromImport: "from",
+    nodes.Extends: "extends",
+    nodes.Block: "block",
+}
 _MAKE_TEXT = frozenset({"string", "e", "escape", "forceescape", "safe"})
 
 
@@ -56,8 +63,11 @@ def _look(node: nodes.Node, parent: nodes.Node | None, folder: Folder, keys: Key
         name = {nodes.Keyword: "key", nodes.Macro: "name", nodes.NSRef: "attr"}[type(node)]
         if getattr(node, name).startswith("__"):
             yield "template.exec.private", f"It names something {getattr(node, name)!r}."
-    elif isinstance(node, nodes.Include | nodes.Import | nodes.FromImport | nodes.Extends | nodes.Block):
-        yield "template.exec.load", f"It has {type(node).__name__.lower()}."
+    elif type(node) in _STATEMENTS:
+        yield (
+            "template.exec.load",
+            f"It uses {{% {_STATEMENTS[type(node)]} %}}, which is for templates of several files.",
+        )
     elif isinstance(node, nodes.Concat | nodes.Add) and any(_is_object(p, folder) for p in node.iter_child_nodes()):
         yield "template.exec.object", "It joins a function or a generator to a text."
 
