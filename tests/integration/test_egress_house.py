@@ -26,6 +26,7 @@ from freehold.core.errors import SettingsError
 from freehold.core.settings import Settings, load
 from freehold.egress.record import FOLDER
 from freehold.engines.sandbox import house as sandbox
+from freehold.engines.sandbox import landlock
 from freehold.engines.sandbox.spoken import OF_LIBUV
 from freehold.ledger.segments import segments
 from freehold.ledger.verify import verify
@@ -92,12 +93,13 @@ def malicious_house(
     policy: str = "",
     endpoints: str = 'demo = "fake:demo?tokens=3"',
     toml: str | None = None,
+    after: tuple[str, ...] = (),
 ) -> Iterator[RunningHouse]:
-    """`toml` is the whole freehold.toml where `policy` and `endpoints` are not enough."""
+    """`toml` is the whole freehold.toml where `policy` and `endpoints` are not enough; `after` are options of `up`."""
     (grounds.folder / "freehold.toml").write_text(toml or TOML.format(policy=policy, endpoints=endpoints))
     environment = {**os.environ, "MALICIOUS": str(grounds.target)}
     process = subprocess.Popen(
-        [sys.executable, str(HERE / "malicious_house.py"), *arguments, "up", "--quiet"],
+        [sys.executable, str(HERE / "malicious_house.py"), *arguments, "up", "--quiet", *after],
         cwd=grounds.folder,
         env=environment,
         stdout=subprocess.PIPE,
@@ -117,9 +119,13 @@ def malicious_house(
         process.communicate(timeout=DEADLINE_S)
 
 
+def freehold(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "freehold", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
 def report(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "freehold", "egress", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return freehold("egress", *arguments)
 
 
 def records(settings: Settings) -> list[dict[str, Any]]:
@@ -197,6 +203,7 @@ def test_everything_malicious_code_tries_is_refused_recorded_and_in_the_signed_r
 def test_an_honest_house_and_its_workers_try_nothing_but_what_libuv_tries(grounds: Grounds) -> None:
     with malicious_house(grounds, policy=LOCAL_ONLY) as house:
         assert house.chat("demo").status == 200
+    assert "TRIED\n    nothing that was observed\n" in report("report").stdout
     assert {record["what"] for record in _attempts(house)} <= {OF_LIBUV}
 
 
@@ -230,6 +237,16 @@ def test_local_only_is_a_word_on_the_command_line(grounds: Grounds) -> None:
     done = subprocess.run(command, cwd=grounds.folder, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2
     assert "far: openai:gpt-5 is at api.openai.com:443, and the policy lets nothing leave this house." in done.stderr
+
+
+def test_nothing_is_pulled_beside_a_house_that_was_started_with_local_only(grounds: Grounds) -> None:
+    with malicious_house(grounds, after=("--local-only",)) as house:
+        assert house.chat("demo").status == 200
+        assert "It may connect to nothing; the kernel holds it to that." in freehold("ps").stdout
+        refused = freehold("pull", "https://127.0.0.1:9/x.gguf")
+    assert refused.returncode == 1
+    assert "the house that runs here is held to connecting to nothing." in refused.stderr
+    assert "freehold stop" in refused.stderr
 
 
 def test_nothing_is_pulled_where_nothing_may_leave(grounds: Grounds) -> None:
@@ -345,6 +362,9 @@ def test_what_the_policy_lists_is_reached_through_the_broker_and_nothing_else(gr
         policy = f'[policy]\negress = ["127.0.0.1:{port}"]'
         with malicious_house(grounds, policy=policy, endpoints=far) as house:
             assert house.chat("far").status == 200
+            by_ports = "the kernel holds it to the ports, and its broker's own program to the hosts"
+            held = by_ports if (landlock.version() or 0) >= 4 else "its broker's own program holds it to that"
+            assert f"It may connect to 127.0.0.1:{port}; {held}" in freehold("ps").stdout
             assert asked and asked[0].startswith(b"POST /v1/chat/completions")
             assert house.ask("GET", "/health/live").json["tcp"] == "EPERM", "the house itself still connects to nothing"
     (connection,) = (record for record in records(house.settings) if record["kind"] == "connection")

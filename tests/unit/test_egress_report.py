@@ -12,14 +12,17 @@ import pytest
 
 from freehold.cli.main import main
 from freehold.core.errors import CallError
+from freehold.core.peers import Peer
 from freehold.core.ports import Attempt
 from freehold.egress import signed
+from freehold.egress.enforced import OWN_PROGRAM, by_kernel, of_broker
 from freehold.egress.gaps import Gap, gaps
 from freehold.egress.history import runs
 from freehold.egress.record import FOLDER, EgressRecord
 from freehold.egress.report import Period, report
 from freehold.egress.told import UNNAMED, text
 from freehold.engines.attempts import KINDS_LIMIT, Tally
+from freehold.engines.sandbox.spoken import OF_LIBUV
 from freehold.ledger.clocks import iso
 from freehold.ledger.segments import segments
 from freehold.ledger.verify import verify
@@ -117,6 +120,32 @@ async def test_what_a_house_was_refused_is_in_the_report_with_its_count(tmp_path
     lines = text(document)
     assert "the house (7): connect: 192.0.2.7:443: refused by seccomp, 5 times" in lines
     assert "gave up everything, by seccomp" in lines and "a.example:443: refused: it is not listed" in lines
+
+
+async def test_what_the_runtime_asks_by_itself_stands_apart_from_attempts(tmp_path: Path) -> None:
+    record = await made(tmp_path)
+    record.runs("the house", 7, "seccomp + landlock 7", [])
+    record.heard(7, "python", Attempt(OF_LIBUV, 2, 1000.0, 1001.0))
+    await record.close()
+    document = report(tmp_path / FOLDER, EVER, made_ms=2**42, version="1")
+    (run,) = document["runs"]
+    assert (run["attempts"], [row["count"] for row in run["probes"]]) == ([], [2])
+    lines = text(document).splitlines()
+    tried = lines.index("  TRIED")
+    assert lines[tried + 1] == "    nothing that was observed" and "BY THE RUNTIME ITSELF" in lines[tried + 2]
+    assert lines[tried + 3].startswith(f"    the house (7): {OF_LIBUV}: refused by seccomp, 2 times")
+
+
+@pytest.mark.parametrize(
+    ("peers", "landlock", "held"),
+    [((), 1, "all"), ((Peer("192.0.2.7", 443),), 4, "ports"), ((Peer("a", 1),), 3, "nothing")],
+)
+def test_the_kernel_is_said_to_hold_a_house_to_no_more_than_it_does(
+    peers: tuple[Peer, ...], landlock: int, held: str
+) -> None:
+    assert by_kernel(peers, landlock) == held
+    ports = [by for what, by in of_broker(peers, landlock) if what.startswith("TCP")]
+    assert ports == ([] if held == "all" else [f"landlock {landlock}" if held == "ports" else OWN_PROGRAM])
 
 
 async def test_a_worker_that_tries_without_end_cannot_fill_the_record(tmp_path: Path) -> None:

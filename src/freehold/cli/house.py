@@ -146,11 +146,18 @@ def _say_egress(egress: Mapping[str, Any], output: Output) -> None:
     """Where a restricted house may connect, and what its own processes were refused; a worker's stands with it."""
     if egress["allowed"] is None:
         return
-    output.line(f"It may connect to {', '.join(egress['allowed']) or 'nothing'}; the kernel holds it to that.")
+    output.line(f"It may connect to {', '.join(egress['allowed']) or 'nothing'}; {_HELD[egress['by_kernel']]}.")
     for process, attempts in egress["attempts"].items():
         for attempt in attempts:
             output.line(f"{process}: refused {attempt['what']}{_times(attempt['count'])}")
     output.line("")
+
+
+_HELD = {
+    "all": "the kernel holds it to that",
+    "ports": "the kernel holds it to the ports, and its broker's own program to the hosts",
+    "nothing": "its broker's own program holds it to that, for this kernel cannot",
+}
 
 
 def _details(worker: Mapping[str, Any], output: Output, *, choices: bool) -> None:

@@ -4,16 +4,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from freehold.core.peers import Peer
 
 Row = tuple[str, str]
+Held = Literal["all", "ports", "nothing"]
+"""How much of where a house may connect the kernel holds it to; the rest is its broker's program's doing."""
 OWN_PROGRAM = "its own program alone"
+TCP_SINCE = 4
+"""The version of Landlock that first held TCP to ports, of Linux 6.7."""
 
 WITNESS: tuple[Row, ...] = (
     ("sockets but Unix streams, and every connection", "seccomp"),
     ("programs, writing to other processes, io_uring", "seccomp"),
 )
+
+
+def by_kernel(peers: Sequence[Peer], landlock: int) -> Held:
+    """`landlock` is the kernel's version of it. Ports are those of TCP."""
+    if not peers:
+        return "all"
+    return "ports" if landlock >= TCP_SINCE else "nothing"
 
 
 def of_broker(peers: Sequence[Peer], landlock: int) -> tuple[Row, ...]:
@@ -28,7 +40,7 @@ def of_broker(peers: Sequence[Peer], landlock: int) -> tuple[Row, ...]:
     rows.append((f"sockets but Unix and internet streams{datagrams}", "seccomp"))
     ports = sorted({peer.port for peer in peers} | ({53} if names else set()))
     listed = ", ".join(map(str, ports))
-    rows.append((f"TCP to ports other than {listed}", kernel if landlock >= 4 else OWN_PROGRAM))
+    rows.append((f"TCP to ports other than {listed}", kernel if landlock >= TCP_SINCE else OWN_PROGRAM))
     rows.append(("hosts that are not listed, and Unix sockets but those of workers", OWN_PROGRAM))
     if names:
         rows.append(("datagrams to anybody but the name servers", OWN_PROGRAM))

@@ -90,6 +90,11 @@ class Guard:
             helper.channel.setblocking(False)
             loop.add_reader(helper.channel.fileno(), hear)
 
+    @property
+    def by_kernel(self) -> enforced.Held:
+        """How much of where the house may connect the kernel holds it to."""
+        return enforced.by_kernel(self.peers, landlock.version() or 0)
+
     async def connect(self, host: str, port: int) -> socket.socket:
         peer = str(Peer(host.lower(), port))
         said, descriptor = await self._ask({"host": host, "port": port})

@@ -30,7 +30,7 @@ LIMITS: Final = (
     "What the house imports runs in its process before the lock, and could do what it liked until then. A socket "
     "opened then keeps the house from starting; another program started then is not held by anything here.",
     "The house's event loop, and those of some workers, try io_uring once at their start and each time a program is "
-    "started, are refused and go on without: 256 entries, which is how it is told from other attempts. Malicious code "
+    "started, are refused and go on without: 256 entries, by which it is known and listed apart. Malicious code "
     "can ask for 256 too; it is refused as well.",
     "The address in an attempt was read from the memory of who made it, which may have changed it meanwhile.",
     "Commands beside the house (pull, run, chat, bench, freehold.open) run in processes of their own and are not in "

@@ -51,10 +51,10 @@ def require_listed(ref: RemoteRef, peers: Collection[Peer] | None) -> None:
     except ValueError as error:
         raise BadReferenceError(f"{ref} leads nowhere: its address {error}.") from error
     if peer not in peers:
+        aside = "" if peers else ", a list that --local-only puts aside"
         raise BadReferenceError(
             f"{ref} is at {peer}, and {_only(peers)}.",
-            hint=f'Point it at a held build, or list "{peer}" in egress of [policy] in freehold.toml and start without '
-            "--local-only.",
+            hint=f'Point it at a held build, or list "{peer}" in egress of [policy] in freehold.toml{aside}.',
         )
 
 
@@ -63,10 +63,22 @@ def require_no_pull(ref: Reference, peers: Collection[Peer] | None) -> None:
     if peers is not None:
         raise EgressError(
             f"{ref} would be downloaded, and {_only(peers)}.",
-            hint="Bring it in as a file (`freehold pull ./FILE`) or as a bundle (`freehold bundle open`), or pull it "
-            "where "
-            'egress is "open" in [policy] of freehold.toml.',
+            hint=f'{_BY_HAND}, or pull it where egress is "open" in [policy] of freehold.toml.',
         )
+
+
+def require_no_pull_beside(ref: Reference, allowed: Collection[str] | None) -> None:
+    """Raise EgressError: beside a house that runs and may connect to nothing but `allowed` (None is anywhere), its home
+    downloads nothing."""
+    if allowed is not None:
+        only = f"nothing but {', '.join(allowed)}" if allowed else "nothing"
+        raise EgressError(
+            f"{ref} would be downloaded, and the house that runs here is held to connecting to {only}.",
+            hint=f"{_BY_HAND}, or end that house first: freehold stop",
+        )
+
+
+_BY_HAND = "Bring it in as a file (`freehold pull ./FILE`) or as a bundle (`freehold bundle open`)"
 
 
 def _only(peers: Collection[Peer]) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from freehold.egress.gaps import gaps
 from freehold.egress.history import Attempt, Run, runs
 from freehold.egress.limits import LIMITS
+from freehold.engines.sandbox.spoken import OF_LIBUV
 from freehold.ledger.appender import is_appended_to
 from freehold.ledger.clocks import iso
 from freehold.ledger.requests import records
@@ -80,6 +81,7 @@ def _overlaps(run: Run, period: Period) -> bool:
 
 def _run(run: Run, period: Period) -> dict[str, Any]:
     since_ms = period.since_ms or 0
+    tried = [each for each in run.attempts if each.first_ms < period.until_ms and each.last_ms >= since_ms]
     return {
         "began": iso(run.began_ms),
         "last": iso(run.last_ms),
@@ -101,9 +103,8 @@ def _run(run: Run, period: Period) -> dict[str, Any]:
             for process in run.processes
             if process.began_ms < period.until_ms and (process.ended_ms is None or process.ended_ms >= since_ms)
         ],
-        "attempts": _summed(
-            attempt for attempt in run.attempts if attempt.first_ms < period.until_ms and attempt.last_ms >= since_ms
-        ),
+        "attempts": _summed(attempt for attempt in tried if attempt.what != OF_LIBUV),
+        "probes": _summed(attempt for attempt in tried if attempt.what == OF_LIBUV),
         "connections": [
             {"at": iso(each.at_ms), "peer": each.peer, "address": each.address, "fate": each.fate, "why": each.why}
             for each in run.connections

@@ -58,6 +58,9 @@ def _run_lines(run: dict[str, Any]) -> list[str]:
         lines += [f"    gave up {row['what']}, by {row['by']}" for row in process["enforced"]]
     lines.append("  TRIED")
     lines += [_attempt_line(row) for row in run["attempts"]] or ["    nothing that was observed"]
+    if run["probes"]:
+        lines.append("  ASKED BY THE RUNTIME ITSELF, AS EVERY HOUSE'S DOES, AND REFUSED ALL THE SAME")
+        lines += [_attempt_line(row) for row in run["probes"]]
     lines.append("  CONNECTED BY THE BROKER")
     lines += [_connection_line(row) for row in run["connections"]] or ["    nothing"]
     return lines

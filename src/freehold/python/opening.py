@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import shlex
 from dataclasses import dataclass, field
 
+from freehold import control
 from freehold.app import House, build_house
 from freehold.core.builds import HeldBuild
 from freehold.core.errors import CallError, DoesNotFitError, NotFoundError
@@ -14,6 +16,7 @@ from freehold.core.progress import Silent
 from freehold.core.refs import FakeRef, FileRef, Reference, RemoteRef
 from freehold.core.settings import EndpointSettings, EngineOptions, Settings, load
 from freehold.egress.policy import require_no_pull as require_no_pull
+from freehold.egress.policy import require_no_pull_beside
 from freehold.gateway.endpoints import EndpointInfo
 from freehold.python.foresight import Foreseeing
 from freehold.store.pull import pull
@@ -85,6 +88,7 @@ async def pull_into(
     settings, said = house.settings, progress or Silent()
     if not isinstance(ref, FileRef):
         require_no_pull(ref, settings.policy.egress)
+        require_no_pull_beside(ref, await asyncio.to_thread(_held_to, settings))
 
     def say(problem: DoesNotFitError) -> None:
         if refuse_unfit:
@@ -107,3 +111,12 @@ async def pull_into(
     if verdict.decision != "allow":
         said.note(verdict.line)
     return build
+
+
+def _held_to(settings: Settings) -> list[str] | None:
+    """All that the house that runs on this home may connect to; None for anywhere, and where none runs."""
+    try:
+        allowed: list[str] | None = control.ps(settings)["egress"]["allowed"]
+    except NotFoundError:
+        return None
+    return allowed

@@ -79,11 +79,12 @@ class Admin:
         await call.reply(200, {"endpoint": dataclasses.asdict(await self._gateway.unload(await _name(call)))})
 
     def _egress(self) -> dict[str, object]:
-        """Where connections may go, None for anywhere; and what the house's own processes, and others that it started,
-        were refused."""
+        """Where connections may go, None for anywhere; how much of that the kernel holds the house to; and what the
+        house's own processes, and others that it started, were refused."""
         guard, record = self._house.guard, self._house.egress
         return {
             "allowed": None if guard is None else [str(peer) for peer in guard.peers],
+            "by_kernel": None if guard is None else guard.by_kernel,
             "attempts": {} if record is None else record.seen(),
         }
 
