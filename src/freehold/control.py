@@ -50,7 +50,8 @@ def running(settings: Settings) -> HouseInfo | None:
 
 
 def ps(settings: Settings) -> dict[str, Any]:
-    """What runs: version, pid, address, started_at, tls, endpoints, workers. Raises NotFoundError where none runs."""
+    """What runs: version, pid, address, started_at, tls, endpoints, workers, and closes_within_s, None while it stays.
+    Raises NotFoundError where none runs."""
     return _ask(settings, "GET", "/admin/ps", ANSWER_TIMEOUT_S)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from freehold import control
+from freehold.cli.main import main
 from freehold.ledger.verify import verify
 from tests.integration.house_process import HELLO, RunningHouse, rest_of, running_house, until
 
@@ -45,15 +46,23 @@ def _kinds(house: RunningHouse) -> list[str]:
     return [json.loads(line)["kind"] for line in lines.splitlines()]
 
 
-def test_a_stream_is_finished_while_what_comes_is_told_to_go_elsewhere(house: RunningHouse) -> None:
+def test_a_stream_is_finished_while_what_comes_is_told_to_go_elsewhere(
+    house: RunningHouse, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert house.chat("short").status == 200
     kept_alive = http.client.HTTPConnection("127.0.0.1", house.port, timeout=60)
     kept_alive.request("GET", "/v1/models")
     kept_alive.getresponse().read()
     stream = house.open_stream(CHAT, {"model": "few", **HELLO})
     workers = house.workers()
+    assert control.ps(house.settings)["closes_within_s"] is None
     _end(house)
 
+    assert 0 < control.ps(house.settings)["closes_within_s"] <= 40
+    assert main(["ps"]) == 0
+    said = capsys.readouterr().out
+    assert "It is closing: what is at work may end, at most" in said
+    assert "ready" not in said.partition("WORKER OF")[0] and "closing" in said
     refused = house.chat("short")
     assert (refused.status, refused.error["code"]) == (503, "house_closing")
     assert refused.headers["connection"] == "close"

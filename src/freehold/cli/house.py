@@ -132,7 +132,12 @@ def nothing_runs(output: Output) -> int:
 def _headline(report: Mapping[str, Any]) -> str:
     seconds = time.time() - report["started_at"]
     line = f"freehold {report['version']} at {report['address']}, process {report['pid']}, up {duration(seconds)}\n"
-    return line + _encryption(report["tls"]) if report["tls"] is not None else line
+    if report["tls"] is not None:
+        line += _encryption(report["tls"])
+    left_s = report["closes_within_s"]
+    if left_s is not None:
+        line += f"It is closing: what is at work may end, at most {duration(left_s)}; what comes now is refused.\n"
+    return line
 
 
 def _encryption(tls: Mapping[str, Any]) -> str:
@@ -178,7 +183,9 @@ def _details(worker: Mapping[str, Any], output: Output, *, choices: bool) -> Non
 
 
 def _with_lines(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The endpoints, each with how many requests are at work, of how many at once, and how many wait for how long."""
+    """The endpoints, each with how many requests are at work, of how many at once, and how many wait for how long. In a
+    house that closes, none takes more, whatever its worker could."""
+    closing = {"state": "closing"} if report["closes_within_s"] is not None else {}
     rows = []
     for row in report["endpoints"]:
         line = report["lines"].get(row["name"])
@@ -187,7 +194,7 @@ def _with_lines(report: Mapping[str, Any]) -> list[dict[str, Any]]:
             at_work = f"{line['taken']}" if line["slots"] is None else f"{line['taken']} of {line['slots']}"
             since = f", {duration(line['longest_wait_s'])}" if line["waiting"] else ""
             waiting = f"{line['waiting']:,}{since}"
-        rows.append({**row, "at_work": at_work, "waiting": waiting})
+        rows.append({**row, **closing, "at_work": at_work, "waiting": waiting})
     return rows
 
 

@@ -17,6 +17,7 @@ from freehold.gateway import requests
 from freehold.server.answers import Handler
 from freehold.server.body import read_object
 from freehold.server.call import Call
+from freehold.server.drain import Drain
 from freehold.server.tls import Certificate
 
 EVENTS_SHOWN = 20
@@ -37,11 +38,12 @@ class Running:
 class Admin:
     """Handlers of the control socket."""
 
-    def __init__(self, house: House, running: Running) -> None:
+    def __init__(self, house: House, running: Running, drain: Drain) -> None:
         self._house = house
         self._gateway = house.gateway
         self._access = house.access
         self._running = running
+        self._drain = drain
 
     def routes(self) -> dict[str, tuple[str, Handler]]:
         """Method and handler by path."""
@@ -60,6 +62,7 @@ class Admin:
             "pid": os.getpid(),
             "address": self._running.address,
             "started_at": self._running.started_at,
+            "closes_within_s": self._drain.left_s,
             "tls": self._running.certificate.report() if self._running.certificate is not None else None,
             "endpoints": self._gateway.endpoints(),
             "lines": {name: line._asdict() for name, line in self._gateway.lines().items()},

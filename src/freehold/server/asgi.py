@@ -67,7 +67,7 @@ class Application:
         self._routes |= AdminPage(house, self._at_work).routes()
         self._routes |= SignIn(house.access, self._guard, sessions).routes()
         self._routes |= {openapi.PATH: ("GET", openapi.OpenApi(self._routes).show)}
-        self._admin = Admin(house, running).routes() if running is not None else {}
+        self._admin = Admin(house, running, self.drain).routes() if running is not None else {}
         self._page = Starlette(routes=page_routes())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

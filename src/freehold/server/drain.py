@@ -28,6 +28,11 @@ class Drain:
     def has_begun(self) -> bool:
         return self._ends_at is not None
 
+    @property
+    def left_s(self) -> float | None:
+        """Until this house has ended at the latest; None while it stays."""
+        return None if self._ends_at is None else max(0.0, self._ends_at - asyncio.get_running_loop().time())
+
     def enter(self, call: Call) -> None:
         """Take a request; `leave` follows. Raises HouseClosingError for one that comes too late."""
         if self.has_begun and not (call.over_control_socket or call.path in _TOLD_ANYWAY):
@@ -42,8 +47,7 @@ class Drain:
 
     def refusal(self) -> HouseClosingError:
         """With the seconds until this house has ended at the latest: before that another try cannot succeed here."""
-        left_s = 0.0 if self._ends_at is None else self._ends_at - asyncio.get_running_loop().time()
-        return HouseClosingError(retry_after_s=max(1, math.ceil(left_s)))
+        return HouseClosingError(retry_after_s=max(1, math.ceil(self.left_s or 0.0)))
 
     async def run(self, limit_s: float) -> float:
         """Take nothing new and wait for what is at work, at most `limit_s`; how much of that is left."""
