@@ -112,7 +112,7 @@ class ScriptedHouse:
     def _refused(self, request: Request) -> Response | None:
         if self.key is None or request.cookies.get("scripted") == "signed-in":
             return None
-        return _refusal("A key is needed.")
+        return _refusal("A key is needed. Send it as `Authorization: Bearer KEY` or `x-api-key: KEY`.")
 
     async def _events(self, script: Script, body: dict[str, Any]) -> AsyncIterator[bytes]:
         try:

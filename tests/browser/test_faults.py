@@ -94,7 +94,42 @@ async def test_a_key_is_asked_for_once_and_kept_nowhere_in_the_page(page: Page, 
     assert "sesame" not in await page.evaluate(kept) and "signed-in" not in await page.evaluate(kept)
     await page.get_by_role("button", name="Sign out").click()
     await expect(dialog).to_be_visible()
-    await expect(page.locator("#model")).to_have_attribute("aria-label", "Model: small-model, not offered now")
+    await expect(page.locator("#model")).to_have_attribute("aria-label", "Model: small-model")
+
+
+async def test_who_is_signed_out_is_asked_to_sign_in_and_told_nothing_else(page: Page, house: ScriptedHouse) -> None:
+    house.key = "sesame"
+    await page.reload()
+    dialog = page.get_by_role("dialog", name="Sign in to this house")
+    await expect(dialog).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("heading", name="Sign in to ask")).to_be_visible()
+    await expect(page.get_by_role("textbox", name="Your question")).to_have_attribute("placeholder", "Sign in to ask")
+    text = await page.locator("body").inner_text()
+    assert "freehold pull" not in text and "No model" not in text
+    await ask(page, "Hello")
+    await expect(dialog).to_be_visible()
+    await dialog.get_by_label("Key", exact=True).fill("sesame")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".prose")).to_have_text("You said: Hello")
+
+
+async def test_who_is_signed_out_while_asking_is_told_to_sign_in_again(page: Page, house: ScriptedHouse) -> None:
+    await ask_and_wait(page, "Hello")
+    house.key = "sesame"
+    await ask(page, "Still me?")
+    dialog = page.get_by_role("dialog", name="Sign in to this house")
+    await expect(dialog).to_be_visible()
+    await page.keyboard.press("Escape")
+    trouble = page.locator(".trouble")
+    await expect(trouble).to_contain_text("You are not signed in any more.")
+    await expect(trouble).not_to_contain_text("Bearer")
+    await trouble.get_by_role("button", name="Try again").click()
+    await expect(dialog).to_be_visible()
+    await dialog.get_by_label("Key", exact=True).fill("sesame")
+    await page.keyboard.press("Enter")
+    await trouble.get_by_role("button", name="Try again").click()
+    await expect(page.locator(".prose").last).to_have_text("You said: Still me?")
 
 
 async def test_a_house_out_of_reach_is_said_and_found_again(page: Page, house: ScriptedHouse, served: Served) -> None:

@@ -57,7 +57,7 @@ class App {
       this.#current.settings = settings;
       this.#keep();
     });
-    this.thread = new Thread(byId("thread"), {
+    this.thread = new Thread(byId("thread"), this.#models, {
       ask: (text) => this.#ask(text), edit: (message, text) => this.#edit(message, text), again: (message) => this.#again(message),
       retry: (message) => this.#retry(message), turn: (message, step) => this.#turn(message, step), offerKey: () => this.signIn.needed(),
     });
@@ -125,7 +125,7 @@ class App {
     document.title = `${titleOf(this.#current)} · Freehold`;
     this.header.show(this.#current);
     this.thread.show(this.#current, model);
-    this.composer.show({ answering: this.#answers.has(this.#current.id), model });
+    this.composer.show({ answering: this.#answers.has(this.#current.id), model, models: this.#models });
     this.sidebar.show(this.#current);
   }
 
@@ -161,6 +161,7 @@ class App {
   #ask(text) {
     if (!this.#models.loaded) {
       this.#hasty = true;
+      if (this.#models.withheld) this.signIn.needed();
       return false;
     }
     if (this.#answers.has(this.#current.id) || !this.#model()) return false;
@@ -194,7 +195,8 @@ class App {
 
   #model() {
     const model = this.#models.find(this.#current.model);
-    if (!model) notice(this.#models.list.length ? `The house does not offer ${this.#current.model} now: choose another model.` : "There is no model to ask.");
+    if (!model && this.#models.withheld) this.signIn.needed();
+    else if (!model) notice(this.#models.list.length ? `The house does not offer ${this.#current.model} now: choose another model.` : "There is no model to ask.");
     return model;
   }
 

@@ -25,9 +25,10 @@ export class Composer {
     this.#button();
   }
 
-  show({ answering, model }) {
+  show({ answering, model, models }) {
     this.answering = answering;
-    this.box.placeholder = model ? `Ask ${model.title ?? model.name}` : "No model to ask";
+    const none = models.withheld ? "Sign in to ask" : models.loaded ? "No model to ask" : "";
+    this.box.placeholder = model ? `Ask ${model.title ?? model.name}` : none;
     this.#button();
   }
 

@@ -23,9 +23,9 @@ export class Header {
   show(conversation) {
     this.current = conversation.model;
     const model = this.models.find(conversation.model);
-    const name = model?.title ?? model?.name ?? conversation.model ?? "No model";
+    const name = model?.title ?? model?.name ?? conversation.model ?? (this.models.loaded ? "No model" : DASH);
     const badge = place(model).word;
-    const gone = !model && conversation.model ? "not offered now" : null;
+    const gone = !model && conversation.model && this.models.loaded ? "not offered now" : null;
     byId("model-name").replaceChildren(h("span", { class: "ellipsis" }, name), ...(badge || gone ? [h("span", { class: `badge ${badge ?? "gone"}` }, badge ?? gone)] : []));
     byId("model").setAttribute("aria-label", `Model: ${[name, badge ?? gone].filter(Boolean).join(", ")}`);
     byId("place").textContent = place(model).sentence;

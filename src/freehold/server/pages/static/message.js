@@ -147,10 +147,12 @@ function trouble(message, actions) {
   if (message.status === "complete" && message.finish === "length") return [note("stop", "The token limit ended this answer.")];
   if (message.status !== "failed") return [];
   const { error } = message;
-  const key = error.code === "invalid_api_key" ? h("button", { type: "button", onclick: actions.offerKey }, "Sign in") : null;
-  const hint = error.hint && !error.message.includes(error.hint) ? h("p", { class: "hint" }, ...coded(error.hint)) : null;
+  // How programs send a key is no word for a person, who signs in.
+  const [text, key] = error.code === "invalid_api_key"
+    ? ["You are not signed in any more.", h("button", { type: "button", onclick: actions.offerKey }, "Sign in")] : [error.message, null];
+  const hint = !key && error.hint && !error.message.includes(error.hint) ? h("p", { class: "hint" }, ...coded(error.hint)) : null;
   const on = FINAL.has(error.code) ? h("button", { type: "button", onclick: () => actions.rewrite(message) }, "Edit") : retry;
-  return [h("div", { class: "trouble", role: "alert" }, icon("warn"), h("div", {}, h("p", {}, ...coded(error.message)), hint, h("div", { class: "trouble-buttons" }, key, on)))];
+  return [h("div", { class: "trouble", role: "alert" }, icon("warn"), h("div", {}, h("p", {}, ...coded(text)), hint, h("div", { class: "trouble-buttons" }, key, on)))];
 }
 
 const note = (name, text, ...more) => h("div", { class: "note" }, icon(name), text, ...more);

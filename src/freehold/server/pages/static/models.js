@@ -9,11 +9,13 @@ let wanted = new URLSearchParams(location.search).get("model");
 export class Models extends EventTarget {
   list = [];
   loaded = false;
+  withheld = false; // the house wants to know who asks, before it says what it offers
 
   async load() {
     const answer = await (await ask("/v1/models")).json();
     this.list = (answer.data ?? []).map(model);
     this.loaded = true;
+    this.withheld = false;
     this.dispatchEvent(new Event("changed"));
   }
 
@@ -21,6 +23,7 @@ export class Models extends EventTarget {
   forget() {
     this.list = [];
     this.loaded = false;
+    this.withheld = true;
   }
 
   /** The model of that name, or null where the house does not offer it. */

@@ -15,8 +15,8 @@ export class Thread {
   #views = new Map();
   #conversation = null;
 
-  constructor(target, actions) {
-    Object.assign(this, { target, actions: { ...actions, rewrite: (message) => this.#rewrite(message) } });
+  constructor(target, models, actions) {
+    Object.assign(this, { target, models, actions: { ...actions, rewrite: (message) => this.#rewrite(message) } });
   }
 
   /** Shows the conversation; `model` is what an empty one introduces. */
@@ -60,10 +60,18 @@ export class Thread {
     this.#views.clear();
     const example = ([kind, text]) => h("button", { type: "button", class: "example", onclick: () => this.actions.ask(text) },
       h("span", { class: "example-kind" }, kind), h("span", {}, text));
-    const known = model ? facts(model) : [];
-    this.target.replaceChildren(h("section", { class: "welcome", "aria-label": "New conversation" },
-      h("h1", {}, model ? (model.title ?? model.name) : "No model yet"),
-      model ? h("p", { class: "welcome-facts" }, ...known.map((fact) => h("span", {}, fact))) : h("p", {}, "Get one with ", h("code", {}, "freehold pull smollm2-135m-instruct"), ", then reload."),
-      model ? h("div", { class: "examples" }, ...EXAMPLES.map(example)) : null));
+    const shown = model ? [
+      h("h1", {}, model.title ?? model.name),
+      h("p", { class: "welcome-facts" }, ...facts(model).map((fact) => h("span", {}, fact))),
+      h("div", { class: "examples" }, ...EXAMPLES.map(example)),
+    ] : this.#without();
+    this.target.replaceChildren(h("section", { class: "welcome", "aria-label": "New conversation" }, ...shown));
+  }
+
+  /** What is said where no model is known: nothing, until the house has answered. */
+  #without() {
+    if (this.models.withheld) return [h("h1", {}, "Sign in to ask"), h("button", { type: "button", class: "primary", onclick: this.actions.offerKey }, "Sign in")];
+    if (!this.models.loaded) return [];
+    return [h("h1", {}, "No model yet"), h("p", {}, "Get one with ", h("code", {}, "freehold pull smollm2-135m-instruct"), ", then reload.")];
   }
 }
