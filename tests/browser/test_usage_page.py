@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import FloatRect, Page, expect
 
 from freehold.gateway.access.book import KeyBook
 from freehold.gateway.access.key import Scopes
 from tests.integration.house_process import HELLO, RunningHouse, running_house
 
 from .conftest import Visit
-from .test_access import CONTRAST
+from .test_access import CONTRAST, PHONE
 
 pytestmark = pytest.mark.browser
 
@@ -25,7 +27,36 @@ port = 0
 small = "fake:small?tokens=3"
 "<b>odd</b>" = "fake:odd?tokens=3"
 """
-TEXTS = (".who", ".chart figcaption", ".chart .sub", ".chart .key", ".usage thead th", ".usage tbody td", ".usage h2")
+TEXTS = (
+    ".who",
+    ".chart figcaption",
+    ".chart .sub",
+    ".chart .key",
+    ".days span",
+    ".usage thead th",
+    ".usage tbody td",
+    ".usage h2",
+)
+
+# For each head of a table, to which sides it and the cells below it stand.
+SIDES = """() => {
+    const sides = {};
+    for (const head of document.querySelectorAll("thead th")) {
+        const place = head.cellIndex + 1, found = sides[head.textContent] ??= [];
+        const below = head.closest("table").querySelectorAll(`tbody tr > :nth-child(${place})`);
+        for (const { textAlign } of [head, ...below].map(each => getComputedStyle(each)))
+            if (!found.includes(textAlign)) found.push(textAlign);
+    }
+    return sides;
+}"""
+# The height of the letters under a chart, in pixels of the screen.
+TEXT_SPANS = """spans => spans.map(span => {
+    const range = document.createRange();
+    range.selectNodeContents(span);
+    const { left, right } = range.getBoundingClientRect();
+    return [left, right];
+})"""
+DAYS_PX = "parseFloat(getComputedStyle(document.querySelector('.days span')).fontSize)"
 
 
 @pytest.fixture
@@ -54,6 +85,17 @@ async def sign_in(page: Page, key: str) -> None:
     await page.get_by_role("dialog").get_by_role("button", name="Sign in").click()
 
 
+async def head_and_rows(page: Page) -> list[tuple[FloatRect, FloatRect]]:
+    """Where the head and the first row of each table are."""
+    found = []
+    for region in await page.get_by_role("region").all():
+        head = await region.locator("thead th").first.bounding_box()
+        row = await region.locator("tbody tr").first.bounding_box()
+        assert head is not None and row is not None
+        found.append((head, row))
+    return found
+
+
 async def test_a_house_without_keys_shows_everybody_what_was_used(running: RunningHouse, visit: Visit) -> None:
     for model in ("small", "small", "<b>odd</b>"):
         await ask(running, model=model)
@@ -64,6 +106,11 @@ async def test_a_house_without_keys_shows_everybody_what_was_used(running: Runni
     await expect(by_endpoint.locator("tbody th")).to_have_text(["small", "<b>odd</b>"])
     await expect(by_endpoint.locator("tbody tr").first.locator("td").first).to_have_text("2")
     await expect(page.get_by_role("button", name="Sign out")).to_be_hidden()
+    tables = await head_and_rows(page)
+    assert [head["y"] + head["height"] <= row["y"] + 1 for head, row in tables] == [True, True]
+    sides = await page.evaluate(SIDES)
+    assert {head for head, side in sides.items() if side == ["left"]} == {"Key", "Endpoint"}
+    assert {side for found in sides.values() if found != ["left"] for side in found} == {"right"}
     for selector in TEXTS:
         contrast = await page.evaluate(CONTRAST, selector)
         assert contrast is not None and contrast >= 4.5, (selector, contrast)
@@ -94,3 +141,22 @@ async def test_a_wrong_key_shows_nothing_and_asks_again(running: RunningHouse, v
     await sign_in(page, "wrong")
     await expect(page.get_by_role("dialog", name="Sign in to this house")).to_be_visible()
     await expect(page.locator("#content")).to_be_empty()
+
+
+async def test_where_nothing_was_asked_the_days_are_counted(running: RunningHouse, visit: Visit) -> None:
+    page = await visit(f"{running.address}/usage")
+    await expect(page.get_by_text("Nothing was asked in the last 30 days.")).to_be_visible()
+
+
+@pytest.mark.parametrize("context_options", [PHONE], ids=["360 pixels"])
+async def test_days_can_be_read_on_a_phone_and_do_not_overlap(running: RunningHouse, visit: Visit) -> None:
+    await ask(running)
+    page = await visit(f"{running.address}/usage")
+    await expect(page.get_by_role("img", name="Tokens a day")).to_be_visible()
+    assert await page.evaluate(DAYS_PX) >= 12
+    named = page.locator(".chart").first.locator(".days span").filter(has_text=re.compile(r"\w"))
+    places = await named.evaluate_all(TEXT_SPANS)
+    assert len(places) == 6
+    assert all(left >= 0 and right <= 360 for left, right in places)
+    assert all(before[1] < after[0] for before, after in itertools.pairwise(places))
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 360

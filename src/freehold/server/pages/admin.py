@@ -21,6 +21,9 @@ from freehold.gateway.pool import Occupancy
 from freehold.server.at_work import Failure, Work
 from freehold.server.pages.tables import section
 
+_NUMBERS = frozenset(
+    {"For", "Pieces so far", "At work", "Waiting", "Memory", "Kept free for it", "Restarts", "Took", "Status"}
+)
 UNKNOWN = "<span class='unknown'>unknown</span>"
 
 
@@ -55,7 +58,8 @@ def fragment(now: Now) -> str:
 
 def _work(work: Sequence[Work]) -> str:
     heads = ("Who", "Endpoint", "Asked by", "For", "Pieces so far", "")
-    return section("At work", heads, [_work_row(each) for each in work], none="Nobody asks for anything now.")
+    rows = [_work_row(each) for each in work]
+    return section("At work", heads, rows, numbers=_NUMBERS, none="Nobody asks for anything now.")
 
 
 def _work_row(work: Work) -> tuple[str, ...]:
@@ -103,7 +107,7 @@ def _models(now: Now) -> str:
         "Restarts",
         "Last error",
     )
-    return section("Models", heads, rows, none="There are no endpoints.") + _memory(now.memory)
+    return section("Models", heads, rows, numbers=_NUMBERS, none="There are no endpoints.") + _memory(now.memory)
 
 
 def _model_row(info: EndpointInfo, line: Standing | None, worker: WorkerReport | None) -> tuple[str, ...]:
@@ -140,7 +144,8 @@ def _events(events: Sequence[LifeEvent]) -> str:
         )
         for event in events
     ]
-    return section("What came and went", heads, rows, none="No model was loaded since the house was started.")
+    none = "No model was loaded since the house was started."
+    return section("What came and went", heads, rows, numbers=_NUMBERS, none=none)
 
 
 def _failures(failures: Sequence[Failure]) -> str:
@@ -157,7 +162,7 @@ def _failures(failures: Sequence[Failure]) -> str:
         )
         for each in failures
     ]
-    return section("Last errors", heads, rows, none="Nothing failed since the house was started.")
+    return section("Last errors", heads, rows, numbers=_NUMBERS, none="Nothing failed since the house was started.")
 
 
 def _button(place: str, label: str, *, path: str, body: object, title: str, note: str, yes: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from freehold.gateway.access.key import Key
 from freehold.server.pages.tables import section
 
-WIDTH, HEIGHT, FOOT = 900, 180, 22
+WIDTH, HEIGHT = 900, 180
 Row = Mapping[str, Any]
 _COUNTS = ("requests", "not_done", "tokens_in", "tokens_cached", "tokens_out", "pieces")
 _HEADS = ("Requests", "Not done", "Tokens in", "From cache", "Tokens out", "Not counted")
@@ -24,7 +24,7 @@ def fragment(rows: Sequence[Row], days: Sequence[date], key: Key | None) -> str:
     """All of it, for `days`. `key` is the one that was shown, None where none was needed."""
     rows = [{**row, "not_done": row["requests"] - row["done"]} for row in rows]
     if not rows:
-        body = "<p class='none'>Nothing was asked in the last days.</p>"
+        body = f"<p class='none'>Nothing was asked in the last {len(days)} days.</p>"
     else:
         tokens = _by_day(rows, days, ("tokens_in", "tokens_out"))
         requests = _by_day(rows, days, ("done", "not_done"))
@@ -59,25 +59,24 @@ def _by_day(rows: Sequence[Row], days: Sequence[date], names: tuple[str, str]) -
 def _chart(
     title: str, days: Sequence[date], values: Sequence[tuple[int, int]], names: tuple[str, str], *, second: str = "two"
 ) -> str:
-    """Bars of two parts each, one on the other; `second` is the class of the upper one."""
+    """Bars of two parts each, one on the other; `second` is the class of the upper one. The names of days stand below
+    the drawing, which a narrow screen makes smaller, so that they keep their size."""
     most = max(map(sum, values)) or 1
     step = WIDTH / len(days)
     bars = [
         _bar(number * step, step, value, most, second, f"{day}: {value[0]:,} {names[0]}, {value[1]:,} {names[1]}")
         for number, (day, value) in enumerate(zip(days, values, strict=True))
     ]
-    labels = [
-        f"<text x='{number * step + step / 2:.1f}' y='{HEIGHT + FOOT - 6}'>{day:%b} {day.day}</text>"
-        for number, day in enumerate(days)
-        if number % 5 == 2
-    ]
+    labels = "".join(
+        f"<span>{f'{day:%b} {day.day}' if number % 5 == 2 else ''}</span>" for number, day in enumerate(days)
+    )
     one, two = map(escape, names)
     ground = f"<line class='ground' x1='0' x2='{WIDTH}' y1='{HEIGHT}' y2='{HEIGHT}'/>"
     return (
         f"<figure class='chart'><figcaption>{escape(title)} <span class='sub'>at most {most:,}</span>"
         f"<span class='key'><i class='one'></i>{one} <i class='{second}'></i>{two}</span></figcaption>"
-        f"<svg viewBox='0 0 {WIDTH} {HEIGHT + FOOT}' role='img' aria-label='{escape(title)}, at most {most:,}'>"
-        f"{ground}{''.join(bars)}{''.join(labels)}</svg></figure>"
+        f"<svg viewBox='0 0 {WIDTH} {HEIGHT + 1}' role='img' aria-label='{escape(title)}, at most {most:,}'>"
+        f"{ground}{''.join(bars)}</svg><div class='days' aria-hidden='true'>{labels}</div></figure>"
     )
 
 
@@ -98,7 +97,7 @@ def _table(title: str, head: str, rows: Sequence[Row], name_of: Callable[[Row], 
         counts.update({name: row[name] for name in _COUNTS})
     ordered = sorted(summed.items(), key=lambda item: -item[1]["requests"])
     lines = [(escape(name), *(f"{counts[each]:,}" for each in _COUNTS)) for name, counts in ordered]
-    return section(title, (head, *_HEADS), lines)
+    return section(title, (head, *_HEADS), lines, numbers=_HEADS)
 
 
 def _key_of(row: Row) -> str:
