@@ -16,7 +16,7 @@ from tests.servers.issuer import local_issuer
 
 from .conftest import Visit
 from .test_access import CONTRAST, PHONE, UNNAMED
-from .test_usage_page import made, sign_in
+from .test_usage_page import SIDES, head_and_rows, made, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -86,8 +86,16 @@ async def test_a_key_without_the_scope_sees_nothing_and_is_told_why(running: Run
     ada = await made(running, "ada")
     page = await visit(f"{running.address}/admin")
     await sign_in(page, ada)
-    await expect(page.locator(".notice")).to_contain_text("The key of ada may not see what others did.")
-    await expect(page.locator("#content")).to_be_empty()
+    content = page.locator("#content")
+    await expect(content.get_by_role("heading")).to_have_text("What you signed in with does not open this page")
+    await expect(content).to_contain_text("Whoever runs the house can give you a key that opens it.")
+    assert "freehold keys" not in await page.locator("main > :not(noscript)").last.inner_text()
+    await expect(page.locator(".notice")).to_have_count(0)
+    await expect(content.get_by_role("link", name="Usage page")).to_be_visible()
+    await content.get_by_role("button", name="Sign in as somebody else").click()
+    await expect(page.get_by_role("dialog", name="Sign in to this house")).to_be_visible()
+    await expect(content).to_be_empty()
+    await sign_in(page, ada)
     await page.goto(f"{running.address}/usage")
     await expect(page.get_by_role("img", name="Tokens a day").or_(page.locator(".none"))).to_be_visible()
     await expect(page.get_by_role("link", name="Admin")).to_be_hidden()
@@ -152,10 +160,18 @@ async def test_models_and_errors_are_shown_and_every_text_is_a_text(running: Run
     failed = page.get_by_role("region", name="Last errors").locator("tbody tr").first
     await expect(failed).to_contain_text("worker_not_started")
     await expect(failed).to_contain_text("<i>root</i>")
-    for region in await page.get_by_role("region").all():
-        head = await region.locator("thead th").first.bounding_box()
-        first = await region.locator("tbody tr").first.bounding_box()
-        assert head is not None and first is not None and head["y"] + head["height"] <= first["y"] + 1
+    sides = await page.evaluate(SIDES)
+    numbers = {"At work", "Waiting", "Memory", "Kept free for it", "Restarts", "Took", "Status"}
+    assert {head for head, side in sides.items() if side == ["right"]} == numbers
+    assert {side for head, found in sides.items() if head not in numbers for side in found} == {"left"}
+    assert len(await head_and_rows(page)) == 3
+    for _ in range(30):
+        assert await ask(running, root, "broken") >= 500
+    await expect(page.get_by_role("region", name="Last errors").locator("tbody tr").nth(19)).to_be_visible()
+    for scrolled in (0, 300, 900):
+        await page.evaluate("top => scrollTo(0, top)", scrolled)
+        for head, row in await head_and_rows(page):
+            assert head["y"] + head["height"] <= row["y"] + 1, scrolled
     for scheme in SCHEMES:
         await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         found = {selector: await page.evaluate(CONTRAST, selector) for selector in TEXTS}

@@ -243,7 +243,7 @@ def require_admin(key: Key | None) -> None:
     if key is not None and not key.scopes.admin:
         raise ForbiddenError(
             f"{key.named} may not see what others did.",
-            hint="`freehold keys create NAME --admin` makes one that may.",
+            hint="Whoever runs the house makes one that may: `freehold keys create NAME --admin`.",
         )
 
 

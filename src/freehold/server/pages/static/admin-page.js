@@ -1,5 +1,5 @@
 // The Admin page: what the house is doing now, drawn by the house and asked for again while somebody looks.
-import { byId } from "./dom.js";
+import { byId, h } from "./dom.js";
 import { clear, drawing, show } from "./drawn.js";
 import { ask } from "./house.js";
 import { Connection, notice } from "./notices.js";
@@ -21,9 +21,16 @@ async function load() {
     clear(byId("content"));
     if (error.unreachable) connection.lost();
     else if (error.needsKey) signIn.needed();
+    else if (error.code === "forbidden") byId("content").replaceChildren(closed());
     else notice(error.message);
   }
 }
+
+const closed = () => h("section", { class: "closed" },
+  h("h2", {}, "What you signed in with does not open this page"),
+  h("p", {}, "It shows what everybody asks of this house, and so is only for those who look after it. Whoever runs the house can give you a key that opens it."),
+  h("p", {}, "What you used yourself is on the ", h("a", { href: "/usage" }, "Usage page"), "."),
+  h("button", { type: "button", class: "quiet", onclick: () => byId("sign-out").click() }, "Sign in as somebody else"));
 
 /** Nothing is asked for while the page is hidden; it comes back with what is so then. */
 const again = () => { if (!document.hidden) load(); };
