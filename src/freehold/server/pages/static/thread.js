@@ -70,7 +70,7 @@ export class Thread {
 
   /** What is said where no model is known: nothing, until the house has answered. */
   #without() {
-    if (this.models.withheld) return [h("h1", {}, "Sign in to ask"), h("button", { type: "button", class: "primary", onclick: this.actions.offerKey }, "Sign in")];
+    if (this.models.withheld) return [h("h1", {}, "Sign in to ask")];
     if (!this.models.loaded) return [];
     return [h("h1", {}, "No model yet"), h("p", {}, "Get one with ", h("code", {}, "freehold pull smollm2-135m-instruct"), ", then reload.")];
   }
