@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -158,13 +159,55 @@ def test_a_daily_budget_refuses_what_exceeds_it_and_says_when_it_opens_again_als
 
 
 def test_what_was_cut_off_counts_against_a_budget_too(house: RunningHouse) -> None:
-    key = made("ada", "--tokens-per-day", "20")
+    key = made("ada", "--tokens-per-day", "1000")
     stream = open_stream(house, key)
     seen = b""
     while seen.count(b"data: ") < 25:
         seen += stream.recv(65536)
     stream.close()
-    until(lambda: ask(house, key).status == 429)
+    until(lambda: ask(house, key).status == 200)
+    assert int(ask(house, key, max_tokens=1).headers["x-ratelimit-remaining-tokens"]) < 1000 - 25
+
+
+def test_requests_that_come_together_never_take_more_than_the_budget(house: RunningHouse) -> None:
+    key = made("ada", "--tokens-per-day", "100")
+    with ThreadPoolExecutor(30) as pool:
+        replies = list(pool.map(lambda _: ask(house, key, model="large"), range(30)))
+    answers = [reply.json for reply in replies if reply.status == 200]
+    assert 0 < sum(answer["usage"]["total_tokens"] for answer in answers) <= 100
+    refused = [reply for reply in replies if reply.status != 200]
+    assert refused and {reply.status for reply in refused} == {429}
+    assert used_tokens() <= 100
+
+
+def test_an_answer_of_open_length_takes_what_is_left_and_no_more(house: RunningHouse) -> None:
+    key = made("ada", "--tokens-per-day", "100")
+    stream = open_stream(house, key)
+    waits = ask(house, key)
+    assert (waits.status, waits.headers["retry-after"], waits.headers["x-should-retry"]) == (429, "1", "true")
+    assert "requests at work hold back 100 of them" in waits.error["message"]
+    assert b'"finish_reason":"length"' in rest_of(stream)
+    assert "it opens again at" in ask(house, key).error["message"]
+    assert used_tokens() == 100
+
+
+def test_a_prompt_that_is_longer_than_what_is_left_is_refused_before_it_is_read(house: RunningHouse) -> None:
+    key = made("ada", "--tokens-per-day", "50")
+    prompt = {"messages": [{"role": "user", "content": "word " * 2000}]}
+    refused = ask(house, key, max_tokens=3, **prompt)
+    assert refused.status == 429 and "50 are left" in refused.error["message"]
+    assert ask(house, key, path="/v1/embeddings", input="word " * 2000).status == 429
+    assert ask(house, key, path="/v1/completions", prompt=["word " * 30, "word " * 30], max_tokens=1).status == 429
+    assert used_tokens() == 0
+    assert ask(house, key, max_tokens=3).status == 200
+
+
+def test_a_large_budget_serves_open_answers_side_by_side(house: RunningHouse) -> None:
+    key = made("ada", "--tokens-per-day", "1000000")
+    streams = [open_stream(house, key) for _ in range(4)]
+    for stream in streams:
+        stream.close()
+    until(lambda: house.busy() == 0)
 
 
 def test_a_request_that_may_take_more_than_is_left_is_told_how_much_that_is(house: RunningHouse) -> None:
@@ -219,6 +262,12 @@ def test_keys_that_cannot_be_read_let_nobody_in(tmp_path: Path) -> None:
     book.chmod(0o644)
     done = freehold("up")
     assert done.returncode == 3 and "chmod 600" in done.stderr
+
+
+def used_tokens() -> int:
+    """Of all requests, by the ledger."""
+    rows = [json.loads(line) for line in freehold("ledger", "export").stdout.splitlines()]
+    return sum((row["tokens_in"] or 0) + (row["tokens_out"] or 0) for row in rows)
 
 
 def open_stream(house: RunningHouse, key: str) -> Any:

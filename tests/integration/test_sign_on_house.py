@@ -93,7 +93,7 @@ def test_the_issuer_is_asked_once_for_many_tokens_of_many_people(house: RunningH
 def test_a_budget_is_the_persons_whatever_token_they_show(house: RunningHouse, issuer: LocalIssuer) -> None:
     replies = [ask(house, issuer.token(sub="7", groups=["readers"], jti=str(number))) for number in range(12)]
     refused = next(reply for reply in replies if reply.status == 429)
-    assert "has used its 60 tokens for today" in refused.error["message"]
+    assert "of the 60 that 7 has for today" in refused.error["message"]
     assert refused.headers["x-ratelimit-limit-tokens"] == "60"
     assert ask(house, issuer.token(sub="8", groups=["readers"])).status == 200
 

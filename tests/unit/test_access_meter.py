@@ -67,7 +67,7 @@ class Model:
         days = [(datetime.fromtimestamp(each.ended_wall_s, UTC), each.tokens or 0) for each in ended]
         today = sum(tokens for at, tokens in days if at.date() == day.date())
         month = sum(tokens for at, tokens in days if (at.year, at.month) == (day.year, day.month))
-        needed = sum(each.held for each in at_work) + held
+        needed = sum(each.held for each in at_work) + max(1, held)
         return (
             _under(len(at_work) + 1, limits.concurrency)
             and _under(len(recent) + 1, limits.requests_per_minute)
@@ -96,14 +96,14 @@ class OneKey(RuleBasedStateMachine):
 
     @rule(most=st.none() | st.integers(1, 60))
     def ask(self, most: int | None) -> None:
-        allowed = self.model.allows(most or 1)
+        allowed = self.model.allows(most or 0)
         try:
             held = self.meter.enter(most)
         except LimitError as error:
             assert not allowed
             assert error.retry_after_s >= 1
         else:
-            assert allowed and held == (most or 1)
+            assert allowed and held == (most or 0)
             self.model.requests.append(Request(self.time.steady_s, held))
 
     @rule(tokens=st.integers(0, 80), data=st.data())
@@ -145,7 +145,7 @@ def test_a_budget_opens_again_when_its_day_is_over_and_says_so() -> None:
         meter.enter(None)
     assert (refused.value.retry_after_s, refused.value.retryable) == (1, True)
     time.go_on(1)
-    assert meter.enter(None) == 1
+    assert meter.enter(None) == 0
 
 
 def test_setting_the_clock_back_gives_nobody_a_new_budget() -> None:

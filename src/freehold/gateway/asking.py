@@ -75,9 +75,9 @@ class Asking:
         "_caller",
         "_endpoint",
         "_ledger",
-        "_permit",
         "client",
         "first_at",
+        "permit",
         "pieces",
         "prompt_tokens",
         "usage",
@@ -91,7 +91,7 @@ class Asking:
         self.prompt_tokens: int | None = None
         self.pieces: int | None = None
         self.first_at: float | None = None
-        self._permit = permit
+        self.permit = permit
         self._endpoint = endpoint
         self._caller = caller
         self._ledger = ledger
@@ -156,9 +156,9 @@ class Asking:
         usage = self.usage or {}
         tokens_in = _count(usage.get("prompt_tokens", self.prompt_tokens))
         tokens_out = _count(usage.get("completion_tokens"))
-        if self._permit is not None:
+        if self.permit is not None:
             counted = tokens_out if tokens_out is not None else self.pieces
-            self._permit.tokens = (tokens_in or 0) + (counted or 0)
+            self.permit.tokens = (tokens_in or 0) + (counted or 0)
         if self._ledger is None or not self._admission:
             return
         details = usage.get("prompt_tokens_details")
@@ -174,8 +174,8 @@ class Asking:
             total_us=_since_us(started_at),
         )
         energy = self._ledger.settle(self._admission, outcome, self._began)
-        if self._permit is not None and energy is not None:
-            self._permit.wh = energy.share_uj / UJ_PER_WH
+        if self.permit is not None and energy is not None:
+            self.permit.wh = energy.share_uj / UJ_PER_WH
 
     def _why(self, error: BaseException | None) -> str:
         ended = self._caller.ended

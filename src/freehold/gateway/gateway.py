@@ -30,6 +30,7 @@ from freehold.gateway.changes import changes, needs_restart, of_memory
 from freehold.gateway.endpoints import EndpointInfo, EndpointTable, Target
 from freehold.gateway.exchange import Exchange
 from freehold.gateway.held import Held
+from freehold.gateway.holding import held_back
 from freehold.gateway.memory.life import Life
 from freehold.gateway.memory.stay import preloaded, stays
 from freehold.gateway.moving import Mover
@@ -207,7 +208,8 @@ class Gateway:
                 raise UnsupportedError(f"{name} gives no embeddings.", param="model")
             if body.get("dimensions") is not None and upstream.socket_path is not None:
                 raise UnsupportedError("`dimensions` is not supported by this endpoint.", param="dimensions")
-            whole = await asking.call("/embeddings", {**body, "model": upstream.model})
+            out = await held_back(asking, "embed", {**body, "model": upstream.model})
+            whole = await asking.call("/embeddings", out)
             asking.usage = whole["usage"] if isinstance(whole.get("usage"), dict) else None
             return _named(whole, name, upstream)
 
@@ -248,7 +250,11 @@ class Gateway:
             await asking.done()
 
     def _enter(self, caller: Caller, verb: Allowed, endpoint: str, body: Mapping[str, Any]) -> Permit | None:
-        return self._access.enter(caller, verb, endpoint, requests.most_tokens(body)) if self._access else None
+        if self._access is None:
+            return None
+        each = requests.most_tokens(body)
+        most = each * requests.width(body, "prompt") if each is not None else None
+        return self._access.enter(caller, verb, endpoint, most)
 
     async def _reached(self, body: Mapping[str, Any]) -> tuple[str, Target]:
         """The endpoint that `body` names. One that is being moved is waited for."""

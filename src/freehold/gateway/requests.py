@@ -83,10 +83,10 @@ def endpoint_name(body: Mapping[str, Any]) -> str:
 
 
 def most_tokens(body: Mapping[str, Any]) -> int | None:
-    """How many tokens the answers to `body` may have at most, None where it does not say."""
-    most = body.get("max_completion_tokens") or body.get("max_tokens")
-    count = body.get("n") or 1
-    return most * count if type(most) is int and type(count) is int else None
+    """How many tokens each answer to `body` may have at most, None where it does not say. Of two limits it is the
+    larger: engines differ in which they heed."""
+    said = [body.get("max_completion_tokens"), body.get("max_tokens")]
+    return max((most for most in said if type(most) is int and most > 0), default=None)
 
 
 def _refuse_ignored(body: Mapping[str, Any], verb: Verb) -> None:

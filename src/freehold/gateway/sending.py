@@ -10,6 +10,7 @@ import aiohttp
 from freehold.core.ports import Upstream
 from freehold.gateway import requests
 from freehold.gateway.asking import Asking
+from freehold.gateway.holding import held_back
 from freehold.gateway.post import Post
 from freehold.gateway.shaping import ChunkFilter, Verb
 from freehold.gateway.toolcalls import adapt
@@ -34,7 +35,8 @@ async def _send(
     asking: Asking, verb: Verb, body: Mapping[str, Any]
 ) -> tuple[aiohttp.ClientResponse, ChunkFilter | None]:
     whole, tools = adapted(body, verb, asking.upstream)
-    return await asking.stream(_PATHS[verb], requests.outgoing(whole, verb, asking.upstream)), tools
+    out = await held_back(asking, verb, requests.outgoing(whole, verb, asking.upstream))
+    return await asking.stream(_PATHS[verb], out), tools
 
 
 def adapted(body: Mapping[str, Any], verb: Verb, upstream: Upstream) -> tuple[dict[str, Any], ChunkFilter | None]:

@@ -22,7 +22,7 @@ async def tokenize(asking: Asking, body: Mapping[str, Any]) -> dict[str, Any]:
         text = body.get("prompt", body.get("content"))
         if not isinstance(text, str):
             raise RequestError("Give `prompt` (a string) or `messages`.", param="prompt")
-        found = await _of_text(asking, text, add_special=bool(body.get("add_special_tokens", True)))
+        found = await of_text(asking, text, add_special=bool(body.get("add_special_tokens", True)))
     return {"tokens": found, "count": len(found), "max_model_len": asking.upstream.context_tokens}
 
 
@@ -49,10 +49,11 @@ async def of_messages(asking: Asking, body: Mapping[str, Any]) -> list[int]:
         raise UnsupportedError(f"{asking.upstream.model} has no chat template.", param="messages")
     asked = {key: body[key] for key in _TEMPLATE_FIELDS if body.get(key) is not None}
     rendered = await asking.call("/apply-template", asked, root=True)
-    return await _of_text(asking, rendered["prompt"], add_special=True)
+    return await of_text(asking, rendered["prompt"], add_special=True)
 
 
-async def _of_text(asking: Asking, text: str, *, add_special: bool) -> list[int]:
+async def of_text(asking: Asking, text: str, *, add_special: bool) -> list[int]:
+    """The tokens of `text` alone."""
     _check(asking)
     asked = {"content": text, "add_special": add_special, "parse_special": True}
     answer = await asking.call("/tokenize", asked, root=True)

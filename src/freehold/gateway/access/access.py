@@ -54,6 +54,16 @@ class Permit:
     def meter(self) -> Meter:
         return self._meter
 
+    @property
+    def room(self) -> int | None:
+        """How many tokens the request may hold back at most; None where its key has no limit of them."""
+        left = self._meter.left()
+        return None if left is None else left + self._held
+
+    def hold(self, tokens: int) -> None:
+        """Hold back what the request may take, instead of what was held back so far. Raises LimitError."""
+        self._held = self._meter.exchange(self._held, tokens)
+
     def end(self, error: FreeholdError) -> None:
         """Stop the request's task, which is told why."""
         if self.holder.ended is None and self._task is not None:

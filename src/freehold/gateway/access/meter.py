@@ -1,9 +1,9 @@
 """How much one key has used, and whether it may ask once more. Pure but for the clocks it is given.
 
 A minute is any 60 seconds, a day and a month are the calendar's (UTC) and never begin again where the wall clock is set
-back. Tokens are counted when an answer has ended. What a request may take at most is held back from the budgets while
-it is at work, where it says so (`max_tokens`); one that does not say takes what it takes, and the next one waits.
-Of energy nothing is held back: nobody knows it before, and of a very short request not even afterwards."""
+back. Tokens are counted when an answer has ended. What a request may take at most is held back while it is at work, so
+that no order of requests takes more than a limit. How much energy one takes nobody knows before: each at work holds
+back what the dearest of its key took since the house started, and nothing where that is unknown."""
 
 from __future__ import annotations
 
@@ -32,11 +32,13 @@ class Clocks:
 
 
 class Standing(NamedTuple):
-    """One limit as it stands: how much in all, how much is left, and the seconds until more is."""
+    """One limit as it stands: how much in all, how much is left, and the seconds until more is. `unused` is what is
+    left and what requests at work hold back; 0 where nothing is held back of such a limit."""
 
     limit: int
     remaining: int
     reset_s: float
+    unused: int = 0
 
 
 class Meter:
@@ -53,6 +55,7 @@ class Meter:
         self._day = self._month = datetime.fromtimestamp(self._clocks.wall_s(), UTC)
         self._day_tokens, self._month_tokens = spent.tokens_today, spent.tokens_this_month
         self._day_wh, self._month_wh = spent.wh_today, spent.wh_this_month
+        self._dearest_wh = 0.0
 
     @property
     def limits(self) -> Limits:
@@ -60,16 +63,33 @@ class Meter:
 
     def enter(self, most_tokens: int | None) -> int:
         """Take in a request that says it takes `most_tokens` at most (None: it does not say); gives what is held back
-        for it. Raises LimitError, and then nothing is counted."""
+        for it, until `exchange` knows better. Raises LimitError, and then nothing is counted."""
         self._forget()
-        held = max(1, most_tokens or 1)
+        held = most_tokens or 0
         self._require_room()
-        self._require_tokens(held)
+        self._require_tokens(max(1, held))
         self._require_energy()
         self._requests.append(self._clocks.now_s())
         self._at_work += 1
         self._held += held
         return held
+
+    def left(self) -> int | None:
+        """How many tokens are neither used nor held back, of the limit that leaves the fewest; None without one."""
+        self._forget()
+        return min((standing.remaining for _, standing in self._token_limits()), default=None)
+
+    def exchange(self, held: int, wanted: int) -> int:
+        """Hold `wanted` back instead of `held`. Raises LimitError, and then `held` still is."""
+        self._forget()
+        self._held -= held
+        try:
+            self._require_tokens(wanted)
+        except LimitError:
+            self._held += held
+            raise
+        self._held += wanted
+        return wanted
 
     def leave(self, held: int, tokens: int, wh: float = 0.0) -> None:
         """The request has ended for which `held` was held back; it took `tokens`, and `wh` as far as that is known."""
@@ -78,6 +98,7 @@ class Meter:
         self._held -= held
         self._day_wh += wh
         self._month_wh += wh
+        self._dearest_wh = max(self._dearest_wh, wh)
         if tokens:
             self._tokens.append((self._clocks.now_s(), tokens))
             self._minute_tokens += tokens
@@ -114,10 +135,16 @@ class Meter:
             span = _SPANS[name]
             opens = self._clocks.wall_s() + standing.reset_s
             limit, left, owner = f"{standing.limit:,}", standing.remaining, self.key.owner
+            if standing.unused >= held:
+                text = (
+                    f"{owner} has {standing.unused:,} tokens left of the {limit} {span}, and requests at work hold "
+                    f"back {standing.unused - left:,} of them. Ask again when one of those has ended."
+                )
+                raise _refusal(text, 1.0, name, standing.limit)
             if left > 0:
                 text = (
                     f"This request may take {held:,} tokens, and {left:,} are left of the {limit} that {owner} has "
-                    f"{span}. Ask for fewer (`max_tokens`), or wait until {_iso(opens)}."
+                    f"{span}. Ask for fewer (`max_tokens`), or wait: it opens again at {_iso(opens)}."
                 )
             else:
                 used = f"{self.key.named} has used its {limit} tokens {span}"
@@ -131,7 +158,12 @@ class Meter:
             ("wh_per_month", limits.wh_per_month, self._month_wh, self._until_next_month),
         )
         for name, limit, used, until_s in spans:
-            if limit is not None and used >= limit:
+            if limit is None:
+                continue
+            if used < limit <= used + self._at_work * self._dearest_wh:
+                text = f"What {owner} has at work may take what is left of the {limit:g} Wh {_SPANS[name]}."
+                raise _refusal(f"{text} Ask again when it has ended.", 1.0, name, limit)
+            if used >= limit:
                 wait_s = until_s()
                 opens = _iso(self._clocks.wall_s() + wait_s)
                 text = f"The key of {owner} has used its {limit:g} Wh {_SPANS[name]}; it opens again at {opens}."
@@ -147,7 +179,8 @@ class Meter:
         )
         for name, limit, used, reset_s in spans:
             if limit is not None:
-                found.append((name, Standing(limit, max(0, limit - used - self._held), reset_s())))
+                unused = max(0, limit - used)
+                found.append((name, Standing(limit, max(0, unused - self._held), reset_s(), unused)))
         return found
 
     def _forget(self) -> None:
