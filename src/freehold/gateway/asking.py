@@ -56,6 +56,7 @@ class Local:
     id: bytes = b"local"
     route: str = "local"
     key: Key | None = None
+    is_guest: bool = False
     wish: Wish = _PATIENT
     started_at: float = field(default_factory=time.perf_counter)
     gone: bool = False

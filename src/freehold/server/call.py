@@ -107,6 +107,11 @@ class Call:
         server = self.scope.get("server")
         return server is not None and server[1] is None
 
+    @property
+    def is_guest(self) -> bool:
+        """True where the request came without a key by a way where one may be needed."""
+        return self.key is None and not self.over_control_socket
+
     async def send(self, message: Any) -> None:
         """The application's `send`, which sees to the headers of every answer that did not come from `reply`."""
         if message["type"] == "http.response.start":

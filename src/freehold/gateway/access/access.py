@@ -1,7 +1,8 @@
 """Who is at work in the house, by key or as a person who signed on: lets requests in, counts what they use, and
 ends them where what let them in ends.
 
-Without a key, over the control socket or in a house that has none, nothing is counted and nothing refused.
+Without a key, over the control socket or in a house that has none, nothing is counted and nothing refused. A guest of
+a house that has none is at work until it has: then a guest's work ends as that of a revoked key.
 """
 
 from __future__ import annotations
@@ -25,15 +26,21 @@ HOUSE_KEY = "house"
 """The id of the key that FREEHOLD_API_KEY holds: the administrator's."""
 
 
+GUEST = Key("", "a guest", (), 0)
+"""Stands for whoever came without a key to a house that had none."""
+
+
 class Holder(Protocol):
-    """Who asks, as far as keys go. `meter` is set to what counts the key's use; `ended` before the holder's task is
-    cancelled because the key opens no more."""
+    """Who asks, as far as keys go: a guest came without one by a way where one may be needed. `meter` is set to what
+    counts the key's use; `ended` before the holder's task is cancelled because the key opens no more."""
 
     ended: FreeholdError | None
     meter: Meter | None
 
     @property
     def key(self) -> Key | None: ...
+    @property
+    def is_guest(self) -> bool: ...
 
 
 class Permit:
@@ -171,12 +178,16 @@ class Access:
         return key
 
     def enter(self, holder: Holder, verb: Verb, endpoint: str, most_tokens: int | None) -> Permit | None:
-        """Let a request of `holder` in. Raises ForbiddenError where its key may not do that, LimitError."""
-        key = holder.key
+        """Let a request of `holder` in. Raises ForbiddenError where its key may not do that, LimitError;
+        KeyRefusedError where a guest has come too late."""
+        key = GUEST if holder.is_guest else holder.key
         if key is None:
             return None
+        if key is GUEST and self.needed:
+            raise _ended(GUEST)
         require_scope(key, verb, endpoint)
-        holder.meter = meter = self._meter(key)
+        meter = self._meter(key)
+        holder.meter = None if key is GUEST else meter
         permit = Permit(self, holder, meter, meter.enter(most_tokens))
         self._at_work.setdefault(key.id, set()).add(permit)
         return permit
@@ -202,16 +213,21 @@ class Access:
         return self.end_dead()
 
     def end_dead(self) -> int:
-        """End what is at work by keys that were revoked or have expired."""
+        """End what is at work by keys that were revoked or have expired, and by guests once a key is needed."""
         now_s, count = self._clocks.wall_s(), 0
         for key_id, permits in self._at_work.items():
-            key = self.keys.get(key_id)
-            if key is not None and key.is_live(now_s):
+            if self._may_stay(key_id, now_s):
                 continue
             for permit in list(permits):
                 permit.end(_ended(permit.meter.key))
                 count += 1
         return count
+
+    def _may_stay(self, key_id: str, now_s: float) -> bool:
+        if key_id == GUEST.id:
+            return not self.needed
+        key = self.keys.get(key_id)
+        return key is not None and key.is_live(now_s)
 
     def _limits(self) -> list[Limits]:
         """Those of every key that opens, and of every role."""
@@ -265,6 +281,11 @@ def _house(secret: Secret | None) -> Key | None:
 
 
 def _ended(key: Key) -> KeyRefusedError:
+    if key is GUEST:
+        return KeyRefusedError(
+            "This house has a key now, and asks everybody for one.",
+            hint="Ask whoever runs it for one, and send it along.",
+        )
     if key.is_person:
         return KeyRefusedError(f"{key.owner} may not use this house.", hint="Ask whoever runs it.")
     how = "was revoked" if key.revoked_s is not None else "has expired"
