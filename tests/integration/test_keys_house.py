@@ -66,6 +66,14 @@ def test_the_first_key_locks_a_running_house_at_once_and_revoking_the_last_one_l
     assert house.chat("small").status == 401
 
 
+def test_the_first_key_ends_what_is_at_work_without_one(house: RunningHouse) -> None:
+    stream = house.open_stream(CHAT, {"model": "endless", **HELLO})
+    assert "1 requests were ended" in freehold("keys", "create", "ada").stdout
+    rest = rest_of(stream)
+    assert b'"code":"invalid_api_key"' in rest and b"has a key now" in rest and b"[DONE]" not in rest
+    until(lambda: house.busy() == 0)
+
+
 def test_no_file_of_the_house_holds_a_key(house: RunningHouse) -> None:
     key = made("ada")
     assert ask(house, key).status == 200
@@ -216,6 +224,14 @@ def test_a_request_that_may_take_more_than_is_left_is_told_how_much_that_is(hous
     assert reply.status == 429
     assert "may take 150 tokens, and 100 are left" in reply.error["message"] and "max_tokens" in reply.error["message"]
     assert ask(house, key, max_tokens=50).status == 200
+
+
+def test_a_key_for_an_endpoint_that_is_not_there_is_made_and_said_so(house: RunningHouse) -> None:
+    done = freehold("keys", "create", "ada", "--endpoint", "smaal", "--endpoint", "large", "--quiet")
+    assert done.returncode == 0 and done.stdout.startswith("fh_")
+    assert "the endpoint 'smaal', and there is none of that name now. Nearest: small" in done.stderr
+    assert "'large'" not in done.stderr
+    assert ask(house, done.stdout.strip()).status == 403
 
 
 def test_requests_a_minute_and_at_once_are_limited(house: RunningHouse) -> None:

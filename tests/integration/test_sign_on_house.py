@@ -90,6 +90,26 @@ def test_the_issuer_is_asked_once_for_many_tokens_of_many_people(house: RunningH
     assert issuer.fetches() == 1
 
 
+def test_a_person_is_listed_with_what_is_known_of_them(house: RunningHouse, issuer: LocalIssuer) -> None:
+    assert ask(house, issuer.token(sub="7", preferred_username="ada", groups=["readers"])).status == 200
+    listed = freehold("keys", "list").stdout
+    assert listed.count("as each token says") == 2 and "unknown" not in listed
+    (row,) = json.loads(freehold("keys", "list", "--json").stdout)
+    assert row["scopes"] is row["limits"] is None
+
+
+def test_a_role_for_an_endpoint_that_is_not_there_is_said_when_the_house_opens(
+    tmp_path: Path, issuer: LocalIssuer
+) -> None:
+    (tmp_path / "freehold.toml").write_text(toml(issuer, ROLES.replace('"small"', '"smaal"')))
+    command = [sys.executable, "-m", "freehold", "up"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as house:
+        assert house.stdout is not None and house.stdout.readline()
+        house.terminate()
+        _, said = house.communicate(timeout=60)
+    assert "The role readers is for the endpoint 'smaal', and there is none of that name now. Nearest: small" in said
+
+
 def test_a_budget_is_the_persons_whatever_token_they_show(house: RunningHouse, issuer: LocalIssuer) -> None:
     replies = [ask(house, issuer.token(sub="7", groups=["readers"], jti=str(number))) for number in range(12)]
     refused = next(reply for reply in replies if reply.status == 429)

@@ -123,7 +123,7 @@ def list_command(everyone: All = False, as_json: Json = False, quiet: Quiet = Fa
         Column("expires", "UNTIL", lambda until: until or "revoked"),
     )
     if not as_json:
-        shown = [{**row, "expires": row["expires"] or "always"} for row in shown]
+        shown = [_for_people(row) for row in shown]
     empty = "There is no key: whoever reaches the house may ask it. freehold keys create NAME"
     Output(as_json=as_json, quiet=quiet).table(columns, shown, empty=empty)
     return 0
@@ -169,9 +169,12 @@ def rotate_command(key: Name, grace: Grace = None, as_json: Json = False, quiet:
 
 def _show_once(made: Made, output: Output) -> int:
     data = {"id": made.key.id, "owner": made.key.owner, "key": made.text}
-    output.sentence(
-        data, f"{made.text}\nThe key of {made.key.owner} ({made.key.id}). It is not shown again.", bare=made.text
-    )
+    text = f"{made.text}\nThe key of {made.key.owner} ({made.key.id}). It is not shown again."
+    if made.ended:
+        text += f" {made.ended} requests were ended."
+    output.sentence(data, text, bare=made.text)
+    for note in made.notes:
+        output.say(note)
     return 0
 
 
@@ -188,17 +191,23 @@ def _row(key: Key, state: str) -> dict[str, Any]:
     }
 
 
-def _scopes(scopes: Mapping[str, Any] | None) -> str:
-    if scopes is None:
-        return _AS_SIGNED_ON
+def _for_people(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What nothing is said of is known all the same: a key without an end, and a person of whom each token says it."""
+    told = {"expires": "always", "scopes": _AS_SIGNED_ON, "limits": _AS_SIGNED_ON}
+    return {name: told.get(name) if value is None else value for name, value in row.items()}
+
+
+def _scopes(scopes: Mapping[str, Any] | str) -> str:
+    if isinstance(scopes, str):
+        return scopes
     parts = [", ".join(scopes["verbs"]) or "everything"]
     parts += [f"at {', '.join(scopes['endpoints'])}"] * bool(scopes["endpoints"]) + ["admin"] * scopes["admin"]
     return "; ".join(parts)
 
 
-def _limits(limits: Mapping[str, Any] | None) -> str:
-    if limits is None:
-        return _AS_SIGNED_ON
+def _limits(limits: Mapping[str, Any] | str) -> str:
+    if isinstance(limits, str):
+        return limits
     told = [f"{limits[name]:,} {word}" for name, word in _LIMITS.items() if limits[name] is not None]
     told += ["batch"] * (limits["priority"] == "batch")
     return ", ".join(told) or "no limit"

@@ -79,6 +79,7 @@ def up_command(  # noqa: PLR0913 - the parameters are the command's options; typ
     Serves the endpoints of freehold.toml, or every held build where it has none, or REF... alone. Ctrl-C lets requests
     in flight end; a second one ends at once.
     """
+    from freehold.python.endpoint_names import unknown_in_roles
     from freehold.server.serve import serve
 
     output = Output(as_json=as_json, quiet=quiet)
@@ -92,6 +93,8 @@ def up_command(  # noqa: PLR0913 - the parameters are the command's options; typ
 
     settings = read()
     _hold_all(settings, output, may_pull=pull, wish=Wish(override, by))
+    for line in unknown_in_roles(settings):
+        output.say(line)
     # Looked at now: a house that gave up its sockets cannot ask the kernel which addresses it has.
     hosts = open_hosts(settings.server.host)
     code = serve(settings, reread=read, on_ready=lambda address: announce(address, settings, output, hosts))

@@ -14,6 +14,7 @@ from freehold.gateway.access.key import VERBS, Verb
 from freehold.gateway.access.key import Key as Key
 from freehold.gateway.access.key import Limits as Limits
 from freehold.gateway.access.key import Scopes as Scopes
+from freehold.python.endpoint_names import unknown
 
 _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -21,11 +22,12 @@ _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 @dataclass(frozen=True, slots=True)
 class Made:
     """A key and its text, which nobody can show again. `ended` requests were stopped by the change; None where no house
-    runs."""
+    runs. `notes` say what may be a mistake."""
 
     key: Key
     text: str
     ended: int | None
+    notes: tuple[str, ...] = ()
 
 
 def create(owner: str, scopes: Scopes, limits: Limits, expires_s: int | None) -> Made:
@@ -42,8 +44,9 @@ def create(owner: str, scopes: Scopes, limits: Limits, expires_s: int | None) ->
             "(RAPL, under /sys/class/powercap) or of a card (NVML) can be read.",
             hint="Give a budget of tokens, or let this account read the counters: since Linux 5.10 only root may.",
         )
+    notes = unknown(settings, scopes.endpoints, "This key")
     key, text = KeyBook(settings.home).create(owner, scopes=scopes, limits=limits, expires_s=expires_s)
-    return Made(key, text, control.reread_keys(settings))
+    return Made(key, text, control.reread_keys(settings), notes)
 
 
 def _measures_energy() -> bool:
