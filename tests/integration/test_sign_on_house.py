@@ -130,7 +130,7 @@ def test_the_ledger_records_the_subject_and_usage_names_the_person(house: Runnin
 def test_a_person_who_is_revoked_is_out_at_once_whatever_the_sign_on_says(
     house: RunningHouse, issuer: LocalIssuer
 ) -> None:
-    ada = issuer.token(sub="7", preferred_username="ada", groups=["readers"])
+    ada = issuer.token(sub="7", preferred_username="ada", groups=["admins"])
     stream = house.open_stream(CHAT, {"model": "endless", **HELLO}, headers=bearer(ada))
     assert freehold("keys", "revoke", "ada").returncode == 0
     rest = rest_of(stream)
