@@ -56,7 +56,7 @@ def test_a_whole_ledger_is_said_to_be_whole_and_what_that_does_not_show(
 ) -> None:
     code, out, said = run(capsys, "verify")
     assert (code, out) == (0, "43 records of 20 requests, each where it was written.\n")
-    assert "missing at the end" in said and "freehold ledger checkpoint" in said
+    assert "missing at the end" in said and "last one was edited" in said and "freehold ledger checkpoint" in said
 
 
 def test_a_cut_end_is_found_by_a_signed_checkpoint(
@@ -68,12 +68,45 @@ def test_a_cut_end_is_found_by_a_signed_checkpoint(
     text = checkpoint(capsys, kept)
     assert len(text.splitlines()) == 7 and max(map(len, text.splitlines())) < 140
     code, out, said = run(capsys, "verify", "--checkpoint", str(kept))
-    assert (code, said) == (0, "") and "as the checkpoint saw it" in out
+    assert code == 0 and "up to record 43 as the checkpoint saw it." in out and "After record 43 only the chain" in said
     cut(folder, 5)
     code, out, _ = run(capsys, "verify", "--checkpoint", str(kept))
     assert code == 1 and "truncated  39 to 43" in out
     code, out, _ = run(capsys, "verify", "--checkpoint", str(kept), "--json")
     assert [finding["kind"] for finding in json.loads(out)["findings"]] == ["truncated"]
+
+
+def test_what_came_after_a_checkpoint_is_said_to_have_no_witness(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "monday.txt"
+    checkpoint(capsys, kept)
+    asyncio.run(write(folder, 1))
+    code, out, said = run(capsys, "verify", "--checkpoint", str(kept))
+    assert code == 0 and "up to record 43 as the checkpoint saw it; 4 after it have no witness." in out
+    cut(folder, 3)
+    code, out, said = run(capsys, "verify", "--checkpoint", str(kept))
+    assert code == 0 and "; 1 after it has no witness." in out and "only the chain speaks" in said
+    assert json.loads(run(capsys, "verify", "--checkpoint", str(kept), "--json")[1])["witnessed"] == 43
+
+
+def test_one_open_request_is_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cut(folder, 2)
+    assert "Note: 1 request is open: in flight" in run(capsys, "verify")[2]
+
+
+def test_a_house_that_starts_on_a_changed_ledger_warns_and_usage_says_that_it_does_not_verify(
+    folder: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    asyncio.run(write(folder, 1))
+    assert caplog.messages == []
+    (path,) = segments(folder)
+    path.write_bytes(path.read_bytes().replace(b'"tokens_out":12', b'"tokens_out":99', 1))
+    asyncio.run(write(folder, 1))
+    (warned,) = caplog.messages
+    assert f"The record in {folder} was changed or is damaged before its number 5." in warned
+    assert main(["usage"]) == 0
+    assert "does not verify: freehold ledger verify" in capsys.readouterr().err
 
 
 def test_a_checkpoint_typed_from_paper_is_read_and_a_forged_one_is_told(
@@ -87,8 +120,9 @@ def test_a_checkpoint_typed_from_paper_is_read_and_a_forged_one_is_told(
     kept.write_text("\n" + text.replace(head, f"{head[:32]}  {head[32:]} ").replace("\n", "\r\n"))
     assert run(capsys, "verify", "--checkpoint", str(kept))[0] == 0
     kept.write_text(text.replace("record 43", "record 42"))
-    code, _, said = run(capsys, "verify", "--checkpoint", str(kept))
-    assert code == 1 and "forged or damaged" in said
+    code, out, said = run(capsys, "verify", "--checkpoint", str(kept))
+    assert code == 1 and "forged or damaged" in said and "Without a checkpoint" in said
+    assert "by the chain alone." in out and "checkpoint" not in out
     for wrong in ("", "nonsense", text.replace("head ", "tail "), text + text, text.replace("chain ", "chain x")):
         kept.write_text(wrong)
         code, _, said = run(capsys, "verify", "--checkpoint", str(kept))

@@ -13,6 +13,7 @@ import typer
 from freehold.cli.arguments import Json, Quiet, examples
 from freehold.cli.output import Column, Output
 from freehold.core.errors import CallError
+from freehold.core.sizes import counted
 
 if TYPE_CHECKING:
     from freehold.python.ledger import Held, Looked
@@ -32,8 +33,8 @@ As = Annotated[Form, typer.Option("--format", help="jsonl: lines on stdout; parq
 Out = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="The Parquet file to write.")]
 FINDINGS = (Column("kind", "WHAT"), Column("records", "RECORD"), Column("text", "HOW IT SHOWS"))
 UNSEEN = (
-    "Without a checkpoint it does not show whether records are missing at the end, or whether all of it was written "
-    "anew: freehold ledger checkpoint"
+    "Without a checkpoint it does not show whether records are missing at the end, whether the last one was edited, or "
+    "whether all of it was written anew: freehold ledger checkpoint"
 )
 
 
@@ -42,7 +43,7 @@ def verify_command(checkpoint: Checkpoints = None, as_json: Json = False, quiet:
     """Find records that were edited, deleted, added, moved or cut off.
 
     The exit code is 1 where something is wrong. Give the checkpoints that were kept where whoever runs the house cannot
-    reach them: without one a cut end, or a chain that was written anew, does not show.
+    reach them: without one a cut end, an edited last record, or a chain that was written anew does not show.
     """
     from freehold.python.ledger import look
 
@@ -67,9 +68,10 @@ def verify_command(checkpoint: Checkpoints = None, as_json: Json = False, quiet:
     "freehold ledger checkpoint | lp",
 )
 def checkpoint_command(as_json: Json = False, quiet: Quiet = False) -> int:
-    """Print what the ledger is now, in six lines, to keep where the house cannot reach.
+    """Print what the ledger is now, in seven short lines, to keep where the house cannot reach.
 
-    Signed where the house has a key. The ledger is verified first; of one that is not whole nothing is printed.
+    Signed where the house has a key; where it has none, the two lines of that are missing. The ledger is verified
+    first; of one that is not whole nothing is printed.
     """
     from freehold.python.ledger import make_checkpoint
 
@@ -119,25 +121,41 @@ def _row(kind: str, first: int, last: int, text: str) -> dict[str, Any]:
 
 def _whole(looked: Looked) -> str:
     verdict = looked.verdict
-    against = f", as {len(looked.held)} checkpoints saw it" if len(looked.held) > 1 else ", as the checkpoint saw it"
-    return (
-        f"{verdict.records:,} records of {verdict.requests:,} requests, each where it was written"
-        f"{against if looked.held else ''}."
-    )
+    asked = counted(verdict.requests, "request")
+    return f"{counted(verdict.records, 'record')} of {asked}, each where it was written{_against(looked)}."
+
+
+def _against(looked: Looked) -> str:
+    """What the checkpoints say of it, no more than they saw."""
+    if looked.witnessed is None:
+        return ", by the chain alone" if looked.held else ""
+    used = len(looked.compared)
+    who = "the checkpoint" if used == 1 else f"{used} checkpoints"
+    after = looked.verdict.last - looked.witnessed
+    rest = f"; {after:,} after it {'has' if after == 1 else 'have'} no witness" if after else ""
+    return f", up to record {looked.witnessed:,} as {who} saw it{rest}"
 
 
 def _notes(looked: Looked) -> list[str]:
     verdict = looked.verdict
     notes = [f"Note: {line}." for line in verdict.clock]
     if verdict.open:
-        notes.append(f"Note: {verdict.open:,} requests are open: in flight, or of a killed house.")
+        open_ = f"{counted(verdict.open, 'request')} {'is' if verdict.open == 1 else 'are'} open"
+        notes.append(f"Note: {open_}: in flight, or of a killed house.")
     if verdict.torn_bytes:
         notes.append(
             f"Note: {verdict.torn_bytes:,} bytes stand behind the last whole record. A crash leaves that, and so does "
             "cutting: a checkpoint tells which."
         )
     notes += [note for held in looked.held if (note := _of_signature(held))]
-    return notes if looked.held else [*notes, UNSEEN]
+    return [*notes, UNSEEN if looked.witnessed is None else _unwitnessed(looked.witnessed)]
+
+
+def _unwitnessed(record: int) -> str:
+    return (
+        f"After record {record:,} only the chain speaks: whether records are missing at the end there, or the last one "
+        "was edited, does not show."
+    )
 
 
 def _of_signature(held: Held) -> str:
@@ -174,6 +192,7 @@ def _document(looked: Looked, rows: list[dict[str, Any]]) -> dict[str, Any]:
         "torn_bytes": verdict.torn_bytes,
         "clock": verdict.clock,
         "checkpoints": held,
+        "witnessed": looked.witnessed,
         "findings": [{name: row[name] for name in ("kind", "first", "last", "text")} for row in rows],
     }
 

@@ -37,6 +37,7 @@ def usage_command(
     columns = [_NAMES[name] for name in asked.by]
     output = Output(as_json=as_json, quiet=quiet)
     output.table([*columns, *_COUNTS], ledger.usage(asked, told=not as_json), empty="Nothing was asked in that time.")
+    output.say("Added up from the ledger, which this does not verify: freehold ledger verify")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Sizes for people."""
+"""Sizes and counts for people."""
 
 from __future__ import annotations
 
@@ -11,3 +11,8 @@ def size(nbytes: float) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
+
+
+def counted(number: int, what: str) -> str:
+    """Such as "1 record" or "2,000 records"."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

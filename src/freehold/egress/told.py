@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from freehold.core.sizes import counted
 from freehold.engines.sandbox.memory import printable
 
 UNNAMED = "of unknown name"
@@ -13,7 +14,7 @@ UNNAMED = "of unknown name"
 def text(document: dict[str, Any]) -> str:
     """A report as lines for people, with their ends. Pure."""
     record, period = document["record"], document["period"]
-    whole = "whole" if not record["findings"] else f"NOT WHOLE, {_counted(len(record['findings']))}"
+    whole = "whole" if not record["findings"] else f"NOT WHOLE, {counted(len(record['findings']), 'finding')}"
     until = period["until"]
     if period["asked_until"]:
         until += f", when it was made: {period['asked_until']} was asked for and had not come"
@@ -32,10 +33,6 @@ def text(document: dict[str, Any]) -> str:
     lines += ["", "WHAT THIS REPORT DOES NOT SHOW"]
     lines += [f"  - {line}" for line in document["limits"]]
     return "".join(f"{printable(line)}\n" for line in lines)
-
-
-def _counted(findings: int) -> str:
-    return "1 finding" if findings == 1 else f"{findings:,} findings"
 
 
 def _span(gap: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import logging
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -16,6 +17,8 @@ from freehold.ledger.record import Chain, Clock
 from freehold.ledger.recover import Found, look
 from freehold.ledger.segments import SEGMENT_BYTES, Tail, segment_path
 from freehold.ledger.writer import Writer, refused
+
+_log = logging.getLogger("freehold.ledger")
 
 
 class Appender:
@@ -120,4 +123,11 @@ def _looked(folder: Path) -> Found:
     found = look(folder)
     if found.torn:
         (folder / f"torn-{found.seq + 1:012}").write_bytes(found.torn)
+    if found.damaged or found.broken:
+        _log.warning(
+            "The record in %s was changed or is damaged%s. `freehold ledger verify` says what is wrong; in the folder "
+            "egress, `freehold egress report` does.",
+            folder,
+            f" before its number {found.broken}" if found.broken else "",
+        )
     return found

@@ -1,4 +1,4 @@
-"""What a ledger's chain was at one moment, in six lines that fit on paper.
+"""What a ledger's chain was at one moment, in a few lines that fit on paper.
 
 What is signed is what is printed: the lines before the signature, with their line ends. A checkpoint does its work
 where whoever can write the ledger cannot reach it: on another machine, on paper, with the auditor. Its signature says

@@ -1,11 +1,13 @@
 """What the files say when a house starts: where the chain ends, and which requests nobody ended.
 
 Only the last segment is read, whose first record names the requests that were open then. A line without its end is what
-a crash leaves, and is set aside beside the ledger. Nothing else is mended here and nothing is judged: a line that is no
-record stays where it is, the chain goes on behind it, and `freehold ledger verify` says where it breaks."""
+a crash leaves, and is set aside beside the ledger. Nothing else is mended here: a line that is no record stays where it
+is, the chain goes on behind it, and `freehold ledger verify` says where it breaks. That the last segment is not whole
+is noticed, for a warning."""
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,8 @@ from freehold.ledger.segments import lines, segments
 @dataclass(frozen=True, slots=True)
 class Found:
     """The end of a chain. `path` is the segment to go on with, None for none, `size_bytes` its whole lines, and `torn`
-    what stands behind them. `open` are the admissions without an outcome. `damaged` lines of it are no records."""
+    what stands behind them. `open` are the admissions without an outcome. `damaged` lines of it are no records;
+    `broken` is the number of the first record of the segment that does not hold the hash of the one before, 0 none."""
 
     chain: str
     seq: int
@@ -31,6 +34,7 @@ class Found:
     open: tuple[int, ...]
     torn: bytes
     damaged: int
+    broken: int = 0
 
 
 def look(folder: Path) -> Found:
@@ -59,11 +63,11 @@ def record_of(line: bytes) -> dict[str, Any] | None:
 
 
 def _with_torn(found: Found, torn: bytes) -> Found:
-    return Found(found.chain, found.seq, found.head, None, 0, found.open, found.torn + torn, found.damaged)
+    return dataclasses.replace(found, path=None, size_bytes=0, torn=found.torn + torn)
 
 
 def _read(path: Path) -> Found:
-    chain, seq, head, size_bytes, damaged = "", 0, NOTHING, 0, 0
+    chain, seq, head, size_bytes, damaged, broken = "", 0, "", 0, 0, 0
     opened: set[int] = set()
     torn = b""
     for raw in lines(path):
@@ -72,12 +76,14 @@ def _read(path: Path) -> Found:
             break
         size_bytes += len(raw)
         line = raw[:-1]
-        head = hash_of(line)
+        before, head = head, hash_of(line)
         record = record_of(line)
         seq = seq + 1 if record is None else record["seq"]
         damaged += record is None
         if record is None:
             continue
+        if before and record["prev"] != before:  # of the first, the one before is in another file
+            broken = broken or seq
         kind = record.get("kind")
         if kind == "segment":
             chain = str(record.get("chain") or chain)
@@ -86,4 +92,5 @@ def _read(path: Path) -> Found:
             opened.add(seq)
         elif kind == "outcome":
             opened.discard(record.get("of", 0))
-    return Found(chain or secrets.token_hex(16), seq, head, path, size_bytes, tuple(sorted(opened)), torn, damaged)
+    name, still_open = chain or secrets.token_hex(16), tuple(sorted(opened))
+    return Found(name, seq, head or NOTHING, path, size_bytes, still_open, torn, damaged, broken)

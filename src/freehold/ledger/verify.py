@@ -2,8 +2,9 @@
 
 Each record holds the hash of the one before it, so the record that follows is the witness against one that was edited.
 A number that is missing was deleted, one that stands elsewhere was moved, one that is there twice was added. What a
-chain cannot show by itself: that records are missing at its end, or that all of it was written anew. A checkpoint that
-was kept where the writer cannot reach shows both, up to the record it saw.
+chain cannot show by itself: that records are missing at its end, that the last one was edited, which none follows, or
+that all of it was written anew. A checkpoint that was kept where the writer cannot reach shows each, up to the record
+it saw.
 
 Nothing is written, and memory does not grow with the ledger. Where a great deal was changed at once every change is
 found, and its name is the likeliest one."""

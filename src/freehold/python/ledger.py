@@ -39,9 +39,19 @@ class Looked:
     held: tuple[Held, ...]
 
     @property
+    def compared(self) -> tuple[Held, ...]:
+        """The checkpoints that count: without those whose signature is wrong."""
+        return tuple(held for held in self.held if held.signature != "wrong")
+
+    @property
+    def witnessed(self) -> int | None:
+        """The last record that a checkpoint saw; None where none counts."""
+        return max((held.checkpoint.record for held in self.compared), default=None)
+
+    @property
     def clean(self) -> bool:
         """Nothing is wrong, and every checkpoint is what its signer signed."""
-        return not self.verdict.findings and all(held.signature != "wrong" for held in self.held)
+        return not self.verdict.findings and len(self.compared) == len(self.held)
 
 
 def look(checkpoints: Sequence[Path] = ()) -> Looked:
