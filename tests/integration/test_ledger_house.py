@@ -196,7 +196,8 @@ def test_a_ledger_that_cannot_be_written_keeps_the_house_from_starting(tmp_path:
     command = [sys.executable, "-m", "freehold", "up"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 3
-    assert "The ledger cannot be written: Not a directory" in done.stderr and "[ledger]" in done.stderr
+    assert f"The ledger cannot be written in {tmp_path}/file/ledger" in done.stderr
+    assert "Not a directory" in done.stderr and "[ledger]" in done.stderr
 
 
 def test_without_a_ledger_nothing_is_kept(tmp_path: Path) -> None:

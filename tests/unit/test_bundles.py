@@ -28,6 +28,7 @@ from freehold.core.errors import (
 )
 from freehold.core.refs import parse
 from freehold.store.bundles import unaided
+from freehold.store.bundles.makers import require_key
 from freehold.store.bundles.making import make
 from freehold.store.deeds.canonical import canonical
 from freehold.store.deeds.document import document, read_deed, write_deed
@@ -626,3 +627,9 @@ def test_the_program_in_the_bundle_says_for_which_python_its_wheels_are(bundle: 
     assert "has no wheels. Install Freehold in another way" in said()
     put_together(bundle, envelope["manifest"] | {"wheels": {"python": "2.7", "platform": "linux-vax"}}, members)
     assert "has wheels for Python 2.7 on linux-vax; this is Python 3." in said()
+
+
+def test_a_key_that_is_not_the_one_asked_for_is_told_alike_of_bundles_and_backups() -> None:
+    with pytest.raises(BundleError, match=r"house.tar is signed by ed25519:a, and not by ed25519:b") as refused:
+        require_key("ed25519:a", "ed25519:b", Path("house.tar"))
+    assert "bundle" not in refused.value.message + refused.value.hint

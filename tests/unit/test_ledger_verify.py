@@ -160,6 +160,12 @@ async def test_a_wall_clock_that_jumps_is_told_and_breaks_nothing(tmp_path: Path
     assert second.startswith("before record 9 the wall clock went forward by 7,200 s")
 
 
+async def test_a_folder_that_nobody_can_write_is_named_when_a_house_starts() -> None:
+    with pytest.raises(LedgerError, match="in /proc/x: No such file or directory") as refused:
+        await opened(Path("/proc/x"), "strict", version="1")
+    assert "Requests, attempts and connections cannot be recorded there." in refused.value.message
+
+
 async def test_only_one_process_writes_a_ledger(folder: Path) -> None:
     ledger = await opened(folder, "relaxed", version="1")
     with pytest.raises(LedgerError, match="Another process writes the ledger"):

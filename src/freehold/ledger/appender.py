@@ -71,8 +71,9 @@ async def appending(
     clock: Clock | None = None,
     refusal: Callable[[OSError], LedgerError] = refused,
 ) -> Appender:
-    """The chain in `folder`, made where there is none. `refusal` says what it means that it cannot be written. Raises
-    LedgerError where it cannot be written or another process writes it, NewerFormatError where a newer Freehold did."""
+    """The chain in `folder`, made where there is none. `refusal` says what it means that it can be written no more.
+    Raises LedgerError where it cannot be written or another process writes it, NewerFormatError where a newer Freehold
+    did."""
     try:
         lock = await asyncio.to_thread(_locked, folder)
         try:
@@ -82,7 +83,11 @@ async def appending(
             os.close(lock)
             raise
     except OSError as error:
-        raise refusal(error) from error
+        raise LedgerError(
+            f"The ledger cannot be written in {folder}: {error.strerror or error}. Requests, attempts and connections "
+            "cannot be recorded there.",
+            hint="Let the house write that folder, or name another one: folder in [ledger] of freehold.toml.",
+        ) from error
     chain = Chain(found.chain, seq=found.seq, head=found.head, clock=clock)
     return Appender(folder, found, Writer(tail, strict=strict, refusal=refusal), chain, lock)
 

@@ -88,7 +88,7 @@ def require_key(key: str, trust: str, path: Path) -> None:
     if key != wanted:
         raise BundleError(
             f"{path} is signed by {key}, and not by {wanted}.",
-            hint="Ask its maker, by another way than the one the bundle came by, which key is theirs.",
+            hint="Ask its maker, by another way than the one it came by, which key is theirs.",
             file=str(path),
         )
 
