@@ -116,7 +116,9 @@ async def pull_into(
 def _held_to(settings: Settings) -> list[str] | None:
     """All that the house that runs on this home may connect to; None for anywhere, and where none runs."""
     try:
+        if not (settings.runtime_dir / control.SOCKET_NAME).is_socket():
+            return None  # also where a socket could not be: pulling needs none
         allowed: list[str] | None = control.ps(settings)["egress"]["allowed"]
-    except NotFoundError:
+    except (NotFoundError, PermissionError):  # another account's folder, and so another's house
         return None
     return allowed
