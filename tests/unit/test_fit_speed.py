@@ -9,9 +9,12 @@ import pytest
 from freehold.catalog import Catalog
 from freehold.core.quantity import Estimated, Quantity, Unknown
 from freehold.fit.blueprint import Attention, Blueprint, BuildTensor, Layer, Role, RunShape
+from freehold.fit.memory import need
+from freehold.fit.passes import Batch, pass_s
+from freehold.fit.placement import Placement
 from freehold.fit.read_catalog import blueprint_of_model
 from freehold.fit.speed import MODEL_ERROR, speeds
-from freehold.fit.work import base_type
+from freehold.fit.work import base_type, work_of
 from freehold.hardware.describe import described
 from freehold.hardware.rig import Place, Rig
 from tests.calibrations import calibration
@@ -165,3 +168,31 @@ def test_a_described_machine_gets_a_range_and_never_a_point() -> None:
 )
 def test_a_mix_is_told_by_the_type_of_most_of_it(quantization: str, kind: str) -> None:
     assert base_type(quantization) == kind
+
+
+def test_equal_matrices_and_layers_count_as_often_as_there_are_of_them() -> None:
+    one = blueprint_of_model(Catalog.load().model("qwen3-8b"), "Q8_0")
+    work = work_of(one)
+    assert not isinstance(work, str)
+    step = Batch(sequences=2, tokens=3, held=500, asked=2)
+    figures = calibration(weights={"Q8_0": {1: 1e-9, 8: 4e-9, 128: 64e-9}})
+    alone = {
+        each: pass_s(dataclasses.replace(work, matrices={each: 1}, layers={}), RUN, figures, step, lambda m: m.value)
+        for each in work.matrices
+    }
+    looks = {
+        each: pass_s(dataclasses.replace(work, matrices={}, layers={each: 1}), RUN, figures, step, lambda m: m.value)
+        for each in work.layers
+    }
+    bare = pass_s(dataclasses.replace(work, matrices={}, layers={}), RUN, figures, step, lambda m: m.value)
+    every = [time - bare for each, time in alone.items() for _ in range(work.matrices[each])]
+    every += [looks[layer] - bare for layer in one.layers]
+    assert len(every) == 36 * 7 + 36
+    assert pass_s(work, RUN, figures, step, lambda m: m.value) == pytest.approx(bare + sum(every), rel=1e-9)
+
+
+def test_what_does_not_fit_has_no_speed() -> None:
+    large = dataclasses.replace(blueprint(), name="large")
+    placed = Placement(False, need(large, RUN), why_not="it needs 9 GB")
+    found = speeds(large, RUN, HERE, calibration(), used_tokens=100, placement=placed)
+    assert found.generation_tokens_per_s == Unknown("it needs 9 GB")

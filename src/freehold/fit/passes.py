@@ -14,7 +14,7 @@ to be spread evenly: E * (1 - (1 - k/E)^tokens) of E.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from freehold.core.quantity import Measured
@@ -52,11 +52,14 @@ def not_measured(work: Work, run: RunShape, calibration: Calibration) -> str | N
 def pass_s(work: Work, run: RunShape, calibration: Calibration, batch: Batch, pick: Pick) -> float:
     """Seconds of one pass, of work that `not_measured` finds nothing missing for."""
     tokens = batch.sequences * batch.tokens
-    products = sum(_product_s(matrix, tokens, calibration, pick) for matrix in work.matrices)
+    products = sum(count * _product_s(each, tokens, calibration, pick) for each, count in work.matrices.items())
     if batch.asked:
         products += _product_s(work.output, batch.asked, calibration, pick)
     sizes = calibration.attention[run.cache_type_k]
-    looks = sum(_looks(layer, batch) * _at_size(sizes, layer, batch.tokens, pick) for layer in work.layers)
+    looks = sum(
+        count * _looks(layer, batch) * _at_size(sizes, layer, batch.tokens, pick)
+        for layer, count in work.layers.items()
+    )
     sampling = pick(calibration.sequence_s) + pick(calibration.sampling_s) * work.vocabulary
     step = pick(calibration.pass_s) + work.nodes * pick(calibration.node_s)
     if batch.asked:
@@ -85,21 +88,21 @@ def _looks(layer: Layer, batch: Batch) -> float:
 
 def _at_size(sizes: Mapping[int, ByTokens], layer: Layer, tokens: int, pick: Pick) -> float:
     """For heads of another size than was measured: on the line through the two nearest, or in proportion beyond."""
-    by_size = {size: at_tokens(times, tokens, pick) for size, times in sizes.items()}
-    return _between(by_size, layer.key_size + layer.value_size)
+    return _between(sorted(sizes), layer.key_size + layer.value_size, lambda size: at_tokens(sizes[size], tokens, pick))
 
 
 def at_tokens(times: ByTokens, tokens: float, pick: Pick) -> float:
     """Of the measured counts the two around `tokens`, and in proportion to the tokens beyond the largest."""
-    return _between({count: pick(measured) for count, measured in times.items()}, tokens)
+    return _between(sorted(times), tokens, lambda count: pick(times[count]))
 
 
-def _between(points: Mapping[int, float], at: float) -> float:
-    counts = sorted(points)
+def _between(counts: Sequence[int], at: float, value: Callable[[int], float]) -> float:
+    """`value` is asked for at the two of `counts` that are needed: a catalog asks it a million times."""
     if at >= counts[-1]:
-        return points[counts[-1]] * at / counts[-1]
+        return value(counts[-1]) * at / counts[-1]
     if at <= counts[0]:
-        return points[counts[0]]
+        return value(counts[0])
     index = bisect.bisect_right(counts, at)
     low, high = counts[index - 1], counts[index]
-    return points[low] + (points[high] - points[low]) * (at - low) / (high - low)
+    lower = value(low)
+    return lower if at == low else lower + (value(high) - lower) * (at - low) / (high - low)

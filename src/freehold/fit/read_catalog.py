@@ -63,7 +63,8 @@ def _layers(shape: Shape) -> tuple[Layer, ...] | str:
     hidden, routed = shape.hidden or 0, shape.experts_used or 0
     width = held(shape.feed_forward or 0, hidden, gated=rules.gated, routed=routed)
     waiting = hidden if rules.beside else 0
-    return tuple(replace(layer, feed_forward=width + waiting) for layer in layers)
+    widened = {layer: replace(layer, feed_forward=width + waiting) for layer in set(layers)}
+    return tuple(widened[layer] for layer in layers)
 
 
 def _kept(shape: Shape, rules: Rules) -> tuple[Layer, ...] | str:

@@ -46,7 +46,10 @@ def speeds(
     placement: Placement | None = None,
 ) -> Speeds:
     """How fast `blueprint` generates with `used_tokens` in the context of each of `concurrency` sequences, and reads a
-    prompt of `used_tokens`. `placement` is worked out where it is not given."""
+    prompt of `used_tokens`. `placement` is worked out where it is not given; what does not fit has no speed."""
+    if placement is not None and placement.fits is False:
+        unfit = Unknown(placement.why_not or "it does not fit")
+        return Speeds(unfit, unfit)
     found = work_of(blueprint)
     if isinstance(found, str):
         return Speeds(Unknown(found), Unknown(found))

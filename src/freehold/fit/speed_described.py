@@ -53,7 +53,9 @@ def ranges(
 
 
 def _generation(work: Work, run: RunShape, placement: Placement, used_tokens: int, concurrency: int) -> Quantity:
-    read = sum(_read_bytes(matrix, concurrency) for matrix in work.matrices) + _read_bytes(work.output, 1)
+    read = sum(count * _read_bytes(each, concurrency) for each, count in work.matrices.items()) + _read_bytes(
+        work.output, 1
+    )
     read += concurrency * _cache_read_bytes(work, run, used_tokens)
     low, high = EXPERTS_SHARE if any(matrix.experts > 1 for matrix in work.matrices) else DENSE_SHARE
     quickest = slowest = 0.0
@@ -67,8 +69,8 @@ def _generation(work: Work, run: RunShape, placement: Placement, used_tokens: in
 
 def _parts(placement: Placement, work: Work, read: float, concurrency: int) -> list[tuple[Place, float]]:
     """Bytes that each place reads, in turn: of its layers, and on the host of the experts that were left there."""
-    layers, host = len(work.layers), placement.shares[-1]
-    routed = sum(_read_bytes(matrix, concurrency) for matrix in work.matrices if matrix.experts > 1)
+    layers, host = sum(work.layers.values()), placement.shares[-1]
+    routed = sum(n * _read_bytes(each, concurrency) for each, n in work.matrices.items() if each.experts > 1)
     left = routed * placement.host_experts / layers
     kept = 1 - left / read * layers / max(1, placement.offloaded_layers)
     parts = [(share.place, read * _part(share, work) * kept) for share in placement.shares[:-1] if share.layers]
@@ -78,7 +80,7 @@ def _parts(placement: Placement, work: Work, read: float, concurrency: int) -> l
 
 
 def _prompt(work: Work, placement: Placement) -> Quantity:
-    operations = 2 * sum(matrix.weights * matrix.used for matrix in work.matrices)
+    operations = 2 * sum(count * each.weights * each.used for each, count in work.matrices.items())
     quickest = slowest = 0.0
     for share in placement.shares:
         if not share.layers:
@@ -93,7 +95,7 @@ def _prompt(work: Work, placement: Placement) -> Quantity:
 
 
 def _part(share: Share, work: Work) -> float:
-    return share.layers / len(work.layers)
+    return share.layers / sum(work.layers.values())
 
 
 def _read_bytes(matrix: Matrix, tokens: int) -> float:
@@ -103,9 +105,9 @@ def _read_bytes(matrix: Matrix, tokens: int) -> float:
 
 def _cache_read_bytes(work: Work, run: RunShape, used_tokens: int) -> float:
     total = 0.0
-    for layer in work.layers:
+    for layer, count in work.layers.items():
         seen = min(used_tokens, layer.window_tokens or used_tokens)
         for kind, size in ((run.cache_type_k, layer.key_size), (run.cache_type_v, layer.value_size)):
             values, size_bytes = CACHE_TYPES[kind]
-            total += seen * layer.kv_heads * size * size_bytes / values
+            total += count * seen * layer.kv_heads * size * size_bytes / values
     return total

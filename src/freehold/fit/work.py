@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from freehold.fit.blueprint import Blueprint, BuildTensor, Layer
 
@@ -41,20 +44,22 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """`matrices` of the layers, for every token; `output` for those whose next token is asked for."""
+    """`matrices` of the layers, for every token; `output` for those whose next token is asked for. Of matrices and
+    layers, how many there are of each kind."""
 
-    matrices: tuple[Matrix, ...]
+    matrices: Mapping[Matrix, int]
     output: Matrix
     nodes: int
-    layers: tuple[Layer, ...]
+    layers: Mapping[Layer, int]
     vocabulary: int
 
 
+@lru_cache(maxsize=1024)
 def work_of(blueprint: Blueprint) -> Work | str:
     """The work of `blueprint`, or why it cannot be told."""
     if blueprint.cannot_say:
         return blueprint.cannot_say
-    if any(layer.attention == "none" or layer.state_elements for layer in blueprint.layers):
+    if any(layer.attention == "none" or layer.state_elements for layer in blueprint.kinds):
         return f"how long {blueprint.architecture} takes for its recurrent layers is not modeled"
     return _from_tensors(blueprint) if blueprint.tensors is not None else _from_shape(blueprint)
 
@@ -74,7 +79,7 @@ def _from_tensors(blueprint: Blueprint) -> Work | str:
     if output is None:
         return "its header names no matrix for the output"
     nodes += len(blueprint.layers) * (_BESIDE_MATRICES + (_ROUTING if blueprint.experts else 0))
-    return Work(tuple(matrices), output, nodes, blueprint.layers, blueprint.vocabulary)
+    return Work(Counter(matrices), output, nodes, blueprint.kinds, blueprint.vocabulary)
 
 
 def _matrix(tensor: BuildTensor, blueprint: Blueprint) -> Matrix:
@@ -87,20 +92,24 @@ def _from_shape(blueprint: Blueprint) -> Work | str:
     if not blueprint.hidden or not blueprint.vocabulary or not blueprint.parameters or not blueprint.quantization:
         return "the catalog does not say how wide its layers are or how its weights are stored"
     kind, hidden, count = base_type(blueprint.quantization), blueprint.hidden, len(blueprint.layers)
-    matrices = [matrix for layer in blueprint.layers for matrix in _attention(kind, hidden, layer)]
-    rest = blueprint.parameters - blueprint.vocabulary * hidden - sum(matrix.weights for matrix in matrices)
+    matrices: Counter[Matrix] = Counter()
+    for layer, alike in blueprint.kinds.items():
+        for matrix in _attention(kind, hidden, layer):
+            matrices[matrix] += alike
+    attending = sum(each.weights * alike for each, alike in matrices.items())
+    rest = blueprint.parameters - blueprint.vocabulary * hidden - attending
     if rest <= 0:
         return "what its layers compute does not follow from its row of the catalog; its header says it"
     experts, used = blueprint.experts or 1, (blueprint.experts_used or 1) if blueprint.experts else 1
     routed = min(rest, _routed(blueprint.parameters, blueprint.active_parameters, used / experts, rest))
     for weights, beside, taken in ((routed, experts, used), (rest - routed, 1, 1)):
-        matrices += _feed(kind, hidden, weights / count / beside, beside, taken) * count if weights else []
-    latent = sum(layer.attention == "latent" for layer in blueprint.layers)
-    nodes = len(matrices) + latent * _LATENT
+        for matrix in _feed(kind, hidden, weights / count / beside, beside, taken) if weights else ():
+            matrices[matrix] += count
+    latent = sum(alike for layer, alike in blueprint.kinds.items() if layer.attention == "latent")
+    nodes = matrices.total() + latent * _LATENT
     nodes += count * (_BESIDE_MATRICES + 2 * _NORM + (_ROUTING if experts > 1 else 0))
-    return Work(
-        tuple(matrices), Matrix(kind, hidden, blueprint.vocabulary), nodes, blueprint.layers, blueprint.vocabulary
-    )
+    output = Matrix(kind, hidden, blueprint.vocabulary)
+    return Work(matrices, output, nodes, blueprint.kinds, blueprint.vocabulary)
 
 
 def _routed(parameters: int, active: int | None, share: float, rest: int) -> int:
