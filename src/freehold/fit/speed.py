@@ -20,8 +20,8 @@ from freehold.hardware.rig import Rig
 
 MODEL_ERROR = 0.6
 """How far a prediction may be from a measurement: of 24 cells of two small builds (bench/fit_speed.py) the middle error
-was 13 % for generation and 9 % for prompts, the farthest 60 % too fast, in a cell whose own windows were 34 % apart; the
-same cell repeated to 15 % in the middle, on a machine whose host was busy."""
+was 13 % for generation and 9 % for prompts, the farthest 60 % too fast, in a cell whose own windows were 34 % apart;
+the same cell repeated to 15 % in the middle, on a machine whose host was busy."""
 MIX_ERROR = 0.15
 """Added where only the name of a mix of types is known."""
 
