@@ -9,9 +9,11 @@ import pytest
 
 from freehold.catalog import Catalog
 from freehold.core.quantity import Estimated
+from freehold.fit.counts import counts, rounded
 from freehold.fit.read_catalog import blueprint_of_model
 from freehold.fit.read_gguf import blueprint_of_gguf
 from freehold.fit.recipes import BASE, mixed_bytes
+from freehold.fit.weights import weights_bytes
 
 CATALOG = Catalog.load()
 # Bits per weight of whole files of Llama 3.1 8B: llama.cpp, tools/quantize/README.md, its table of all types.
@@ -54,10 +56,12 @@ def test_every_recipe_gives_every_known_shape_a_plausible_size() -> None:
     seen = 0
     for model in CATALOG.models:
         for quantization in BASE:
-            found = mixed_bytes(blueprint_of_model(model, quantization))
-            if found is not None and model.parameters:
+            blueprint = blueprint_of_model(model, quantization)
+            found, counted = mixed_bytes(blueprint), counts(blueprint)
+            if found is not None and counted is not None:
                 seen += 1
-                assert 2 <= found.low * 8 / model.parameters <= found.high * 8 / model.parameters <= 33, model.name
+                assert 2 <= found.low * 8 / counted.least, model.name
+                assert found.high * 8 / counted.most <= 33, model.name
     assert seen > 2000
 
 
@@ -66,3 +70,40 @@ def test_what_is_no_recipe_and_what_has_states_get_none() -> None:
     assert mixed_bytes(llama) is None
     states = replace(llama, quantization="q4_k_m", layers=(replace(llama.layers[0], attention="none"),))
     assert mixed_bytes(states) is None
+
+
+# Parameters of the published tensors, beside the round number of the row: 41.3 and 41.8 billion are Falcon 40B with its
+# table of the vocabulary once and twice; 7.27 and 31.57 billion are the sums over the safetensors of both repositories.
+REAL_BYTES = {
+    ("falcon-40b", "Q8_0"): (41_301_311_488 * 8.5 / 8, 41_833_988_096 * 8.5 / 8),
+    ("falcon-mamba-7b", "BF16"): (7.27e9 * 2, 7.27e9 * 2),
+    ("nemotron-3-nano-30b-a3b", "Q6_K"): (31.57e9 * 8.5 / 8, 31.57e9 * 8.5 / 8),
+    ("nemotron-3-nano-30b-a3b", "Q4_K_S"): (31.57e9 * 5.5 / 8, 31.57e9 * 5.7 / 8),
+}
+
+
+@pytest.mark.parametrize(("build", "real"), REAL_BYTES.items())
+def test_a_round_number_of_parameters_makes_a_range_that_holds_the_real_size(
+    build: tuple[str, str], real: tuple[float, float]
+) -> None:
+    found = weights_bytes(blueprint_of_model(CATALOG.model(build[0]), build[1]))
+    assert isinstance(found, Estimated)
+    assert found.low <= real[0] <= real[1] <= found.high
+    assert "a round number" in found.basis
+
+
+def test_a_shape_that_tells_every_matrix_is_counted_and_its_range_stays_narrow() -> None:
+    found = mixed("falcon-40b", "Q8_0")
+    assert (found.high - found.low) / found.low < 0.03
+
+
+@pytest.mark.parametrize(
+    ("number", "ends"),
+    [
+        (7_000_000_000, (6_500_000_000, 7_500_000_000)),
+        (30_000_000_000, (25_000_000_000, 35_000_000_000)),
+        (13_300_000_000, (13_250_000_000, 13_350_000_000)),
+    ],
+)
+def test_a_round_number_stands_for_what_rounds_to_its_digits(number: int, ends: tuple[int, int]) -> None:
+    assert rounded(number) == ends

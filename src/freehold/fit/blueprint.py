@@ -74,6 +74,8 @@ class Blueprint:
     `tensors` None: only the shape is known (a row of the catalog), and `weights_bytes` is then no more than the file's
     size where that is known. `quantization` is the build's name for its mix of types.
 
+    `nominal`: `parameters` are the publisher's round number (`fit.counts` says what it may stand for).
+
     `beside_hidden` is what each layer is given of a token beside its hidden values, all layers together (the embeddings
     that Gemma 4's small models have for every layer).
 
@@ -91,6 +93,7 @@ class Blueprint:
     experts_used: int = 0
     trained_tokens: int | None = None
     parameters: int | None = None
+    nominal: bool = False
     active_parameters: int | None = None
     quantization: str | None = None
     file_bytes: int | None = None

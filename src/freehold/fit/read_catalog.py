@@ -42,6 +42,7 @@ def blueprint_of_model(model: CatalogModel, quantization: str) -> Blueprint:
         experts_used=shape.experts_used or 0,
         trained_tokens=model.context_tokens,
         parameters=model.parameters,
+        nominal=model.parameters_nominal,
         active_parameters=model.active_parameters or (model.parameters if shape.experts == 0 else None),
         quantization=quantization,
         file_bytes=build.size_bytes if build else None,

@@ -14,13 +14,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
 from freehold.core.quantity import Estimated
-from freehold.fit.blueprint import Blueprint, Layer
+from freehold.fit.blueprint import Blueprint
+from freehold.fit.counts import Count, Part, attentions, counts, gated
 from freehold.weights.gguf.tensor_types import TENSOR_TYPES
-
-Part = Literal["q", "k", "v", "o", "gate", "up", "down"]
 
 BASE = {
     **{name: name for name in ("F32", "F16", "BF16", "Q8_0", "Q6_K", "Q5_0", "Q5_1", "Q4_0", "Q4_1")},
@@ -174,18 +172,18 @@ class _Recipe:
 def mixed_bytes(blueprint: Blueprint) -> Estimated | None:
     """The weights of `blueprint` under its recipe; None where the recipe, or too much of the shape, is not known."""
     name = (blueprint.quantization or "").upper()
-    table = blueprint.vocabulary * blueprint.hidden
-    if name not in BASE or not blueprint.parameters or not table or not blueprint.layers:
+    if name not in BASE or not blueprint.vocabulary * blueprint.hidden or not blueprint.layers:
         return None
-    if any(layer.attention == "none" for layer in blueprint.layers):
+    counted = counts(blueprint)
+    if counted is None or any(layer.attention == "none" for layer in blueprint.layers):
         return None
     sizes = [
-        _bytes(blueprint, _recipe(blueprint, name, imatrix=imatrix), tables)
-        for tables in _tables(blueprint, table)
+        _bytes(blueprint, _recipe(blueprint, name, imatrix=imatrix), count)
+        for count in counted.possible
         for imatrix in ((False, True) if name in _MINDS_IMATRIX else (False,))
     ]
     low, high = min(sizes), max(sizes)
-    basis = f"llama.cpp's recipe of {name} over the matrices of the model's shape"
+    basis = f"llama.cpp's recipe of {name} over the matrices of the model's shape{counted.said}"
     return Estimated(low * (1 - _BESIDE), high * (1 + _BESIDE), basis, (low + high) / 2)
 
 
@@ -203,50 +201,17 @@ def _recipe(blueprint: Blueprint, name: str, *, imatrix: bool) -> _Recipe:
     )
 
 
-def _tables(blueprint: Blueprint, table: int) -> tuple[int, ...]:
-    """How many tables of the vocabulary there are, an embedding or an output too: what the parameters leave room for
-    beside layers whose width is known, or either."""
-    width = blueprint.feed_forward
-    if blueprint.experts or not width:
-        return (1, 2)
-    feeds = 3 if _gated(blueprint.layers[0], width) else 2
-    layers = _attentions(blueprint).total() + feeds * blueprint.hidden * width * len(blueprint.layers)
-    left = ((blueprint.parameters or 0) - layers) / table
-    return (2,) if left > 1.5 else (1,)
-
-
-def _gated(layer: Layer, width: int) -> bool:
-    """A layer holds three vectors of a gated network at once, and one of any other (`fit.feed_forward`)."""
-    return layer.feed_forward >= 3 * width
-
-
-def _attentions(blueprint: Blueprint) -> Counter[Part]:
-    """The weights of each part of attention over all layers."""
-    found: Counter[Part] = Counter()
-    for layer, count in blueprint.kinds.items():
-        found.update({part: weights * count for part, weights in _attention(blueprint.hidden, layer).items()})
-    return found
-
-
-def _attention(hidden: int, layer: Layer) -> dict[Part, int]:
-    if layer.attention == "latent":
-        return {}
-    keys, values = layer.kv_heads * layer.key_size, layer.kv_heads * layer.value_size
-    q, o = layer.heads * layer.key_size * hidden, layer.heads * layer.value_size * hidden
-    return {"q": q, "o": o, **({"k": keys * hidden, "v": values * hidden} if layer.cached else {})}
-
-
-def _bytes(blueprint: Blueprint, recipe: _Recipe, tables: int) -> float:
+def _bytes(blueprint: Blueprint, recipe: _Recipe, count: Count) -> float:
     hidden, first = blueprint.hidden, blueprint.layers[0]
     width = blueprint.feed_forward or hidden
-    matrices = _attentions(blueprint)
+    matrices = attentions(blueprint)
     table = blueprint.vocabulary * hidden
-    left = max(0, (blueprint.parameters or 0) - tables * table - matrices.total())
-    feeds: tuple[Part, ...] = ("gate", "up", "down") if blueprint.experts or _gated(first, width) else ("up", "down")
+    left = max(0, count.parameters - count.tables * table - matrices.total())
+    feeds: tuple[Part, ...] = ("gate", "up", "down") if blueprint.experts or gated(first, width) else ("up", "down")
     matrices.update({part: left // len(feeds) for part in feeds})
     inputs: dict[Part, int] = {"down": width, "o": first.heads * first.value_size}
     whole = table * _bytes_each(recipe.output(), hidden)
-    whole += table * _bytes_each(recipe.embedding(), hidden) if tables > 1 else 0
+    whole += table * _bytes_each(recipe.embedding(), hidden) if count.tables > 1 else 0
     for part, weights in matrices.items():
         for kind, share in _shares(recipe, part):
             whole += weights * share * _bytes_each(kind, inputs.get(part, hidden))
@@ -263,7 +228,17 @@ def _shares(recipe: _Recipe, part: Part) -> tuple[tuple[str, float], ...]:
 
 def _bytes_each(kind: str, inputs: int) -> float:
     """Bytes of one weight of a matrix whose rows have `inputs` numbers."""
+    return _SIZES[kept_as(kind, inputs)]
+
+
+def bits_each(kind: str) -> float:
+    """Bits of one weight of a type."""
+    return 8 * _SIZES[kind]
+
+
+def kept_as(kind: str, inputs: int) -> str:
+    """The type that a matrix meant for `kind` gets where its rows have `inputs` numbers: blocks do not span rows."""
     if inputs % _BLOCKS[kind]:
         kind = _NARROWER.get(kind, kind)
         kind = kind if inputs % _BLOCKS[kind] == 0 else "F16"
-    return _SIZES[kind]
+    return kind

@@ -6,7 +6,8 @@ from functools import lru_cache
 
 from freehold.core.quantity import Estimated, Exact, Quantity, Unknown
 from freehold.fit.blueprint import Blueprint
-from freehold.fit.recipes import mixed_bytes
+from freehold.fit.counts import counts
+from freehold.fit.recipes import BASE, bits_each, kept_as, mixed_bytes
 
 # Whole-file bits per weight of a quantization: lowest and highest over dense and mixture models of 0.1 to 120 billion
 # parameters. Mixes name the type of most of their tensors; embeddings and outputs are kept in more bits, which weighs
@@ -51,12 +52,33 @@ def weights_bytes(blueprint: Blueprint) -> Quantity:
     mixed = mixed_bytes(blueprint)
     if mixed is not None:
         return mixed
-    if blueprint.parameters is None:
+    counted = counts(blueprint)
+    if counted is None:
         return Unknown("the catalog does not say how many parameters it has")
-    bits = BITS.get((blueprint.quantization or "").upper())
+    quantization = (blueprint.quantization or "").upper()
+    bits = BITS.get(quantization)
     if bits is None:
         return Unknown(
             f"how many bits a weight of {blueprint.quantization or 'an unnamed quantization'} takes is not known"
         )
-    low, high = (blueprint.parameters * each / 8 for each in bits)
-    return Estimated(low, high, f"the bits that {blueprint.quantization} takes in other builds")
+    low, high = _where_rows_fit(quantization, bits, blueprint.hidden)
+    basis = f"the bits that {blueprint.quantization} takes in other builds{counted.said}"
+    return Estimated(counted.least * low / 8, counted.most * high / 8, basis)
+
+
+def _where_rows_fit(quantization: str, bits: tuple[float, float], hidden: int) -> tuple[float, float]:
+    """`bits` where rows of `hidden` numbers are whole blocks of the type; else with what takes the types' places.
+
+    A block of layers reads with matrices at least as large as those it gives back with, and what reads has such rows:
+    at least half of the weights change their type, at most all. More bits than the base type's are counted as Q6_K,
+    which of all that a mix holds gains the most by the change.
+    """
+    kind = BASE.get(quantization)
+    if kind is None or not hidden or kept_as(kind, hidden) == kind:
+        return bits
+    low, high = bits
+    base, most = bits_each(kind), bits_each("Q6_K")
+    instead, widest = bits_each(kept_as(kind, hidden)), bits_each(kept_as("Q6_K", hidden))
+    share = (high - base) / (most - base) if base < most else 0
+    widened = instead + (share * (widest - instead) if share else high - base)
+    return (low + max(low, instead)) / 2, widened
