@@ -128,3 +128,10 @@ def test_a_part_that_is_surely_missed_decides_and_one_that_is_open_leaves_it_ope
 ) -> None:
     (build,) = plan([BUILDS[2]], host(64), Wanted(need.context_tokens), fast(QUICK))
     assert meets(build, need) is answer
+
+
+def test_a_need_that_only_a_mangled_build_meets_is_said_not_to_be_met_faithfully() -> None:
+    found = chosen(64, need="1 user, 90 tok/s")
+    assert tag(found) == "q2_k"
+    assert "cannot be met faithfully: the low end of a range decides" in found.reason
+    assert "faithfully" not in chosen(64, need="1 user, 40 tok/s").reason

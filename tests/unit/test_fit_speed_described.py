@@ -33,3 +33,13 @@ def test_a_host_of_unknown_pace_leaves_the_whole_unknown() -> None:
     left, split = written("gpt-oss-120b", "MXFP4", "1x rtx-4090, 64GB")
     assert left > 0
     assert split == Unknown("the bandwidth of host is not known")
+
+
+def test_a_prompt_through_experts_that_lie_with_the_host_is_not_said_to_be_read_at_the_pace_of_the_cards() -> None:
+    blueprint, run = blueprint_of_model(CATALOG.model("deepseek-v3"), "Q4_K_M"), RunShape(8192)
+    for memory in ("512GB ddr5-4800 x8", "512GB ddr4-3200 x2"):
+        found = speeds(blueprint, run, described(f"1x rtx-4090, {memory}"), Unknown("described"), used_tokens=4096)
+        assert isinstance(found.prompt_tokens_per_s, Unknown)
+        assert "experts of" in found.prompt_tokens_per_s.reason and "host" in found.prompt_tokens_per_s.reason
+    whole = speeds(blueprint, run, described("8x h200-sxm"), Unknown("described"), used_tokens=4096)
+    assert isinstance(whole.prompt_tokens_per_s, Estimated)

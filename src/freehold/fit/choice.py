@@ -18,6 +18,10 @@ NEGLIGIBLE_NATS = 0.006
 """That of Q6_K on Llama 3 8B, where 96 of 100 first choices stay what they were (llama.cpp, tools/perplexity)."""
 MOST_NATS = 0.15
 """More than this is taken only where nothing else fits: about what 3 bits lose."""
+UNFAITHFUL = (
+    f"; the need cannot be met faithfully: the low end of a range decides, and by it none that loses less than "
+    f"{MOST_NATS} nats is fast enough; a smaller model may answer better"
+)
 READING_TOKENS_PER_S = 6.0
 """238 words a minute are read in silence (Brysbaert 2019, doi:10.1016/j.jml.2019.104047), at 1.4 tokens a word."""
 
@@ -39,7 +43,7 @@ def choose(plans: Iterable[BuildPlan], need: Need | None = None) -> Choice:
     if not meeting:
         return _none(every, asked)
     if asked.generation_tokens_per_s is not None:
-        return _least_lossy(meeting, "of those that meet the need")
+        return _least_lossy(meeting, "of those that meet the need", unfaithful=UNFAITHFUL)
     fast = [each for each in meeting if (_speed(each) or 0) >= READING_TOKENS_PER_S]
     if fast:
         return _least_lossy(fast, "of those that fit and write faster than people read")
@@ -78,14 +82,16 @@ def _reaches(low: float | None, high: float | None, wanted: float) -> bool | Non
     return True if low >= wanted else False if high < wanted else None
 
 
-def _least_lossy(among: list[BuildPlan], how: str) -> Choice:
+def _least_lossy(
+    among: list[BuildPlan], how: str, *, unfaithful: str = "; a smaller model may answer better"
+) -> Choice:
     best = min(among, key=lambda each: (_counted_loss(each), _bytes(each), each.origin != "held"))
     value = likeliest(best.loss)
     if value is None:
         return Choice(best, f"{best.tag}: the only sort {how}; what it loses has not been measured", True)
     if value <= NEGLIGIBLE_NATS:
         return Choice(best, f"{best.tag}: the smallest with a negligible expected loss {how}", True)
-    warning = "; a smaller model may answer better" if value > MOST_NATS else ""
+    warning = unfaithful if value > MOST_NATS else ""
     return Choice(best, f"{best.tag}: the least expected loss {how}{warning}", True)
 
 

@@ -80,6 +80,11 @@ def _parts(placement: Placement, work: Work, read: float, concurrency: int) -> l
 
 
 def _prompt(work: Work, placement: Placement) -> Quantity:
+    """Experts that lie with the host are computed by it or go over the link for every batch, as the engine decides:
+    neither is bounded by what the accelerators compute."""
+    if placement.host_experts:
+        host = placement.shares[-1].place.name
+        return Unknown(f"how fast the experts of {placement.host_experts} layers are computed from {host} is not known")
     operations = 2 * sum(count * each.weights * each.used for each, count in work.matrices.items())
     quickest = slowest = 0.0
     for share in placement.shares:

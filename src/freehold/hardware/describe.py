@@ -14,7 +14,7 @@ from freehold.hardware import figures
 from freehold.hardware.chosen import Chosen, chosen
 from freehold.hardware.devices import Device, Devices
 from freehold.hardware.figures import GIB
-from freehold.hardware.rig import Place, Rig
+from freehold.hardware.rig import ONE_AFTER_THE_OTHER, Place, Rig
 from freehold.hardware.sentence import Modules, Part, parts, wrong
 
 _MOST_DEVICES = 1024
@@ -38,7 +38,7 @@ def described(text: str, devices: Devices | None = None) -> Rig:
         places=(*_numbered(accelerators), place),
         cores=host.cores or (_cores(computer.device) if computer else None),
         here=False,
-        notes=(*(note for which in named for note in which.notes), *_assumed(place)),
+        notes=(*(note for which in named for note in which.notes), *_assumed(place), *_split(accelerators)),
     )
 
 
@@ -156,3 +156,7 @@ def _assumed(host: Place) -> list[str]:
     return [
         f"{left_gib:.1f} GiB of the {host.memory_bytes / GIB:g} GiB of {host.name} are left to the system (assumed)."
     ]
+
+
+def _split(accelerators: list[Place]) -> list[str]:
+    return [ONE_AFTER_THE_OTHER] if len(accelerators) > 1 else []

@@ -13,7 +13,7 @@ from freehold.hardware.accelerators import Accelerator, Found, look
 from freehold.hardware.devices import Device, Devices
 from freehold.hardware.fingerprint import fingerprint
 from freehold.hardware.machine import Machine
-from freehold.hardware.rig import Place, Rig
+from freehold.hardware.rig import ONE_AFTER_THE_OTHER, Place, Rig
 
 NOT_MEASURED = "not measured on this machine"
 
@@ -70,4 +70,5 @@ def _host(machine: Machine, shared: Accelerator | None) -> Place:
 
 def _notes(own: list[Accelerator]) -> list[str]:
     silent = (each.name for each in own if each.free_bytes is None)
-    return [f"{name}: its driver does not tell what is free; all of it is taken to be." for name in silent]
+    lines = [f"{name}: its driver does not tell what is free; all of it is taken to be." for name in silent]
+    return [*lines, ONE_AFTER_THE_OTHER] if len(own) > 1 else lines

@@ -11,6 +11,11 @@ from typing import Literal
 
 from freehold.core.quantity import Quantity
 
+ONE_AFTER_THE_OTHER = (
+    "Layers are placed on accelerators one after the other: several of them add memory, and no speed for one request."
+)
+"""How the engine splits a build by default, and what is planned: a pass goes through one place at a time."""
+
 PlaceKind = Literal["host", "gpu", "unified"]
 """`host` is the processor and its memory; `unified` is a processor and an accelerator that share theirs."""
 
