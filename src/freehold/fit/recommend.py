@@ -19,7 +19,7 @@ from freehold.core.quantity import at_least
 from freehold.fit.blueprint import Blueprint
 from freehold.fit.choice import READING_TOKENS_PER_S, meets
 from freehold.fit.needs import Need
-from freehold.fit.options import NATIVE, Option, option
+from freehold.fit.options import NATIVE, Option, offered_options, option
 from freehold.fit.plan import BuildPlan, Speedometer, Wanted, plan_build
 from freehold.fit.read_catalog import blueprint_of_model
 from freehold.hardware.rig import Rig
@@ -134,6 +134,13 @@ def tried(model: CatalogModel) -> Iterator[Option]:
     for name in dict.fromkeys(names):
         blueprint: Blueprint = blueprint_of_model(model, name)
         yield option(built.get(name, name.lower()), "catalog" if name in built else "offered", blueprint)
+
+
+def in_fewer_bits(model: CatalogModel) -> list[Option]:
+    """The builds of `model` that hubs commonly offer below TRIED, the largest first."""
+    offered = offered_options(model)
+    names = [each.blueprint.quantization for each in offered]
+    return offered[names.index(TRIED[-1]) + 1 :] if TRIED[-1] in names else []
 
 
 def _is_fast(planned: BuildPlan) -> bool:

@@ -6,7 +6,7 @@ somebody has read. What is denied by the policy is never recommended.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,10 @@ from freehold.fit.buy import Purchase, buy
 from freehold.fit.cache import CACHE_TYPES
 from freehold.fit.choice import Choice, choose
 from freehold.fit.needs import Need, read_need
+from freehold.fit.options import Option
 from freehold.fit.placement import Placement
 from freehold.fit.plan import BuildPlan, Speedometer, Wanted, plan
-from freehold.fit.recommend import ORDERED_BY, Machine, Recommendation, recommend, tried
+from freehold.fit.recommend import ORDERED_BY, Machine, Recommendation, in_fewer_bits, recommend, tried
 from freehold.fit.speed import Speeds, speeds
 from freehold.hardware.calibration import Calibration
 from freehold.hardware.measured_speeds import MeasuredSpeed, of_build
@@ -66,6 +67,12 @@ class Question:
         return Wanted(context, slots, self.cache_type), need
 
 
+_NOTHING_TO_RUN = (
+    "cannot be run here: its weights are not published, and it answers at its publisher's alone; `freehold find "
+    "--open-weights` lists models that you can run"
+)
+
+
 class Planner:
     """Plans for `rig`. `calibration` is what was measured on it, or why nothing was; `measured` how fast builds ran
     there. Speeds are those with half of the context used."""
@@ -92,7 +99,7 @@ class Planner:
             "builds": [build_json(each, self._rig, self._ran(each)) for each in plans],
             "fits": chosen.fits,
             "recommended": chosen.build.tag if chosen.build else None,
-            "reason": chosen.reason,
+            "reason": chosen.reason if target.options else _NOTHING_TO_RUN,
             "machines": [_purchase(each) for each in bought],
         }
 
@@ -124,9 +131,17 @@ class Planner:
         return {"machine": rig_json(self._rig), "models": {model.name: self.in_brief(model) for model in published}}
 
     def in_brief(self, model: CatalogModel) -> dict[str, Any]:
-        """Whether `model` fits, in which build of those that are tried, and why not."""
-        chosen = choose(plan(tried(model), self._rig, Wanted(), self._speedometer(self._rig)))
+        """Whether `model` fits, in which build, and why not. Where none of those fits that are tried first, those in
+        fewer bits are looked at as well, as they are for `of_target`."""
+        chosen = self._chosen(tried(model))
+        if chosen.fits is False:
+            fewer = in_fewer_bits(model)
+            chosen = self._chosen(fewer[-1:]) if fewer else chosen
+            chosen = self._chosen(fewer) if chosen.fits else chosen
         return {"fits": chosen.fits, "tag": chosen.build.tag if chosen.build else None, "reason": chosen.reason}
+
+    def _chosen(self, options: Iterable[Option]) -> Choice:
+        return choose(plan(options, self._rig, Wanted(), self._speedometer(self._rig)))
 
     def best(self, target: Target, wanted: Wanted | None = None) -> Choice:
         """Which build of `target` to take here."""

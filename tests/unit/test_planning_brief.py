@@ -1,0 +1,31 @@
+"""What fits in brief, for lists of models: the same answer as that of one model's plan."""
+
+from __future__ import annotations
+
+from freehold.catalog import Catalog
+from freehold.core.quantity import Unknown
+from freehold.fit.options import offered_options
+from freehold.hardware.describe import described
+from freehold.planning.planner import Planner, Question
+from freehold.planning.targets import Target
+
+CATALOG = Catalog.load()
+
+
+def test_what_fits_in_few_bits_alone_is_named_in_the_list_as_in_its_own_plan() -> None:
+    planner = Planner(CATALOG, described("1x rtx-4090"), Unknown("a machine that is described was not measured"))
+    model = CATALOG.model("mixtral-8x7b-instruct-v0.1")
+    brief = planner.in_brief(model)
+    whole = planner.of_target(Target(model.name, model, tuple(offered_options(model)), one=False), Question())
+    assert whole["fits"] is True
+    assert (brief["fits"], brief["tag"]) == (True, whole["recommended"])
+
+
+def test_a_list_and_a_plan_agree_on_every_model_whether_it_fits() -> None:
+    planner = Planner(CATALOG, described("1x rtx-4090"), Unknown("a machine that is described was not measured"))
+    brief = planner.brief()["models"]
+    for name in list(brief)[::7]:
+        model = CATALOG.model(name)
+        whole = planner.of_target(Target(name, model, tuple(offered_options(model)), one=False), Question())
+        assert brief[name]["fits"] == whole["fits"], name
+    assert len(brief) > 300
