@@ -186,16 +186,17 @@ def test_an_architecture_that_is_not_known_is_no_number_and_no_yes(
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("llama-3.3-70b-instrct",), 1, "llama-3.3-70b-instruct"),
-        (("mamba",), 1, "Nearest: falcon-mamba-7b."),
-        (("llama-3.3-70b-instruct:q9_9",), 1, "planned for as bf16, q8_0"),
+        (("llama-3.3-70b-instrct",), 2, "llama-3.3-70b-instruct"),
+        (("mamba",), 2, "Nearest: falcon-mamba-7b."),
+        (("llama-3.3-70b-instruct:q9_9",), 2, "planned for as bf16, q8_0"),
         (("llama-3.1-8b-instruct", "--on", "rtx-9999"), 2, "rtx-9999"),
         (("llama-3.1-8b-instruct", "--need", "8 usrs"), 2, "Did you mean 'users'?"),
         (("llama-3.1-8b-instruct", "--cache-type", "q9"), 2, "There is no cache type 'q9'."),
         (("llama-3.1-8b-instruct", "--slots", "3", "--need", "8 users"), 2, "The need says 8 and the option 3."),
         (("--task", "juggling"), 2, "'juggling' is not a skill"),
         (("openai:gpt-5",), 2, "there is nothing to fit"),
-        (("./nothing.gguf",), 3, "nothing.gguf"),
+        (("./nothing.gguf",), 2, "There is no file named"),
+        (("/tmp",), 2, "/tmp is a folder"),
         (("--context", "0"), 2, "--context"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
@@ -206,6 +207,20 @@ def test_a_wrong_call_says_what_is_wrong_and_what_to_write(
     found, out, err = called(capsys, *words)
     assert (found, out) == (code, "")
     assert said in err
+
+
+def test_a_model_whose_weights_are_withheld_is_not_planned_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, out, _ = called(capsys, "gpt-4o", "--on", CARDS)
+    assert code == 4
+    assert "its weights are not published" in " ".join(out.split())
+    assert "slot" not in out and "None" not in out
+
+
+def test_a_context_longer_than_the_training_is_said_to_be_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = called(capsys, "llama-3.1-8b-instruct", "--context", "1000000", "--on", CARDS)
+    assert "it was trained with 131,072, not the 1,000,000 asked for" in out
 
 
 def test_quiet_gives_the_one_word_that_a_script_wants(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from freehold.cli.arguments import Json, Quiet, examples, shown_names
+from freehold.cli.arguments import Json, Quiet, examples, judging, shown_names
 from freehold.cli.output import Output
 
 Model = Annotated[
@@ -61,7 +61,8 @@ def fit_command(  # noqa: PLR0913 - every option of a command is a parameter
     from freehold.cli.page_fit import models_page, plan_page
     from freehold.python.fitting import Fitting, Question, fit
 
-    found = fit(model, Fitting(on, Question(context, slots, cache_type.lower(), task, need), ask_engine))
+    with judging():
+        found = fit(model, Fitting(on, Question(context, slots, cache_type.lower(), task, need), ask_engine))
     output = Output(as_json=as_json, quiet=quiet)
     if as_json:
         output.document(found)

@@ -86,11 +86,19 @@ def models_page(found: Data, output: Output) -> None:
 
 
 def _asked(found: Data) -> str:
-    run = found["builds"][0]["run"] if found["builds"] else {}
-    slots = f"{run.get('slots', 1)} {'slot' if run.get('slots') == 1 else 'slots'}"
-    cache = f"{run.get('cache_type_k')} cache"
-    context = f"{tokens(run.get('context_tokens', 0))} tokens of context"
-    return f"{found['model']} on {found['machine']['name']}: {slots} with {context}, {cache}"
+    where = f"{found['model']} on {found['machine']['name']}"
+    if not found["builds"]:
+        return where
+    build = found["builds"][0]
+    run, trained, asked = build["run"], build["trained_tokens"], found["need"]["context_tokens"]
+    slots = f"{run['slots']} {'slot' if run['slots'] == 1 else 'slots'}"
+    context = f"{tokens(run['context_tokens'])} tokens of context"
+    cut = f"; it was trained with {tokens(trained)}, not the {tokens(asked)} asked for" if _is_cut(build, asked) else ""
+    return f"{where}: {slots} with {context}, {run['cache_type_k']} cache{cut}"
+
+
+def _is_cut(build: Data, asked: int | None) -> bool:
+    return asked is not None and build["run"]["context_tokens"] < asked
 
 
 def _run(need: Data) -> str:

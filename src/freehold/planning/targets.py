@@ -13,7 +13,7 @@ from pathlib import Path
 from freehold.catalog import Catalog
 from freehold.catalog.model import CatalogModel
 from freehold.core.builds import HeldBuild
-from freehold.core.errors import NotFoundError, WeightsError
+from freehold.core.errors import CallError, NotFoundError, WeightsError
 from freehold.core.names import nearest
 from freehold.core.quantity import Quantity, Unknown
 from freehold.core.refs import FileRef, HubRef, ModelRef, Reference
@@ -51,7 +51,7 @@ class Targets:
         """What `ref` means; None where only its source can tell. Raises NotFoundError with the nearest names,
         WeightsError, StoreError."""
         if isinstance(ref, FileRef):
-            return self.of_files(str(ref), [absolute(ref)])
+            return self.of_files(str(ref), [_file(absolute(ref))])
         if isinstance(ref, ModelRef):
             return self._named(ref)
         model = self._catalog.get(ref.repository) if isinstance(ref, HubRef) and ref.tag is None else None
@@ -147,6 +147,15 @@ class Targets:
 
     def _is_of(self, build: HeldBuild, model: CatalogModel) -> bool:
         return holding(build, self._store, self._catalog).model == model.name
+
+
+def _file(path: Path) -> Path:
+    """`path` where something is that may be read. Raises NotFoundError, CallError for a folder."""
+    if path.is_dir():
+        raise CallError(f"{path} is a folder, and what is planned for is one file.", hint="Name a GGUF file in it.")
+    if not path.exists():
+        raise NotFoundError("file", str(path), hint="Look at the path; a model's name needs no ./ before it.")
+    return path
 
 
 def _tag(build: HeldBuild) -> str:
