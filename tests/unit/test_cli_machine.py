@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import pytest
 
 from freehold.cli.main import main
+from freehold.engines.llamacpp.identity import engine_id
+from freehold.hardware.calibration import encoded, kept_at
+from tests.calibrations import calibration
 
 
 def called(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
@@ -30,6 +34,24 @@ def test_this_machine_is_said_with_the_kind_of_every_figure(capsys: pytest.Captu
     assert host["memory_bytes"]["value"] == found["memory"]["total_bytes"]["value"]
     assert host["bandwidth_bytes_per_s"]["kind"] in {"measured", "unknown", "estimated"}
     assert not home.exists()
+
+
+def test_what_was_measured_of_this_machine_is_shown_with_it(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    _, bare = called(capsys)
+    assert "`freehold machine --measure`" in bare["measured"]["unknown"]
+    assert bare["places"][-1]["bandwidth_bytes_per_s"]["reason"] == bare["measured"]["unknown"]
+    record = dataclasses.replace(calibration(fingerprint=bare["fingerprint"]), engine=engine_id())
+    path = kept_at(home, record.fingerprint)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(encoded(record))
+    _, found = called(capsys)
+    assert found["measured"]["threads"] == 2
+    bandwidth = found["places"][-1]["bandwidth_bytes_per_s"]
+    assert (bandwidth["kind"], bandwidth["value"]) == ("measured", 20e9)
+    assert main(["machine"]) == 0
+    page = capsys.readouterr().out
+    assert "2 are fastest" in page and "Q4_0" in page
+    assert "1.0 read for one token, 0.0 for 128 at once" in page
 
 
 def test_a_description_is_shown_as_it_was_understood(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
+
 from freehold.catalog import Catalog
 from freehold.core.quantity import Estimated, Quantity, Unknown
-from freehold.fit.blueprint import RunShape
-from freehold.fit.placement import place
+from freehold.fit.blueprint import Blueprint, RunShape
+from freehold.fit.choice import choose
+from freehold.fit.options import option
+from freehold.fit.placement import Placement, place
+from freehold.fit.plan import Wanted, plan
 from freehold.fit.read_catalog import blueprint_of_model
-from freehold.fit.speed import speeds
+from freehold.fit.speed import Speeds, speeds
 from freehold.hardware.describe import described
 
 CATALOG = Catalog.load()
@@ -43,3 +48,18 @@ def test_a_prompt_through_experts_that_lie_with_the_host_is_not_said_to_be_read_
         assert "experts of" in found.prompt_tokens_per_s.reason and "host" in found.prompt_tokens_per_s.reason
     whole = speeds(blueprint, run, described("8x h200-sxm"), Unknown("described"), used_tokens=4096)
     assert isinstance(whole.prompt_tokens_per_s, Estimated)
+
+
+@pytest.mark.parametrize("device", ["tpu-v5e", "gaudi3"])
+def test_where_no_engine_runs_there_is_memory_and_neither_speed_nor_recommendation(device: str) -> None:
+    blueprint, rig = blueprint_of_model(CATALOG.model("llama-3.1-8b-instruct"), "Q4_K_M"), described(f"1x {device}")
+
+    def measure(of: Blueprint, run: RunShape, placement: Placement) -> Speeds:
+        return speeds(of, run, rig, Unknown("described"), used_tokens=4096, placement=placement)
+
+    (planned,) = plan([option("q4_k_m", "offered", blueprint)], rig, Wanted(), measure)
+    assert planned.fits is True
+    assert isinstance(planned.speeds.generation_tokens_per_s, Unknown)
+    found = choose([planned])
+    assert (found.build, found.fits) == (None, False)
+    assert found.reason.startswith("no engine here runs on ")

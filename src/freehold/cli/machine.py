@@ -139,7 +139,16 @@ def _here(found: Mapping[str, Any]) -> list[Section]:
         Section("Memory", held),
         Section("Disk of the store", speed),
         Section("Measurements", named, note),
+        *_measured(found["measured"]),
     ]
+
+
+def _measured(found: Mapping[str, Any]) -> list[Section]:
+    from freehold.cli.measuring import measured_sections
+
+    if "unknown" in found:
+        return [Section("This machine, measured", [("", f"no: {found['unknown']}")])]
+    return measured_sections(found)
 
 
 def _modules(modules: list[Mapping[str, Any]] | None) -> str | None:
@@ -169,7 +178,9 @@ def _place(place: Mapping[str, Any]) -> list[tuple[str, str | None]]:
         ("bandwidth", figure(place["bandwidth_bytes_per_s"], rate)),
         *((precision, figure(quantity, operations, basis=False)) for precision, quantity in compute.items()),
     ]
-    return [*lines, ("link", figure(link, rate))] if link is not None else lines
+    if link is not None:
+        lines.append(("link", figure(link, rate)))
+    return [*lines, ("engines", f"none: {place['no_engine']}")] if place["no_engine"] else lines
 
 
 def _notes(found: Mapping[str, Any]) -> list[Section]:

@@ -47,9 +47,16 @@ def check_command(output: Output, names: Sequence[str]) -> int:
 
 
 def _record(found: Mapping[str, Any]) -> list[Section]:
+    first, *sections = measured_sections(found)
+    kept = Section(first.title, [("fingerprint", found["fingerprint"]), *first.lines, ("kept at", found["kept_at"])])
+    return [kept, *sections]
+
+
+def measured_sections(found: Mapping[str, Any]) -> list[Section]:
+    """What a record holds: how fast memory is read, and how many weights of each type a second."""
     lines = [
-        ("fingerprint", found["fingerprint"]),
         ("engine", found["engine"]),
+        ("measured on", found["on"]),
         ("threads", f"{found['threads']} are fastest"),
         *(
             (f"memory, {count} thread{'s' * (count != '1')}", rate(each["value"]))
@@ -57,7 +64,6 @@ def _record(found: Mapping[str, Any]) -> list[Section]:
         ),
         ("quiet", found["noisy"] or f"yes: {found['disturbed_share']:.0%} of the timings were disturbed and repeated"),
         ("spread", f"{found['spread']:.1%} between lowest and highest, the middle figure"),
-        ("kept at", found["kept_at"]),
     ]
     types = [
         (kind, f"{_billions(times['1'])} read for one token, {_billions(times[_MANY])} for {_MANY} at once")

@@ -20,8 +20,6 @@ from freehold.hardware.devices import Device, Devices
 from freehold.hardware.rig import Rig
 
 COUNTS = (1, 2, 4, 8)
-NOT_RUN_ON = ("Google",)
-"""Makers whose accelerators no engine here computes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ def _least_bytes(each: Option, wanted: Wanted) -> float:
 
 def machines(devices: Devices) -> list[Machine]:
     """Every machine that is tried, the smallest first."""
-    known = (device for device in devices.devices if device.vendor not in NOT_RUN_ON)
+    known = (device for device in devices.devices if device.no_engine is None)
     return sorted((each for device in known for each in _of(device)), key=_size)
 
 

@@ -55,11 +55,12 @@ def choose(plans: Iterable[BuildPlan], need: Need | None = None) -> Choice:
 
 
 def meets(each: BuildPlan, need: Need) -> bool | None:
-    """Whether it fits and is surely as fast and as faithful as asked; None: it cannot be told.
+    """Whether it fits, an engine runs it there, and it is surely as fast and as faithful as asked; None: that
+    cannot be told.
 
     The context and the slots of the need are those that were planned for.
     """
-    answers = [each.fits]
+    answers = [each.fits if each.placement.no_engine is None else False]
     if need.context_tokens is not None:
         answers.append(each.run.context_tokens >= need.context_tokens)
     speeds = each.speeds
@@ -98,6 +99,9 @@ def _least_lossy(
 def _none(every: list[BuildPlan], need: Need) -> Choice:
     if not every:
         return Choice(None, "there is no build of it to plan for", None)
+    silent = next((each.placement.no_engine for each in every if each.placement.no_engine), None)
+    if silent:
+        return Choice(None, silent, False)
     untold = [each for each in every if meets(each, need) is None]
     if untold:
         return Choice(None, f"cannot say: {_why_untold(untold[0])}", None)

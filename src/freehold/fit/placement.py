@@ -45,6 +45,12 @@ class Placement:
     host_experts: int = 0
     why_not: str | None = None
 
+    @property
+    def no_engine(self) -> str | None:
+        """Why no engine here runs it where it lies: memory is only half of what it takes."""
+        silent = (share.place for share in self.shares if share.layers and share.place.no_engine)
+        return next((f"no engine here runs on {each.name}: {each.no_engine}" for each in silent), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:

@@ -45,6 +45,9 @@ def ranges(
     if not placement.fits:
         unknown = Unknown(placement.why_not or "it does not fit")
         return unknown, unknown
+    if placement.no_engine:
+        unknown = Unknown(placement.no_engine)
+        return unknown, unknown
     strange = {matrix.type for matrix in (*work.matrices, work.output)} - BITS.keys()
     if strange:
         unknown = Unknown(f"how many bits {', '.join(sorted(strange))} takes is not known")

@@ -89,6 +89,7 @@ def _accelerators(which: Chosen) -> list[Place]:
         compute=which.compute,
         link=which.link,
         device=which.device.key if which.device else None,
+        no_engine=which.device.no_engine if which.device else None,
     )
     return [place] * which.count * (which.device.dies if which.device else 1)
 

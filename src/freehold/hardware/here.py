@@ -44,6 +44,7 @@ def _place(each: Accelerator, number: int) -> Place:
         compute=figures.compute(each.device) if each.device else {},
         link=each.link,
         device=each.device.key if each.device else None,
+        no_engine=each.device.no_engine if each.device else None,
     )
 
 

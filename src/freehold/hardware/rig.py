@@ -28,7 +28,7 @@ class Place:
     itself takes of an accelerator is not left out here: `fit` leaves a margin for it. Bandwidth is bytes/s that
     weights are read at; `compute` is operations/s by precision (`fp16`, `int8` …); `link` is bytes/s one way, to the
     neighbor it is fastest with; unknown where nobody has said. Of a described place each is Estimated, and its `high`
-    is the data sheet's own figure, which nothing exceeds.
+    is the data sheet's own figure, which nothing exceeds. `no_engine`: why no engine here runs on it.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Place:
     compute: Mapping[str, Quantity] = field(default_factory=dict)
     link: Quantity | None = None
     device: str | None = None
+    no_engine: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

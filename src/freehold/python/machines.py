@@ -5,14 +5,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from freehold.core.quantity import Estimated, Exact, Quantity, as_json
+from freehold.core.quantity import Estimated, Exact, Quantity, Unknown, as_json
 from freehold.core.settings import Settings, load
 from freehold.hardware import cgroups, here, layout, probe
+from freehold.hardware.calibration import Calibration
 from freehold.hardware.describe import described
 from freehold.hardware.devices import Device, Devices, Fact
 from freehold.hardware.disk import read_speed
 from freehold.hardware.machine import Machine
 from freehold.hardware.rig import Place, Rig
+from freehold.python.measuring import document, known
 
 
 def this_machine(settings: Settings | None = None) -> dict[str, Any]:
@@ -20,13 +22,25 @@ def this_machine(settings: Settings | None = None) -> dict[str, Any]:
     home = (settings or load()).home
     machine = probe.machine()
     rig = here.rig(machine)
+    found = known(settings)
     return {
-        **_rig(rig),
+        **_with_bandwidth(_rig(rig), found),
+        "measured": {"unknown": found.reason} if isinstance(found, Unknown) else document(found),
         "processor": _processor(machine),
         "memory": _memory(machine),
         "numa": [{"node": node.number, "cores": node.cores} for node in layout.nodes()],
         "disk": {"folder": str(home), "read_bytes_per_s": as_json(read_speed(home))},
     }
+
+
+def _with_bandwidth(rig: dict[str, Any], found: Calibration | Unknown) -> dict[str, Any]:
+    """`rig` with what its host was measured to read, by the most threads that were tried; as it is where nobody did."""
+    host = rig["places"][-1]
+    if isinstance(found, Calibration):
+        host["bandwidth_bytes_per_s"] = as_json(found.bandwidth[max(found.bandwidth)])
+    elif host["bandwidth_bytes_per_s"]["kind"] == "unknown":
+        host["bandwidth_bytes_per_s"] = as_json(found)
+    return rig
 
 
 def described_machine(text: str) -> dict[str, Any]:
@@ -86,6 +100,7 @@ def _place(place: Place, *, here: bool) -> dict[str, Any]:
         "usable_bytes": as_json(_usable(place, here=here)),
         "bandwidth_bytes_per_s": as_json(place.bandwidth),
         "compute_per_s": {precision: as_json(quantity) for precision, quantity in place.compute.items()},
+        "no_engine": place.no_engine,
         "link_bytes_per_s": None if place.link is None else as_json(place.link),
     }
 
@@ -108,6 +123,7 @@ def _device(device: Device) -> dict[str, Any]:
         "aliases": list(device.aliases),
         "released": _fact(device.released),
         "dies": device.dies,
+        "no_engine": device.no_engine,
         "offers": [
             {
                 "memory_gib": _fact(offer.memory_gib),

@@ -25,7 +25,7 @@ _PCIE = re.compile(r"([1-7])\.0 x(1|2|4|8|16)")
 _PCI = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}(:[0-9a-f]{2})?")
 _WHEN = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
 _PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-_TEXTS = ("name", "kind", "source", "aliases", "family", "pci", "pcie", "bridged")
+_TEXTS = ("name", "kind", "source", "aliases", "family", "pci", "pcie", "bridged", "no_engine")
 _FIGURES = ("released", "memory_gib", "visible_mib", "bandwidth_gbs", "tera", "power_w", "peer_gbs", "cores", "dies")
 _LARGEST = 1e7
 
@@ -111,6 +111,7 @@ class _Row:
             aliases=table.texts("aliases"),
             family=table.text("family", "") or None,
             pci=pci,
+            no_engine=table.text("no_engine", "") or None,
         )
 
     def _offers(self) -> tuple[Offer, ...]:

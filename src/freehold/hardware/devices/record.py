@@ -70,6 +70,7 @@ class Device:
     A card of several `dies` is as many devices to its driver, and memory, bandwidth and rates are those of one of them.
     Devices of one `family` share a name that people use ("h100"); `aliases` are other spellings of this one. `pci`
     holds the ids it has on the bus, as vendor:device or vendor:device:revision, in lower-case hexadecimal.
+    `no_engine`: why no engine here runs on it, None where one does.
     """
 
     key: str
@@ -86,3 +87,4 @@ class Device:
     aliases: tuple[str, ...] = ()
     family: str | None = None
     pci: tuple[str, ...] = ()
+    no_engine: str | None = None
