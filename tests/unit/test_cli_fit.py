@@ -223,6 +223,27 @@ def test_a_context_longer_than_the_training_is_said_to_be_cut(capsys: pytest.Cap
     assert "it was trained with 131,072, not the 1,000,000 asked for" in out
 
 
+def test_on_a_machine_that_was_not_measured_a_needed_speed_is_untold_with_the_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ("--need", "8 users, 1k context, 10 tok/s")
+    code, found = data(capsys, *words)
+    assert (code, found["fits"], found["models"]) == (4, None, [])
+    assert found["untold"] == sum(found["untold_because"].values()) > 0
+    _, out, _ = called(capsys, *words)
+    assert "No model of the catalog does that here" not in out
+    assert "`freehold machine --measure`" in " ".join(out.split())
+
+
+def test_the_licenses_of_a_base_stand_beside_a_models_own(capsys: pytest.CaptureFixture[str]) -> None:
+    _, found = data(capsys, "--on", "1x rtx-4090, 64GB")
+    inheriting = [each for each in found["models"] if each["inherited_licenses"]]
+    assert inheriting
+    _, out, _ = called(capsys, "--on", "1x rtx-4090, 64GB")
+    for each in inheriting:
+        assert " + ".join((each["license"], *each["inherited_licenses"])) in out
+
+
 def test_quiet_gives_the_one_word_that_a_script_wants(capsys: pytest.CaptureFixture[str]) -> None:
     assert called(capsys, "gemma-3-27b-it", "--on", "1x l40s", "--quiet")[1].split() == ["q6_k"]
     names = called(capsys, "--on", CARDS, "--quiet")[1].split()

@@ -18,7 +18,7 @@ from freehold.catalog.model import SKILLS, CatalogModel
 from freehold.catalog.openness import LABELS
 from freehold.catalog.openness.freedom import freedom
 from freehold.catalog.openness.label import label
-from freehold.catalog.openness.lineage import trace
+from freehold.catalog.openness.lineage import inherited_licenses, trace
 from freehold.catalog.openness.published import published
 from freehold.core.errors import CallError
 from freehold.core.names import nearest
@@ -100,9 +100,8 @@ def _graded(model: CatalogModel, catalog: Catalog, licenses: Licenses) -> Graded
     lineage = trace(model, catalog.get)
     free, public = freedom(model, lineage, licenses.get), published(model, lineage)
     levels = (label(free.low, public.low), label(free.high, public.high))
-    bound = (*model.terms, *(each for base in lineage.binding for each in (base.license, *base.terms)))
-    inherited = dict.fromkeys(each for each in bound if each != model.license)
-    return Graded(model, (free.low, free.high), (public.low, public.high), levels, tuple(inherited))
+    inherited = inherited_licenses(model, lineage)
+    return Graded(model, (free.low, free.high), (public.low, public.high), levels, inherited)
 
 
 def search(models: Iterable[Graded], query: Query) -> list[Graded]:

@@ -43,6 +43,7 @@ MACHINES = (
     Column("tag", "BUILD"),
     Column("speed", "TOK/S", right=True),
 )
+MOST_REASONS = 3
 _FITS = {True: "yes", False: "no", None: "cannot say"}
 _HAD = {"held": "held", "catalog": "by name", "offered": "from hubs", "given": "as given"}
 _PARTS = {
@@ -81,8 +82,14 @@ def models_page(found: Data, output: Output) -> None:
         return
     output.line(f"{found['need']['task']} on {found['machine']['name']}: {_run(found['need'])}")
     rows = [_model_row(each) for each in found["models"]]
-    output.table(MODELS, rows, empty="No model of the catalog does that here.")
+    output.table(MODELS, rows, empty=_no_model(found))
     output.pages(found, [_standing(found), *_notes(found)], bare="")
+
+
+def _no_model(found: Data) -> str:
+    if not found["untold"]:
+        return "No model of the catalog does that here."
+    return f"Of no model can it be said that it does that here; of {count(found['untold'])} nobody can tell."
 
 
 def _asked(found: Data) -> str:
@@ -256,6 +263,7 @@ def _model_row(each: Data) -> dict[str, Any]:
         "total": brief(build["total_bytes"], size),
         "longest": _longest(build),
         "speed": brief(build["generation_tokens_per_s"], rate),
+        "license": " + ".join((each["license"], *each["inherited_licenses"])),
         "policy": _policy(each),
     }
 
@@ -267,7 +275,9 @@ def _policy(each: Data) -> str:
 
 
 def _standing(found: Data) -> Section:
-    untold = f"Of {count(found['untold'])} models it cannot be said whether they fit. " if found["untold"] else ""
+    untold = f"Of {count(found['untold'])} models it cannot be said whether they do that. " if found["untold"] else ""
+    reasons = sorted(found["untold_because"].items(), key=lambda each: -each[1])[:MOST_REASONS]
+    untold += "".join(f"Of {count(models)}: {reason}. " for reason, models in reasons)
     denied = f"{found['denied']} that fit are denied by your policy. " if found["denied"] else ""
     words = f"{untold}{denied}What each asks of you: freehold license check MODEL."
     return Section("HOW THEY ARE ORDERED", [("by", wrapped(found["ordered_by"]))], wrapped(words))

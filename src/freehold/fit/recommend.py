@@ -10,12 +10,13 @@ place to begin looking, and `freehold bench` or your own questions decide.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from freehold.catalog.model import CatalogModel
-from freehold.core.quantity import at_least
+from freehold.core.quantity import Unknown, at_least
 from freehold.fit.blueprint import Blueprint
 from freehold.fit.choice import READING_TOKENS_PER_S, meets
 from freehold.fit.needs import Need
@@ -45,11 +46,12 @@ class Recommendation:
 
 @dataclass(frozen=True, slots=True)
 class Recommended:
-    """What was found, best first. `untold` counts the models of which cannot be said whether they fit."""
+    """What was found, best first. `untold` counts the models of which it cannot be said whether they do what is
+    needed, by the reason."""
 
     found: tuple[Recommendation, ...]
     looked_at: int
-    untold: int
+    untold: Mapping[str, int]
     denied: int
 
 
@@ -74,13 +76,15 @@ def recommend(
     ranked = sorted(_suited(models, need), key=_worth, reverse=True)
     found: list[Recommendation] = []
     families: set[str] = set()
-    untold = denied = 0
+    untold: Counter[str] = Counter()
+    denied = 0
     for model in ranked:
         if len(found) == limit or (model.family or model.name) in families or not _may_fit(model, machine.rig):
             continue
-        best, cannot_say = _best(model, machine, need)
-        untold += best is None and cannot_say
-        if best is None:
+        best = _best(model, machine, need)
+        if isinstance(best, str):
+            untold[best] += 1
+        if best is None or isinstance(best, str):
             continue
         if not allowed(model):
             denied += 1
@@ -113,18 +117,28 @@ def _may_fit(model: CatalogModel, rig: Rig) -> bool:
     return (model.parameters or 0) * LEAST_BITS / 8 <= there
 
 
-def _best(model: CatalogModel, machine: Machine, need: Need) -> tuple[BuildPlan | None, bool]:
-    """The least lossy build that meets the need and writes as fast as people read; else whether it cannot be said."""
-    untold = False
+def _best(model: CatalogModel, machine: Machine, need: Need) -> BuildPlan | str | None:
+    """The least lossy build that meets the need and writes as fast as people read; None: there is none; else why that
+    cannot be said."""
+    untold: str | None = None
     for each in tried(model):
         planned = plan_build(each, machine.rig, machine.wanted, machine.speedometer)
         answer = meets(planned, need)
-        untold = untold or answer is None
         if answer and _is_fast(planned):
-            return planned, False
+            return planned
+        if answer is None:
+            untold = untold or _why_untold(planned)
         if planned.blueprint.cannot_say:
             break
-    return None, untold
+    return untold
+
+
+def _why_untold(planned: BuildPlan) -> str:
+    if planned.fits is None:
+        return planned.placement.why_not or "whether it fits is not known"
+    speeds = (planned.speeds.generation_tokens_per_s, planned.speeds.prompt_tokens_per_s)
+    unknown = next((each.reason for each in speeds if isinstance(each, Unknown)), None)
+    return unknown or "the estimate of its speed is above and below what was asked"
 
 
 def tried(model: CatalogModel) -> Iterator[Option]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from freehold.catalog import Catalog
 from freehold.catalog.model import CatalogModel
+from freehold.catalog.openness.lineage import Lineage, inherited_licenses, trace
 from freehold.core.errors import CallError
 from freehold.core.quantity import Unknown
 from freehold.fit.blueprint import Blueprint, RunShape
@@ -118,12 +119,17 @@ class Planner:
             "machine": rig_json(self._rig),
             "need": asdict(need) | {"task": need.task or "chat"},
             "ordered_by": ORDERED_BY,
-            "models": [_recommendation(each, verdicts[each.model.name], self._rig) for each in found.found],
+            "models": [self._recommendation(each, verdicts[each.model.name]) for each in found.found],
             "looked_at": found.looked_at,
-            "untold": found.untold,
+            "untold": sum(found.untold.values()),
+            "untold_because": dict(found.untold),
             "denied": found.denied,
             "fits": bool(found.found) or (None if found.untold else False),
         }
+
+    def _recommendation(self, each: Recommendation, verdict: Verdict) -> dict[str, Any]:
+        lineage = trace(each.model, self._catalog.get)
+        return {**_recommendation(each, verdict, lineage), "build": build_json(each.build, self._rig)}
 
     def brief(self) -> dict[str, Any]:
         """`in_brief` of every model of the catalog that can be had."""
@@ -166,7 +172,7 @@ class Planner:
         return buy(target.options, need, wanted, self._speedometer)
 
 
-def _recommendation(each: Recommendation, verdict: Verdict, rig: Rig) -> dict[str, Any]:
+def _recommendation(each: Recommendation, verdict: Verdict, lineage: Lineage) -> dict[str, Any]:
     model = each.model
     return {
         "name": model.name,
@@ -175,13 +181,13 @@ def _recommendation(each: Recommendation, verdict: Verdict, rig: Rig) -> dict[st
         "parameters": model.parameters,
         "active_parameters": model.active_parameters,
         "license": model.license,
+        "inherited_licenses": list(inherited_licenses(model, lineage)),
         "skills": list(model.skills),
         "repository": model.repository,
         "pullable": bool(model.builds),
         "verdict": verdict.decision,
         "duties": [duty.text for duty in verdict.duties],
         "questions": [reason.text for reason in verdict.reasons],
-        "build": build_json(each.build, rig),
     }
 
 

@@ -64,6 +64,12 @@ class Lineage:
         return tuple(each.model for each in self.ancestors if each.binding and each.model is not None)
 
 
+def inherited_licenses(model: CatalogModel, lineage: Lineage) -> tuple[str, ...]:
+    """The texts that bind beside the license of `model`: its own terms, and those of its ancestors."""
+    bound = (*model.terms, *(each for base in lineage.binding for each in (base.license, *base.terms)))
+    return tuple(dict.fromkeys(each for each in bound if each != model.license))
+
+
 def trace(model: CatalogModel, find: Find) -> Lineage:
     """The lineage of `model`. Raises CatalogError where a chain comes back to a model it has passed."""
     found: dict[str, Ancestor] = {}
