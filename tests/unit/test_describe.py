@@ -30,6 +30,10 @@ def test_the_bandwidth_of_modules_is_transfers_times_eight_bytes_times_channels_
         assert described(text).host == rig.host
 
 
+def test_less_than_a_gibibyte_is_told_in_mebibytes() -> None:
+    assert "16 MiB of the 64 MiB" in described("64 MB").notes[0]
+
+
 def test_memory_that_nobody_named_is_not_invented() -> None:
     rig = described("1x l40s")
     assert (rig.host_is_known, rig.host.usable_bytes) == (False, 0)
@@ -122,6 +126,10 @@ def test_nvlink_is_what_a_module_has_and_what_a_card_has_by_its_bridge() -> None
     ("text", "said"),
     [
         ("a100", "sold with 40GB and 80GB"),
+        ("l40s x2", 'Write "2x l40s".'),
+        ("2 l40s", 'Write "2x l40s".'),
+        ("rtx4090x2, 64GB", 'Write "2x rtx4090".'),
+        ("1x l40s, 64Gb", 'Write "64GB".'),
         ("2x dgx spark", "more than one computer"),
         ("macbook m4 max 64GB, 32GB", "two sizes of one memory"),
         ("mycard(24GB", "do not match"),

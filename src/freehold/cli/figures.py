@@ -11,8 +11,8 @@ GIB = 2**30
 
 
 def memory(nbytes: float) -> str:
-    """Memory in both units that people know it by: 25.8 GB (24.0 GiB)."""
-    return f"{size(nbytes)} ({nbytes / GIB:.1f} GiB)"
+    """Memory in both units that people know it by: 25.8 GB (24.0 GiB), 67.1 MB (64.0 MiB)."""
+    return f"{size(nbytes)} ({nbytes / GIB:.1f} GiB)" if nbytes >= GIB else f"{size(nbytes)} ({nbytes / 2**20:.1f} MiB)"
 
 
 def rate(per_s: float) -> str:

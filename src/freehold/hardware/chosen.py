@@ -6,6 +6,7 @@ device that is sold with several sizes of memory needs one beside it: it is aske
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,8 @@ from freehold.hardware.figures import GIB
 from freehold.hardware.rig import PlaceKind
 from freehold.hardware.sentence import Part, wrong
 
+_COUNTED = re.compile(r"(?P<first>[0-9]{1,4}) (?P<after>.+)|(?P<before>.+?) ?[xX*] ?(?P<last>[0-9]{1,4})")
+"""A name with its number of devices where people write it and it is not understood: "2 l40s", "rtx4090x2"."""
 _SAME_SIZE = 0.005
 """Sizes this near are one: 141 GB of an H200 are 140.4 GiB to its driver."""
 
@@ -148,6 +151,15 @@ def _not_sold(part: Part, candidates: tuple[Device, ...]) -> DescriptionError:
 
 def _unknown(part: Part, table: Devices) -> DescriptionError:
     near = table.nearest(part.name)
+    counted = _COUNTED.fullmatch(part.name)
+    if counted and (name := counted["after"] or counted["before"]) and (table.get(name) or table.family(name)):
+        number = counted["first"] or counted["last"]
+        return DescriptionError(
+            f"{part.name!r} is no device of the table: a count stands before the name, with an x.",
+            word=part.name,
+            nearest=near,
+            hint=f'Write "{number}x {name}".',
+        )
     guess = f"Nearest: {', '.join(near)}. " if near else ""
     return DescriptionError(
         f"{part.name!r} is no device of the table, and no size, bandwidth, modules or cores.",

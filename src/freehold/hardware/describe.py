@@ -13,12 +13,14 @@ from freehold.core.quantity import Quantity, Unknown
 from freehold.hardware import figures
 from freehold.hardware.chosen import Chosen, chosen
 from freehold.hardware.devices import Device, Devices
-from freehold.hardware.figures import GIB
 from freehold.hardware.rig import ONE_AFTER_THE_OTHER, Place, Rig
 from freehold.hardware.sentence import Modules, Part, parts, wrong
 
 _MOST_DEVICES = 1024
-_NO_HOST = 'The memory of the host was not named, so nothing is planned there; add it, as in ", 64GB".'
+_NO_HOST = (
+    "The memory of the host was not named, so no layer is placed there, and whether it has room for what the program "
+    'takes was not looked at; add it, as in ", 64GB".'
+)
 _NO_MODULES = 'which modules and how many channels was not said; write for example "ddr5-5600 x2"'
 
 
@@ -153,10 +155,8 @@ def _numbered(places: list[Place]) -> list[Place]:
 def _assumed(host: Place) -> list[str]:
     if not host.memory_bytes:
         return [_NO_HOST]
-    left_gib = (host.memory_bytes - host.usable_bytes) / GIB
-    return [
-        f"{left_gib:.1f} GiB of the {host.memory_bytes / GIB:g} GiB of {host.name} are left to the system (assumed)."
-    ]
+    left, whole = (figures.binary(size) for size in (host.memory_bytes - host.usable_bytes, host.memory_bytes))
+    return [f"{left} of the {whole} of {host.name} are left to the system (assumed)."]
 
 
 def _split(accelerators: list[Place]) -> list[str]:

@@ -23,6 +23,11 @@ SYSTEM_BYTES = 2 * GIB
 _LINE_RATE_GTS = {1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0, 6: 64.0, 7: 128.0}
 
 
+def binary(nbytes: int) -> str:
+    """Memory as it is sold: "64 GiB", and what is less than one "512 MiB"."""
+    return f"{nbytes / GIB:.4g} GiB" if nbytes >= GIB else f"{nbytes / 2**20:.4g} MiB"
+
+
 def said(fact: Fact) -> str:
     """Who says it: "NVIDIA L40S data sheet, 2023"."""
     return f"{fact.source.text}, {fact.source.date}"

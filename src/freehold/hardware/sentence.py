@@ -31,6 +31,7 @@ _RATES = {"mb/s": 10**6, "gb/s": 10**9, "tb/s": 10**12}
 _NUMBER = r"([0-9]{1,6}(?:\.[0-9]{1,6})?)"
 _COUNT = re.compile(r"^([0-9]+) ?[xX*] ?(?=\S)")
 _SIZE = re.compile(_NUMBER + r"(gib|gb|g|tib|tb|t|mib|mb)", re.IGNORECASE)
+_BITS = re.compile(_NUMBER + r"([GTM]i?)b")
 _BANDWIDTH = re.compile(_NUMBER + r"(gb/s|tb/s|mb/s)", re.IGNORECASE)
 _TERA = re.compile(_NUMBER + r"(tflops|tops)", re.IGNORECASE)
 _CORES = re.compile(_NUMBER + r"-?(?:cores?)", re.IGNORECASE)
@@ -127,6 +128,8 @@ def _take(word: str, part: Part) -> bool:
         return True
     if word.lower() == "nvlink":
         part.nvlink = True
+    elif bits := _BITS.fullmatch(word):
+        raise wrong(f"{word!r} is bits, and memory is counted in bytes", word, f'Write "{bits[1]}{bits[2]}B".')
     elif found := _SIZE.fullmatch(word):
         _once(part.memory_bytes, word, part)
         part.memory_bytes = int(_between(float(found[1]) * _SIZES[found[2].lower()], 2**20, 2**50, word))
