@@ -72,8 +72,8 @@ def test_what_is_no_recipe_and_what_has_states_get_none() -> None:
     assert mixed_bytes(states) is None
 
 
-# Parameters of the published tensors, beside the round number of the row: 41.3 and 41.8 billion are Falcon 40B with its
-# table of the vocabulary once and twice; 7.27 and 31.57 billion are the sums over the safetensors of both repositories.
+# What the shapes come to beside the rows' round numbers: 41.3 and 41.8 billion are Falcon 40B with its table of the
+# vocabulary once and twice, 7.27 billion Falcon Mamba 7B with two tables, 31.57 billion Nemotron 3 Nano.
 REAL_BYTES = {
     ("falcon-40b", "Q8_0"): (41_301_311_488 * 8.5 / 8, 41_833_988_096 * 8.5 / 8),
     ("falcon-mamba-7b", "BF16"): (7.27e9 * 2, 7.27e9 * 2),
