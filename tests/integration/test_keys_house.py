@@ -201,8 +201,8 @@ def test_an_answer_of_open_length_takes_what_is_left_and_no_more(house: RunningH
 
 def test_a_prompt_that_is_longer_than_what_is_left_is_refused_before_it_is_read(house: RunningHouse) -> None:
     key = made("ada", "--tokens-per-day", "50")
-    prompt = {"messages": [{"role": "user", "content": "word " * 2000}]}
-    refused = ask(house, key, max_tokens=3, **prompt)
+    messages = [{"role": "user", "content": "word " * 2000}]
+    refused = ask(house, key, max_tokens=3, messages=messages)
     assert refused.status == 429 and "50 are left" in refused.error["message"]
     assert ask(house, key, path="/v1/embeddings", input="word " * 2000).status == 429
     assert ask(house, key, path="/v1/completions", prompt=["word " * 30, "word " * 30], max_tokens=1).status == 429
