@@ -20,7 +20,7 @@ from freehold.gateway.access.key import PRIORITIES
 from freehold.server import checks
 from freehold.server.answers import Handler
 from freehold.server.call import Call
-from freehold.server.wishes import DEADLINE_HEADER, PRIORITY_HEADER
+from freehold.server.wishes import DEADLINE_HEADER, LEAST_S, PRIORITY_HEADER
 
 PATH = "/openapi.json"
 _JSON, _EVENTS = "application/json", "text/event-stream"
@@ -29,7 +29,7 @@ _WISHES = (
         "name": DEADLINE_HEADER.decode(),
         "in": "header",
         "description": "In how many seconds the answer must be whole; after that nobody needs it.",
-        "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": DAY_S},
+        "schema": {"type": "number", "minimum": LEAST_S, "maximum": DAY_S},
     },
     {
         "name": PRIORITY_HEADER.decode(),

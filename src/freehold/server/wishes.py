@@ -17,6 +17,7 @@ from freehold.gateway.admission.ticket import Wish
 
 PRIORITY_HEADER = b"x-freehold-priority"
 DEADLINE_HEADER = b"x-freehold-deadline"
+LEAST_S = 0.001
 
 
 def read_wish(
@@ -44,9 +45,9 @@ def _deadline_s(given: bytes | None) -> float:
         seconds = float(given)
     except ValueError:
         seconds = math.nan
-    if not 0 < seconds <= DAY_S:
+    if not LEAST_S <= seconds <= DAY_S:
         raise RequestError(
-            f"The header x-freehold-deadline must be seconds, over 0 and at most {DAY_S:,.0f}, not {_shown(given)}.",
+            f"The header x-freehold-deadline must be seconds, {LEAST_S} to {DAY_S:,.0f}, not {_shown(given)}.",
             hint="Such as `x-freehold-deadline: 30`.",
         )
     return seconds
