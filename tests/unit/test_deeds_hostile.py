@@ -30,18 +30,18 @@ RIGHT_TO_LEFT = "\u202e"
 
 @contextmanager
 def within(seconds: int) -> Iterator[None]:
-    """What takes longer has hung."""
+    """What takes more of the processor has hung: seconds of it, which do not mind what else runs."""
 
     def hung(*_: object) -> None:
         raise AssertionError(f"not done after {seconds} s")
 
-    before = signal.signal(signal.SIGALRM, hung)
-    signal.alarm(seconds)
+    before = signal.signal(signal.SIGPROF, hung)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def refused(path: Path) -> str:
