@@ -6,8 +6,8 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -27,41 +27,21 @@ from freehold.core.errors import (
 from freehold.core.settings import Settings, load
 from freehold.gateway.gateway import Gateway
 from freehold.python.aio import open_async
+from tests.integration.gateways import chat, gateway_of, settings_of, until
 from tests.processes import OwnProcesses
-
-HELLO = [{"role": "user", "content": "hello there"}]
 
 
 def _settings(folder: Path, endpoints: str) -> Settings:
-    (folder / "freehold.toml").write_text(f"[endpoints]\n{endpoints}\n")
-    return load(folder=folder)
+    return settings_of(folder, f"[endpoints]\n{endpoints}\n")
 
 
-@asynccontextmanager
-async def _gateway(folder: Path, endpoints: str) -> AsyncIterator[Gateway]:
-    own = OwnProcesses()
-    gateway = build_house(_settings(folder, endpoints)).gateway
-    await gateway.start()
-    try:
-        yield gateway
-    finally:
-        await gateway.close(drain_s=0)
-        assert not own.now(), "closing the gateway leaves no process"
-
-
-def _chat(model: str, **fields: Any) -> dict[str, Any]:
-    return {"model": model, "messages": HELLO, **fields}
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110  # another process changes it, so there is no event to wait for
-            await asyncio.sleep(0.01)
+def _gateway(folder: Path, endpoints: str) -> AbstractAsyncContextManager[Gateway]:
+    return gateway_of(folder, f"[endpoints]\n{endpoints}\n")
 
 
 async def test_an_answer_carries_the_name_of_the_endpoint_and_the_usage_of_the_engine(tmp_path: Path) -> None:
     async with _gateway(tmp_path, 'house = "fake:demo?tokens=5"') as gateway:
-        answer = await gateway.answer("chat", _chat("house"))
+        answer = await gateway.answer("chat", chat("house"))
         assert answer.body["model"] == answer.endpoint == "house"
         assert answer.body["usage"]["completion_tokens"] == 5
         assert len(answer.body["choices"][0]["message"]["content"].split()) == 5
@@ -73,7 +53,7 @@ async def test_a_stream_shows_usage_only_to_those_who_asked_and_progress_to_nobo
 ) -> None:
     options = {"stream_options": {"include_usage": True}} if wants_usage else {}
     async with _gateway(tmp_path, 'house = "fake:demo?tokens=3"') as gateway:
-        exchange = await gateway.open("chat", _chat("house", stream=True, **options))
+        exchange = await gateway.open("chat", chat("house", stream=True, **options))
         chunks = [chunk async for chunk in exchange]
         await exchange.aclose()
     assert not any("prompt_progress" in chunk for chunk in chunks)
@@ -85,26 +65,26 @@ async def test_a_stream_shows_usage_only_to_those_who_asked_and_progress_to_nobo
 async def test_first_requests_at_once_make_one_worker(tmp_path: Path) -> None:
     own = OwnProcesses()
     async with _gateway(tmp_path, 'a = "fake:demo?slow-start=200"\nb = "fake:demo?slow-start=200"') as gateway:
-        await asyncio.gather(*(gateway.answer("chat", _chat(name)) for name in "abab" * 4))
+        await asyncio.gather(*(gateway.answer("chat", chat(name)) for name in "abab" * 4))
         assert [report.state for report in gateway.workers()] == ["ready"]
         assert len(own.now()) == 1
 
 
 async def test_repointing_an_endpoint_cuts_no_stream_and_ends_the_old_worker_after_the_last(tmp_path: Path) -> None:
     async with _gateway(tmp_path, 'house = "fake:old?rate=100&tokens=60"') as gateway:
-        exchange = await gateway.open("chat", _chat("house", stream=True))
+        exchange = await gateway.open("chat", chat("house", stream=True))
         stream = aiter(exchange)
         await anext(stream)
         (old,) = [report.pid for report in gateway.workers()]
         lines = await gateway.reload(_settings(tmp_path, 'house = "fake:new?tokens=2"'))
         assert lines == ("house: fake:old?rate=100&tokens=60 -> fake:new?tokens=2",)
-        answer = await gateway.answer("chat", _chat("house"))
+        answer = await gateway.answer("chat", chat("house"))
         assert answer.body["usage"]["completion_tokens"] == 2, "new requests go to the new worker"
         assert old is not None and psutil.pid_exists(old)
         rest = [chunk async for chunk in stream]
         assert rest[-1]["timings"]["predicted_n"] == 60, "the stream that was under way came to its end"
         await exchange.aclose()
-        await _until(lambda: not psutil.pid_exists(old))
+        await until(lambda: not psutil.pid_exists(old))
 
 
 async def test_a_reload_that_cannot_work_changes_nothing(tmp_path: Path) -> None:
@@ -119,8 +99,8 @@ async def test_a_reload_that_cannot_work_changes_nothing(tmp_path: Path) -> None
             await gateway.reload(_settings(tmp_path, 'house = "no-such-model"\nnew = "fake:new?tokns=2"'))
         assert all(said in str(refused.value) for said in ("2 of the endpoints", "house: ", "new: ", "tokns", "tokens"))
         assert [endpoint.name for endpoint in gateway.endpoints()] == ["house"]
-        assert (await gateway.answer("chat", _chat("house"))).body["usage"]["completion_tokens"] == 4
-        await _until(lambda: len(own.now()) == 1)
+        assert (await gateway.answer("chat", chat("house"))).body["usage"]["completion_tokens"] == 4
+        await until(lambda: len(own.now()) == 1)
 
 
 async def test_an_endpoint_with_wrong_options_is_refused_at_start_wherever_it_stands(tmp_path: Path) -> None:
@@ -152,14 +132,14 @@ async def test_a_worker_that_cannot_start_answers_why_and_is_not_tried_by_every_
 
 async def _error(gateway: Gateway, model: str) -> BaseException:
     with pytest.raises(WorkerStartError) as raised:
-        await gateway.answer("chat", _chat(model))
+        await gateway.answer("chat", chat(model))
     return raised.value
 
 
 async def test_a_client_that_leaves_ends_the_generation(tmp_path: Path) -> None:
     async with _gateway(tmp_path, 'house = "fake:demo?rate=20&tokens=5000"') as gateway:
-        whole = asyncio.create_task(gateway.answer("chat", _chat("house")))
-        exchange = await gateway.open("chat", _chat("house", stream=True))
+        whole = asyncio.create_task(gateway.answer("chat", chat("house")))
+        exchange = await gateway.open("chat", chat("house", stream=True))
         await anext(aiter(exchange))
         await _busy_slots(gateway, 2)
         whole.cancel()
@@ -186,7 +166,7 @@ async def _busy_slots(gateway: Gateway, count: int) -> None:
 
 async def test_a_worker_killed_under_streams_ends_each_with_an_error_and_the_next_request_works(tmp_path: Path) -> None:
     async with _gateway(tmp_path, 'house = "fake:demo?rate=50&tokens=500"') as gateway:
-        exchanges = [await gateway.open("chat", _chat("house", stream=True)) for _ in range(32)]
+        exchanges = [await gateway.open("chat", chat("house", stream=True)) for _ in range(32)]
         streams = [aiter(exchange) for exchange in exchanges]
         for stream in streams:
             await anext(stream)
@@ -197,7 +177,7 @@ async def test_a_worker_killed_under_streams_ends_each_with_an_error_and_the_nex
         assert [type(end) for end in ends] == [WorkerLostError] * 32
         for exchange in exchanges:
             await exchange.aclose()
-        answer = await gateway.answer("chat", _chat("house", max_tokens=3))
+        answer = await gateway.answer("chat", chat("house", max_tokens=3))
         assert answer.body["usage"]["completion_tokens"] == 3
 
 
@@ -223,23 +203,23 @@ async def test_a_fault_of_the_engine_is_told_and_not_taken_for_an_answer(
 ) -> None:
     async with _gateway(tmp_path, f'house = "fake:demo?tokens=9&{fault}"') as gateway:
         with pytest.raises(kind):
-            await gateway.answer("chat", _chat("house"))
+            await gateway.answer("chat", chat("house"))
 
 
 async def test_an_unknown_model_gets_the_nearest_names(tmp_path: Path) -> None:
     async with _gateway(tmp_path, 'assistant = "fake:demo"\nother = "fake:demo"') as gateway:
         with pytest.raises(NotFoundError, match="assistant"):
-            await gateway.open("chat", _chat("asistant"))
+            await gateway.open("chat", chat("asistant"))
 
 
 async def test_tokens_are_counted_by_the_engine_and_refused_where_it_cannot(tmp_path: Path) -> None:
     remote = 'far = { ref = "openai+http://127.0.0.1:9/v1:m" }'
     async with _gateway(tmp_path, f'house = "fake:demo"\n{remote}') as gateway:
-        counted = await gateway.count_tokens(_chat("house"))
-        answer = await gateway.answer("chat", _chat("house", max_tokens=1))
+        counted = await gateway.count_tokens(chat("house"))
+        answer = await gateway.answer("chat", chat("house", max_tokens=1))
         assert counted == answer.body["usage"]["prompt_tokens"]
         ids = (await gateway.tokenize({"model": "house", "prompt": "one two"})).body
         assert ids["count"] == len(ids["tokens"]) > 0
         assert (await gateway.detokenize({"model": "house", "tokens": ids["tokens"]})).body["prompt"] == "one two"
         with pytest.raises(UnsupportedError, match="does not guess"):
-            await gateway.count_tokens(_chat("far"))
+            await gateway.count_tokens(chat("far"))
