@@ -91,7 +91,7 @@ def test_three_flipped_bytes_are_three_refusals_before_the_engine_starts(held: P
             assert freehold("deed", "verify", NAME).returncode == 1
     patterns = (
         rf"error: {re.escape(str(weights))}, which {NAME}:q4_1 is made of, was changed: its sha256 is \w+ now, \w+ was",
-        rf"error: {re.escape(str(deed))} was changed after it was written. Its statement has sha256 \w+, and \w+ was",
+        rf"error: {re.escape(str(deed))} was changed after it was written. The sha256 of its statement is \w+, and",
         rf"error: The signature on the deed of {NAME}:q4_1 is not what ed25519:\w+ made of this statement",
     )
     for pattern, sentence in zip(patterns, sentences, strict=True):

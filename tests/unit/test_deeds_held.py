@@ -235,7 +235,9 @@ def test_a_changed_deed_is_refused_by_the_builds_name(store: Store, tmp_path: Pa
     build = take_in(store, weights(tmp_path / "t.gguf"))
     change(deed_of(build), b'"license":null', b'"license":"mi"')
     for ref in ("t", "t:q4_1", f"file:{tmp_path / 't.gguf'}"):
-        with pytest.raises(DeedChangedError, match=r"deed\.json was changed after it was written\. Its statement has"):
+        with pytest.raises(
+            DeedChangedError, match=r"deed\.json was changed after it was written\. The sha256 of its statement is"
+        ):
             store.find(parse(ref))
 
 

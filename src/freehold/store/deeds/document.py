@@ -107,7 +107,7 @@ def _second_version(data: Mapping[str, Any], path: Path, raw: bytes | None) -> D
         found = _sha256(texts[part])
         seal = data["seals"].get(part) if isinstance(data["seals"], dict) else None
         if seal != found:
-            raise _changed(path, f"Its {part} has sha256 {found}, and {_cut(str(seal))} was sealed.")
+            raise _changed(path, f"The sha256 of its {part} is {found}, and {_cut(str(seal))} was sealed.")
     if raw is not None and raw != _written(texts):
         raise _changed(path, "It is not laid out as it was written.")
     return Deed(
