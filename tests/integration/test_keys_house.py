@@ -270,7 +270,7 @@ def test_keys_that_cannot_be_read_let_nobody_in(tmp_path: Path) -> None:
     made("ada")
     (book,) = (tmp_path / "home" / "access").glob("keys.json")
     whole = book.read_bytes()
-    for damage in (whole[:-20], b"[]", b'{"format": 2, "keys": []}', whole.replace(b'"owner"', b'"0wner"')):
+    for damage in (whole[:-20], b"[]", b'{"format": 99, "keys": []}', whole.replace(b'"owner"', b'"0wner"')):
         book.write_bytes(damage)
         done = freehold("up")
         assert (done.returncode, "keys.json" in done.stderr) == (3, True), done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from freehold.core.formats import Format
 from freehold.core.quantity import Unknown
 from freehold.core.refs import parse
 from freehold.gateway.access.book import KeyBook
+from freehold.gateway.access.key import Key, Limits, Scopes
 from freehold.hardware import calibration
 from freehold.ledger.ledger import opened
 from freehold.ledger.requests import requests
@@ -29,7 +31,7 @@ from tests.calibrations import ENGINE
 from tests.calibrations import calibration as round_figures
 from tests.unit.test_trials_record import MACHINE, VERSIONS, report
 
-FIRST = Path(__file__).parents[1] / "homes" / "first"
+FIRST, SECOND = (Path(__file__).parents[1] / "homes" / name for name in ("first", "second"))
 KEY = b"fh_f928c0a7_9kH9x3YBs-t0kiAghTCHBTQF-g7EyBXmuOfRM3N7fSU"
 MACHINE_RECORD = "machines/test-2c-8g-0123456789.json"
 TRIAL_RECORD = f"trials/{MACHINE}/{'a' * 64}.batch.json"
@@ -74,6 +76,7 @@ async def test_what_is_written_next_is_of_the_newest_version_and_nothing_of_befo
     assert verify(old / "ledger").findings == []
     KeyBook(old).create("eve")
     assert [key.owner for key in KeyBook(old).read()] == ["ada", "bob", "eve"]
+    assert json.loads(KeyBook(old).path.read_text())["format"] == formats.KEY_BOOK.newest == 2
     (override,) = Overrides(old).every()
     Overrides(old).add(override)
     assert Overrides(old).every() == (override, override)
@@ -135,6 +138,28 @@ def test_what_can_be_measured_again_is_passed_over_with_the_reason(old: Path) ->
     _newer(old / MACHINE_RECORD, formats.CALIBRATION)
     unknown = calibration.read(old, fingerprint=round_figures().fingerprint, engine=ENGINE)
     assert isinstance(unknown, Unknown) and "was written by a newer Freehold" in unknown.reason
+
+
+def test_every_limit_in_the_second_book_of_keys_is_read(home: Path) -> None:
+    shutil.copytree(SECOND, home)
+    KeyBook(home).path.chmod(0o600)
+    ada, grace = KeyBook(home).read()
+    assert ada.limits == Limits(2, 30, 4000, 50_000, 600_000, 2.5, 40.0, "batch")
+    assert (ada.scopes, ada.expires_s) == (Scopes(("small",), ("chat", "embed"), admin=True), 4102444800)
+    assert [each.until_s for each in ada.hashes] == [None, 1795986291], "one rotated, the old text opens for a while"
+    assert (grace.is_person, grace.owner, grace.hashes) == (True, "Grace", ())
+
+
+def test_a_book_of_keys_that_may_say_more_has_another_version() -> None:
+    # A member more is a limit that an older program would not hold: raise KEY_BOOK with it, and add a home.
+    held = json.loads((SECOND / "access" / "keys.json").read_text())
+    assert held["format"] == formats.KEY_BOOK.newest
+    for kind, said in (
+        (Key, held["keys"][0]),
+        (Limits, held["keys"][0]["limits"]),
+        (Scopes, held["keys"][0]["scopes"]),
+    ):
+        assert {field.name for field in dataclasses.fields(kind)} == said.keys()
 
 
 def test_an_older_version_goes_through_every_step_in_order() -> None:

@@ -54,7 +54,9 @@ class Format:
 
 DEED = Format("a deed", 2, member="version")
 """Version 1 is read by `store.deeds.document`, because a deed's seals are of the text as it was written."""
-KEY_BOOK = Format("a file of API keys", 1)
+KEY_BOOK = Format("a file of API keys", 2, steps={1: lambda told: told})
+"""Version 2 has limits that version 1 did not know (energy, priority), and people without a key: a program that passes
+over what it does not know would let them do more than was set."""
 LEDGER = Format("a ledger", 1)
 """Never rewritten: the chain is over the bytes. A ledger goes on in the newest version behind what there is."""
 CALIBRATION = Format("a record of a machine's speeds", 1)
