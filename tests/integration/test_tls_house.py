@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import ssl
 import subprocess
@@ -19,6 +20,7 @@ from cryptography import x509
 from freehold import control
 from tests.certificates import write_pair
 from tests.integration.house_process import DEADLINE_S, HELLO, RunningHouse, running_house, until
+from tests.unit.test_packaging import health_check
 
 TOML = """
 [server]
@@ -147,6 +149,18 @@ def test_under_tls_the_cookie_is_never_sent_in_the_clear(tmp_path: Path) -> None
         assert ask(house, context, "GET", "/v1/models", cookie=plain)[0] == 401, "a name that others could set"
 
 
+def test_the_containers_health_check_asks_a_house_with_tls_as_well_as_one_without(
+    house: RunningHouse, tmp_path: Path
+) -> None:
+    command = health_check()[1:]
+    assert freehold(*command).returncode == 0
+    (tmp_path / "plain").mkdir()
+    toml, home = "".join(line for line in TOML.splitlines(True) if "tls_" not in line), str(tmp_path / "plain-home")
+    with running_house(tmp_path / "plain", toml, FREEHOLD_HOME=home):
+        assert freehold(*command, FREEHOLD_HOME=home).returncode == 0
+    assert freehold(*command, FREEHOLD_HOME=home).returncode == 1, "no house answers there now"
+
+
 def test_the_command_line_gives_a_certificate_too(tmp_path: Path) -> None:
     certificate, key, _ = write_pair(tmp_path, names=("models.example.org",))
     words = ["up", "fake:small", "--port", "0", "--tls-certificate", str(certificate), "--tls-key", str(key), "--quiet"]
@@ -157,9 +171,10 @@ def test_the_command_line_gives_a_certificate_too(tmp_path: Path) -> None:
     assert address.startswith("https://models.example.org:"), "what the certificate does not name is of no use"
 
 
-def freehold(*words: str) -> subprocess.CompletedProcess[str]:
+def freehold(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "freehold", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    told = {**os.environ, **environment}
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=told)
 
 
 def open_stream(house: RunningHouse, context: ssl.SSLContext) -> ssl.SSLSocket:
