@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from freehold.gateway.shaping import Shaper, Wanted
 
 
@@ -18,6 +20,14 @@ def test_the_first_chunk_of_every_choice_names_its_role_also_where_the_engine_fo
     ]
     assert [chunk["choices"][0]["delta"].get("role") for chunk in out] == ["assistant", "assistant", None]
     assert {chunk["model"] for chunk in out} == {"house"}
+
+
+@pytest.mark.parametrize(("known", "shown"), [("llama.cpp-1-0a1b", "llama.cpp-1-0a1b"), (None, "b0-unknown")])
+def test_the_fingerprint_is_what_is_known_here_and_else_what_the_engine_says(known: str | None, shown: str) -> None:
+    shaper = Shaper(Wanted("house", "chat", usage=True, progress=False), None, known)
+    chunks: list[dict[str, Any]] = [_chunk({"content": "a"}), {"choices": []}]
+    fed = [{**chunk, "system_fingerprint": "b0-unknown"} for chunk in chunks]
+    assert [chunk["system_fingerprint"] for each in fed for chunk in shaper.feed(each)] == [shown, shown]
 
 
 def test_timings_ride_on_the_finishing_chunk_of_those_who_did_not_ask_for_usage() -> None:

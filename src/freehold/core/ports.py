@@ -50,7 +50,7 @@ class Upstream:
     it is `http://worker/v1`. `headers` may hold a key and is therefore not in the repr. `model` is the
     name the engine expects. `digest` is None where nobody can know it (remote).
     `trained_tokens` is the longest context that the model was trained with, None is unknown. `slots` is how many
-    answers the engine makes at one time, None where it says no number.
+    answers the engine makes at one time, None where it says no number. `release` is the engine's, None is unknown.
     """
 
     engine: str
@@ -63,6 +63,16 @@ class Upstream:
     context_tokens: int | None = None
     trained_tokens: int | None = None
     slots: int | None = None
+    release: str | None = None
+
+    @property
+    def fingerprint(self) -> str | None:
+        """What answers are made with, in one word: another engine, release or build has another. None where nobody
+        knows the build."""
+        if self.digest is None:
+            return None
+        build = self.digest.removeprefix("sha256:")[:12]
+        return "-".join([self.engine, *([self.release] if self.release else []), build])
 
 
 @dataclass(frozen=True, slots=True)

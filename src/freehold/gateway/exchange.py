@@ -50,7 +50,7 @@ class Exchange:
         self.engine = upstream.engine
         self.digest = upstream.digest
         self._response = response
-        self._shaper = Shaper(wanted, tools)
+        self._shaper = Shaper(wanted, tools, upstream.fingerprint)
         self._hides_progress = not wanted.progress
         self._on_close = on_close
         self._events = EventReader()

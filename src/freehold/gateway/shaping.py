@@ -1,8 +1,10 @@
 """What happens to a stream's chunks between engine and client. One object for one answer; no input or output.
 
-What the engine says passes unchanged but for five things: `model` becomes the endpoint's name, progress events are
-taken out unless asked for, usage comes out only if asked for, tool calls are read back where the engine cannot do them
-itself, and the first chunk of a chat names its role (llama.cpp b11549 leaves it out now and then, and clients need it).
+What the engine says passes unchanged but for six things: `model` becomes the endpoint's name, `system_fingerprint` what
+is known here of engine and build (llama.cpp of xllamacpp calls itself "b0-unknown", whichever it is), progress events
+are taken out unless asked for, usage comes out only if asked for, tool calls are read back where the engine cannot do
+them itself, and the first chunk of a chat names its role (llama.cpp b11549 leaves it out now and then, and clients need
+it).
 """
 
 from __future__ import annotations
@@ -36,16 +38,18 @@ class Wanted:
 
 
 class Shaper:
-    """Feed it the engine's chunks, give out what it returns. `usage` and `timings` are the engine's own."""
+    """Feed it the engine's chunks, give out what it returns. `usage` and `timings` are the engine's own; so is the
+    fingerprint where `fingerprint` is None."""
 
-    __slots__ = ("_begun", "_held", "_offsets", "_tools", "_wanted", "finished", "timings", "usage")
+    __slots__ = ("_begun", "_fingerprint", "_held", "_offsets", "_tools", "_wanted", "finished", "timings", "usage")
 
-    def __init__(self, wanted: Wanted, tools: ChunkFilter | None) -> None:
+    def __init__(self, wanted: Wanted, tools: ChunkFilter | None, fingerprint: str | None = None) -> None:
         self.usage: Chunk | None = None
         self.timings: Chunk | None = None
         self.finished = False
         self._wanted = wanted
         self._tools = tools
+        self._fingerprint = fingerprint
         self._begun: set[int] = set()
         self._held: list[Chunk] = []
         self._offsets: dict[int, int] = {}
@@ -54,6 +58,8 @@ class Shaper:
         """The finishing chunk is held until the usage chunk after it has come, so that `timings` can ride on it for
         clients that did not ask for usage."""
         chunk["model"] = self._wanted.endpoint
+        if self._fingerprint is not None:
+            chunk["system_fingerprint"] = self._fingerprint
         if "usage" in chunk:
             self.usage = chunk["usage"] or self.usage
         if "timings" in chunk:

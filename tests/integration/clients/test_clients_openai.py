@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from importlib import metadata
 from typing import Any
 
 import openai
@@ -13,6 +14,7 @@ import pytest
 from openai import OpenAI
 from openai.types.responses import Response
 
+from tests.conftest import SMOLLM2_SHA256
 from tests.integration.clients.open_house import OpenHouse
 
 pytestmark = pytest.mark.engine
@@ -58,6 +60,8 @@ def test_chat_gives_the_same_answer_streamed_and_whole_and_counts_it(client: Ope
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.completion_tokens == whole.usage.completion_tokens
     assert {chunk.model for chunk in chunks} == {house.model}
+    known = f"llama.cpp-{metadata.version('xllamacpp')}-{SMOLLM2_SHA256[:12]}"
+    assert {whole.system_fingerprint, *(chunk.system_fingerprint for chunk in chunks)} == {known}
 
 
 def test_a_seed_makes_a_warm_answer_repeatable(client: OpenAI, house: OpenHouse) -> None:

@@ -15,6 +15,7 @@ from freehold.core.errors import WorkerStartError
 from freehold.core.ports import Capabilities, MemoryNeeds, Room, Upstream, Worker
 from freehold.core.settings import EngineOptions
 from freehold.engines.llamacpp.choices import Choices
+from freehold.engines.llamacpp.identity import release
 from freehold.engines.llamacpp.preparation import Confirm, Preparation
 from freehold.engines.program import Started, WorkerProgram
 from freehold.engines.supervisor import SupervisedWorker
@@ -168,4 +169,5 @@ def _upstream(build: HeldBuild, choices: Choices, started: Started) -> Upstream:
         context_tokens=started.facts["context_tokens"],
         trained_tokens=build.facts.context_length,
         slots=choices.slots,
+        release=release(),
     )

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import metadata
+
+
+@cache
+def release() -> str:
+    """The release of xllamacpp, which carries the engine: its last part is llama.cpp's build."""
+    return metadata.version("xllamacpp")
 
 
 def engine_id() -> str:
     """ "llama.cpp (xllamacpp 2026.10.11549)": another release may be faster or slower."""
-    return f"llama.cpp (xllamacpp {metadata.version('xllamacpp')})"
+    return f"llama.cpp (xllamacpp {release()})"

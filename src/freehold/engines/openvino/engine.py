@@ -58,6 +58,7 @@ class OpenVino:
         choices = choose(build, machine, options)
         shown = {"engine": _engine(options), **choices.shown}
         run: list[HeldBuild] = []  # what the last start runs
+        release = ""
 
         async def plan(room: Room) -> MemoryNeeds:
             nonlocal choices
@@ -67,7 +68,8 @@ class OpenVino:
             return _needs(build, choices)
 
         async def prepare(program: WorkerProgram) -> WorkerProgram:
-            installed.require(build.name)
+            nonlocal release
+            release = installed.require(build.name)
             converted = await self._converter.converted(build, options)
             stamps = await asyncio.to_thread(self._confirm, converted)
             run[:] = [converted]
@@ -81,7 +83,7 @@ class OpenVino:
 
         return SupervisedWorker(
             dataclasses.replace(_program(build, choices, options), watcher=self._watcher),
-            lambda started: _upstream(build, run[0], choices, started),
+            lambda started: _upstream(build, run[0], release, choices, started),
             runtime_dir=self._runtime_dir,
             log_dir=self._log_dir,
             choices=shown,
@@ -125,7 +127,7 @@ def _program(build: HeldBuild, choices: Choices, options: EngineOptions) -> Work
     )
 
 
-def _upstream(build: HeldBuild, run: HeldBuild, choices: Choices, started: Started) -> Upstream:
+def _upstream(build: HeldBuild, run: HeldBuild, release: str, choices: Choices, started: Started) -> Upstream:
     return Upstream(
         engine=NAME,
         base_url="http://worker/v1",
@@ -148,4 +150,5 @@ def _upstream(build: HeldBuild, run: HeldBuild, choices: Choices, started: Start
         context_tokens=choices.context_tokens,
         trained_tokens=build.facts.context_length,
         slots=choices.slots,
+        release=release,
     )
