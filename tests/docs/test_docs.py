@@ -82,7 +82,7 @@ class Reader:
     def _start(self, block: Block, command: str) -> None:
         self.close()
         house = subprocess.Popen(
-            ["bash", "-c", f"exec {command}"], cwd=self.folder, env=self.env, stdout=subprocess.PIPE
+            ["bash", "-c", f"exec {command}"], cwd=self.folder, env=self.env, stdout=subprocess.DEVNULL
         )
         self.houses.append(house)
         deadline = time.monotonic() + 120
