@@ -2,8 +2,8 @@
 
 A body over the limit is refused before it is read where its length was told, else as soon as it has grown too long.
 A body that stops, or comes too slowly for too long, is refused as well: nobody holds a connection with nothing.
-Either way the rest is taken in and thrown away for a moment, because a connection that is closed with bytes unread is
-reset, and the client would see that instead of the answer.
+Either way the rest is taken in and thrown away for a moment, up to a bound, because a connection that is closed with
+bytes unread is reset, and the client would see that instead of the answer.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from freehold.core.errors import MediaTypeError, RequestError, TooLargeError
 from freehold.server.call import Call
 
 LINGER_S = 3.0
+LINGER_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +74,17 @@ async def read_bytes(call: Call, limit_bytes: int, pace: Pace = PACE) -> bytes:
 
 
 async def linger(call: Call) -> None:
-    """Take in and throw away what the client is still sending, for at most LINGER_S."""
+    """Take in and throw away what the client is still sending: LINGER_BYTES at most, and for LINGER_S."""
     if call.headers.get(b"expect", b"").lower() == b"100-continue":
         return  # it waits for our word before it sends, and has the answer instead
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LINGER_S):
-            message = await call.receive()
-            while message["type"] == "http.request" and message["more_body"]:
+            left_bytes = LINGER_BYTES
+            while left_bytes > 0:
                 message = await call.receive()
+                if message["type"] != "http.request" or not message["more_body"]:
+                    return
+                left_bytes -= len(message["body"])
 
 
 async def _next_piece(call: Call, pace: Pace, due_at: float) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from freehold.server.body import LINGER_BYTES
 from freehold.server.gathering import GatheringTransport
 
 HEAD_LIMIT_BYTES = 64 * 1024
@@ -35,13 +36,14 @@ class ConnectError(Exception):
 
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 protocol with bounds. An answer that did not wait for the whole body closes the connection
-    `unread_body_timeout_s` later, unless the rest of the body has come by then."""
+    `unread_body_timeout_s` later, or after LINGER_BYTES more, unless the rest of the body has come by then."""
 
     unread_body_timeout_s = UNREAD_BODY_TIMEOUT_S
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
+        self._unread_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
         self._unread_timer: asyncio.TimerHandle | None = None
@@ -75,7 +77,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head_bytes = 0
+        self._head_bytes = self._unread_bytes = 0
         if self._head_timer is None:
             self._await_head()
 
@@ -92,6 +94,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_timer = None
         if not self._is_upgrade():
             super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self.cycle.response_complete:
+            self._unread_bytes += len(body)
+            if self._unread_bytes > LINGER_BYTES:
+                self.transport.close()
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         if not self._is_upgrade():
