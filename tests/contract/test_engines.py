@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 import freehold.engines
+from freehold.gateway.upstream import UpstreamClient, next_piece
 from tests.contract import calls
 from tests.contract.conftest import CONTEXT_TOKENS, ENGINES, KEY, Case
 
@@ -21,6 +22,7 @@ HELLO: dict[str, Any] = {
     "temperature": 0,
     "messages": [{"role": "user", "content": "Say hello to the people of the house."}],
 }
+ON_HEELS = 60
 CITY = {
     "type": "object",
     "properties": {"name": {"type": "string", "maxLength": 12}, "large": {"type": "boolean"}},
@@ -242,6 +244,18 @@ async def test_a_broken_request_is_refused_with_a_reason(case: Case, raw: bytes)
     assert status in {400, 500}
     assert body["error"]["message"]
     assert case.worker.state == "ready"
+
+
+async def test_a_request_on_the_heels_of_an_answer_is_answered(case: Case) -> None:
+    asked = {**HELLO, "max_tokens": 2, "stream": True}
+    client = UpstreamClient(case.upstream)
+    try:
+        for _ in range(ON_HEELS):
+            response = await client.stream("/chat/completions", asked)
+            while await next_piece(response, case.upstream):
+                pass
+    finally:
+        await client.close()
 
 
 async def test_a_client_that_leaves_ends_its_answer(case: Case) -> None:

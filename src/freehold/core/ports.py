@@ -51,6 +51,7 @@ class Upstream:
     name the engine expects. `digest` is None where nobody can know it (remote).
     `trained_tokens` is the longest context that the model was trained with, None is unknown. `slots` is how many
     answers the engine makes at one time, None where it says no number. `release` is the engine's, None is unknown.
+    `keeps_alive` is False where a connection ends with the answer that came over it, whatever the engine promises.
     """
 
     engine: str
@@ -64,6 +65,7 @@ class Upstream:
     trained_tokens: int | None = None
     slots: int | None = None
     release: str | None = None
+    keeps_alive: bool = True
 
     @property
     def fingerprint(self) -> str | None:

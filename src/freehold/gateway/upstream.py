@@ -21,7 +21,7 @@ from freehold.gateway.connector import connector
 from freehold.gateway.refusals import refusal
 
 CONNECT_TIMEOUT_S = 10.0
-# Shorter than the 5 s after which llama.cpp's server closes an idle connection, or requests meet a closed one.
+# Shorter than the 5 s after which servers close an idle connection, or requests meet a closed one.
 KEEP_ALIVE_S = 2.0
 ANSWER_LIMIT_BYTES = 512 * 1024 * 1024
 REFUSAL_LIMIT_BYTES = 1024 * 1024
@@ -39,7 +39,7 @@ class UpstreamClient:
         self.upstream = upstream
         way: aiohttp.BaseConnector
         if upstream.socket_path is not None:
-            way = aiohttp.UnixConnector(upstream.socket_path, limit=0, keepalive_timeout=KEEP_ALIVE_S)
+            way = _to_socket(upstream.socket_path, keeps_alive=upstream.keeps_alive)
         else:
             way = connector(outgoing)
         self._session = aiohttp.ClientSession(
@@ -92,6 +92,13 @@ class UpstreamClient:
             return await self._session.post(url, data=body, allow_redirects=False)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise unreachable(self.upstream, error) from error
+
+
+def _to_socket(path: str, *, keeps_alive: bool) -> aiohttp.UnixConnector:
+    """A connection that the engine is about to end must not be given to the next request, which would be lost on it."""
+    if not keeps_alive:
+        return aiohttp.UnixConnector(path, limit=0, force_close=True)
+    return aiohttp.UnixConnector(path, limit=0, keepalive_timeout=KEEP_ALIVE_S)
 
 
 def _is_on_this_machine(upstream: Upstream) -> bool:

@@ -170,4 +170,5 @@ def _upstream(build: HeldBuild, choices: Choices, started: Started) -> Upstream:
         trained_tokens=build.facts.context_length,
         slots=choices.slots,
         release=release(),
+        keeps_alive=False,  # it answers `Keep-Alive: timeout=5`, and closes after a streamed answer (b11549)
     )
