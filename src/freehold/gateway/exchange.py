@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import aiohttp
@@ -86,6 +86,11 @@ class Exchange:
             except FreeholdError as error:
                 self._failure = error
         return self._ready.popleft()
+
+    def arrived(self) -> Iterator[dict[str, Any]]:
+        """The chunks that are there already, without waiting for more."""
+        while self._ready:
+            yield self._ready.popleft()
 
     async def aclose(self) -> None:
         """Let go of the engine; a generation under way stops. Returns once the outcome is recorded, so give out the

@@ -1,8 +1,9 @@
-"""Writes a streamed answer as server-sent events, one write for each chunk, in the dialect the client speaks.
+"""Writes a streamed answer as server-sent events, in the dialect the client speaks.
 
-Nothing is buffered: a write waits while the client takes nothing, which stops the reading from the engine, so memory
-stays bounded. However a stream ends, the exchange with the engine is closed first, and the client is told: by the
-dialect's own last event, or by its error event.
+One write gives what has arrived: one event, or several where the house is busier than the engine. Nothing is buffered:
+a write waits while the client takes nothing, which stops the reading from the engine, so memory stays bounded. However
+a stream ends, the exchange with the engine is closed first, and the client is told: by the dialect's own last event, or
+by its error event.
 """
 
 from __future__ import annotations
@@ -107,7 +108,10 @@ async def _relay(call: Call, exchange: Exchange, frames: Frames, watch: ClientWa
         async for chunk in exchange:
             if call.first_token_at is None:
                 call.first_token_at = time.perf_counter()
-            if piece := frames.feed(chunk):
+            piece = frames.feed(chunk)
+            for also in exchange.arrived():
+                piece += frames.feed(also)
+            if piece:
                 await call.write(piece)
         return frames.end()
     except FreeholdError as error:
