@@ -49,7 +49,7 @@ async def main() -> None:
     total = 2400 if chosen.quick else 24_000
     result = Measurement("ledger", quick=chosen.quick)
     async with AsyncExitStack() as stack:
-        compared = {}
+        compared: dict[str, Arm] = {}
         for mode in MODES:
             house = await stack.enter_async_context(arms.house("fake:bench?tokens=1", ledger=f'mode = "{mode}"'))
             compared |= {_name(mode, clients): _arm(house, total, clients) for clients in CLIENTS}
