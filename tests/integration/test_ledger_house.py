@@ -26,6 +26,7 @@ mode = "{mode}"
 [endpoints]
 small = "fake:small?tokens=3"
 endless = "fake:endless?rate=50&tokens=100000&context=200000"
+broken = "fake:broken?refuse-start"
 """
 CHAT = "/v1/chat/completions"
 ROUTES: dict[str, dict[str, Any]] = {
@@ -125,6 +126,19 @@ def test_a_lost_worker_is_recorded_as_one(house: RunningHouse) -> None:
     rest_of(client)
     _, outcome = ended(house)
     assert (outcome["outcome"], outcome["error"]) == ("failed", "worker_lost")
+
+
+def test_a_model_that_cannot_start_fails_its_requests_and_usage_counts_them(house: RunningHouse) -> None:
+    for path in (CHAT, "/v1/embeddings"):
+        assert house.ask("POST", path, {"model": "broken", **ROUTES[path]}).status == 503
+    assert house.chat("small").status == 200
+    found = [(admission["endpoint"], outcome and outcome["error"]) for admission, outcome in pairs(house)]
+    assert found == [("broken", "worker_not_started")] * 2 + [("small", None)]
+    assert verify(house.settings.ledger_folder).findings == []
+    by_endpoint = house.ask("GET", "/api/usage?by=endpoint").json["rows"]
+    told = {row["endpoint"]: (row["requests"], row["done"], row["failed"]) for row in by_endpoint}
+    assert told == {"broken": (2, 0, 2), "small": (1, 1, 0)}
+    assert b"1 whole answers, 2 not done" in house.ask("GET", "/ui/usage").raw
 
 
 def test_an_engines_refusal_is_an_admission_that_failed(house: RunningHouse) -> None:

@@ -1,7 +1,9 @@
 """One request's way to its engine, and the two records that it leaves in the house's ledger.
 
 Nothing reaches an engine but through an `Asking`: before the first byte is sent the admission counts, and the outcome
-counts before the answer's last byte is given out. What is refused earlier was not admitted and leaves no record.
+counts before the answer's last byte is given out. What is refused earlier was not admitted and leaves no record; what
+fails earlier because its model cannot start was the house's to answer, and leaves both (`record_unstarted`).
+
 Without a ledger (a model opened in this process, or `mode = "off"`) it only passes on."""
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Any, Protocol
 
 import aiohttp
 
-from freehold.core.errors import FreeholdError, KeyRefusedError, LedgerError
+from freehold.core.errors import EngineError, FreeholdError, KeyRefusedError, LedgerError
 from freehold.core.ports import Upstream
 from freehold.gateway.access.access import Holder, Permit
 from freehold.gateway.access.key import Key
@@ -140,16 +142,8 @@ class Asking:
         if ledger is None or self._admission:
             return
         await ledger.require()
-        caller, upstream = self._caller, self.client.upstream
-        asked = Asked(
-            request=caller.id.decode(),
-            key=caller.key.id if caller.key is not None else None,
-            endpoint=self._endpoint,
-            route=caller.route,
-            build=upstream.digest,
-            engine=upstream.engine,
-            queue_us=_since_us(caller.started_at),
-        )
+        upstream = self.client.upstream
+        asked = _asked(self._caller, self._endpoint, upstream.digest, upstream.engine)
         self._admission, self._began = ledger.admit(asked)
         await ledger.durable()
 
@@ -188,6 +182,30 @@ class Asking:
         if isinstance(error, asyncio.CancelledError) or (task is not None and task.cancelling()):
             return "house_closing"
         return "left_early" if error is None else "internal_error"
+
+
+async def record_unstarted(
+    ledger: Ledger, caller: Caller, endpoint: str, digest: str | None, engine: str, error: EngineError
+) -> None:
+    """Write both records of a request that failed because no engine came to answer it. Where they cannot be written,
+    the error is still what the client is told."""
+    with contextlib.suppress(LedgerError):
+        await ledger.require()
+        admission, began = ledger.admit(_asked(caller, endpoint, digest, engine))
+        ledger.settle(admission, Outcome("failed", error.code, total_us=_since_us(caller.started_at)), began)
+        await ledger.durable()
+
+
+def _asked(caller: Caller, endpoint: str, digest: str | None, engine: str) -> Asked:
+    return Asked(
+        request=caller.id.decode(),
+        key=caller.key.id if caller.key is not None else None,
+        endpoint=endpoint,
+        route=caller.route,
+        build=digest,
+        engine=engine,
+        queue_us=_since_us(caller.started_at),
+    )
 
 
 def _since_us(then: float) -> int:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from freehold.core.builds import HeldBuild
-from freehold.core.errors import NotFoundError, UnsupportedError
+from freehold.core.errors import EngineError, NotFoundError, UnsupportedError
 from freehold.core.ports import Capabilities, Outgoing, Upstream, WorkerReport
 from freehold.core.refs import Reference
 from freehold.core.settings import Settings
@@ -24,7 +24,7 @@ from freehold.gateway.access.access import Access, Permit
 from freehold.gateway.access.key import Verb as Allowed
 from freehold.gateway.admission.admission import Admission
 from freehold.gateway.admission.line import Standing
-from freehold.gateway.asking import Asking, Caller, Local
+from freehold.gateway.asking import Asking, Caller, Local, record_unstarted
 from freehold.gateway.assemble import assemble
 from freehold.gateway.changes import changes, needs_restart, of_memory
 from freehold.gateway.endpoints import EndpointInfo, EndpointTable, Target
@@ -180,8 +180,7 @@ class Gateway:
         post = self._pool.post(target)
         with Held(post, self._enter(caller, verb, name, body)) as held:
             width = requests.width(body, "prompt")
-            client = await self._admission.client(held, target, name, caller, width)
-            asking = Asking(client, name, caller, self._ledger, held.permit)
+            asking = await self._way(held, target, name, caller, width)
             try:
                 response, tools = await sent(asking, post, verb, body)
             except BaseException as error:
@@ -240,14 +239,26 @@ class Gateway:
         post = self._pool.post(target)
         with Held(post, self._enter(caller, verb, name, {})) as held:
             width = requests.width(body, "input") if verb == "embed" else 0
-            client = await self._admission.client(held, target, name, caller, width)
-            asking = Asking(client, name, caller, self._ledger, held.permit)
+            asking = await self._way(held, target, name, caller, width)
             try:
                 yield name, asking
             except BaseException as error:
                 await asking.failed(error)
                 raise
             await asking.done()
+
+    async def _way(self, held: Held, target: Target, name: str, caller: Caller, width: int) -> Asking:
+        """The request's way to the engine of endpoint `name`, once its turn has come. That none came to answer it is on
+        record as well."""
+        try:
+            client = await self._admission.client(held, target, name, caller, width)
+        except EngineError as error:
+            if self._ledger is not None:
+                digest = target.build.digest if target.build else None
+                engine = held.post.worker.report().engine
+                await record_unstarted(self._ledger, caller, name, digest, engine, error)
+            raise
+        return Asking(client, name, caller, self._ledger, held.permit)
 
     def _enter(self, caller: Caller, verb: Allowed, endpoint: str, body: Mapping[str, Any]) -> Permit | None:
         if self._access is None:
