@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import http.client
 import json
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from freehold import control
@@ -85,6 +87,26 @@ def test_all_three_answer_where_two_fit_and_evictions_are_seen(house: RunningHou
     assert counted == len(evicted)
     assert house.metric('freehold_model_loads_total{build="gemma:q4_k_m",outcome="loaded"}') == 1
     assert house.metric('freehold_model_loading_seconds_count{build="gemma:q4_k_m"}') == 1
+
+
+def test_two_workers_of_one_build_are_charged_its_weights_once_which_is_how_the_kernel_keeps_them(
+    tmp_path: Path, needed: dict[str, int]
+) -> None:
+    rows = "".join(f"{name} = {ROWS[name]}\n" for name in ("small", "longer"))
+    with running_house(tmp_path, f"[server]\nport = 0\n[endpoints]\n{rows}") as house:
+        assert [_complete(house, name) for name in ("small", "longer")] == [200, 200]
+        report = control.ps(house.settings)
+        reserved_bytes = [worker["reserved_bytes"] for worker in report["workers"]]
+        (mapped_bytes,) = {worker["mapped_bytes"] for worker in report["workers"]}
+        assert mapped_bytes > 50_000_000
+        assert report["memory"]["counted_once_bytes"] == mapped_bytes
+        assert report["memory"]["reserved_bytes"] == sum(reserved_bytes) - mapped_bytes < sum(needed.values())
+        told = house.metric('freehold_model_reserved_bytes{build="small:q4_1"}')
+        assert told < sum(reserved_bytes) - mapped_bytes / 2
+        if os.geteuid() == 0:  # nobody else may look into a locked process
+            seen = [psutil.Process(worker["pid"]).memory_full_info() for worker in report["workers"]]
+            # What several processes have of one page is told in equal parts (proc(5), Pss): two have the weights once.
+            assert sum(each.rss - each.pss for each in seen) > 0.9 * mapped_bytes
 
 
 def test_requests_to_all_three_at_once_are_all_answered(house: RunningHouse) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from freehold.core.builds import HeldBuild, Stamp
 from freehold.core.errors import BuildChangedError, WorkerStartError
-from freehold.core.ports import Room
+from freehold.core.ports import Mapped, Room
 from freehold.core.quantity import at_least, at_most
 from freehold.core.settings import EngineOptions
 from freehold.engines.llamacpp.identity import engine_id
@@ -17,7 +17,7 @@ from freehold.engines.llamacpp.preparation import Preparation
 from freehold.hardware import calibration as records
 from freehold.hardware import probe
 from freehold.hardware.fingerprint import fingerprint
-from freehold.weights.gguf import read_facts
+from freehold.weights.gguf import read_facts, read_outline
 from tests.calibrations import calibration
 from tests.servers.tiny_gguf import tiny_gguf
 
@@ -74,6 +74,15 @@ def test_a_worker_is_planned_into_its_share_and_started_as_it_was_planned(build:
     told = prepare()
     assert (told["slots"], told["context_tokens"]) == (4, 2048), "whatever the kernel says is free by then"
     assert needs.growth_bytes == told["prompt_cache_mib"] * 2**20
+
+
+def test_weights_are_mapped_but_for_those_that_the_engine_may_lay_out_anew(build: HeldBuild) -> None:
+    room = Room(10**9, 10**9)
+    outline = read_outline(build.files)
+    weights = sum(tensor.size_bytes for tensor in outline.tensors)
+    assert Preparation(build, EngineOptions(), None, lambda: 0).plan(room).mapped == Mapped(build.digest, weights)
+    build.files[0].write_bytes(b"something else")
+    assert Preparation(build, EngineOptions(), None, lambda: 0).plan(room).mapped is None, "nobody can tell"
 
 
 def test_a_share_that_is_too_small_for_a_useful_context_is_exceeded_by_no_more_than_that_takes(

@@ -8,6 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from freehold.core.ports import Mapped
 from freehold.gateway.memory.residents import Resident, Residents, Step
 
 TURN_S = 10.0
@@ -22,8 +23,16 @@ class House:
         self.needs: dict[Resident, int] = {}
         self.steps_taken: list[Step] = []
 
-    def model(self, name: str, need: int, *, pinned: bool = False, keep_s: float = math.inf) -> Resident:
-        found = Resident(name, keep_s=keep_s, pinned=pinned)
+    def model(
+        self,
+        name: str,
+        need: int,
+        *,
+        pinned: bool = False,
+        keep_s: float = math.inf,
+        mapped: Mapped | None = None,
+    ) -> Resident:
+        found = Resident(name, keep_s=keep_s, pinned=pinned, mapped=mapped)
         self.needs[found] = need
         self.all.add(found)
         return found
@@ -193,6 +202,47 @@ def test_one_that_turns_out_larger_makes_an_idle_one_go() -> None:
     assert (a.phase, b.phase) == ("leaving", "here")
 
 
+SEVEN = Mapped("sha256:one", 7)
+
+
+def test_weights_that_two_have_mapped_are_counted_once() -> None:
+    house = House(20)
+    a, b = house.model("a", 10, mapped=SEVEN), house.model("b", 11, mapped=SEVEN)
+    other = house.model("other", 6, mapped=Mapped("sha256:another", 5))
+    house.use(a, b, other)
+    assert [each.phase for each in (a, b, other)] == ["here"] * 3
+    assert (house.all.charged_bytes, house.all.counted_once_bytes) == (7 + 3 + 4 + 6, 7)
+
+
+def test_one_of_two_gives_back_no_weights_that_the_other_has_and_who_comes_last_brings_none() -> None:
+    house = House(20)
+    a, b, c = (house.model(name, 10, mapped=SEVEN) for name in "abc")
+    large = house.model("large", 14)
+    house.use(a, b)
+    house.ask(large)
+    assert (a.phase, b.phase) == ("leaving", "leaving"), "three bytes of one alone are not enough"
+    house.gone(a)
+    assert large.phase == "waiting" and house.all.charged_bytes == 10
+    house.gone(b)
+    house.load(large)
+    house.finish(large)
+    house.ask(a)
+    house.gone(large)
+    house.load(a)
+    house.finish(a)
+    house.use(b, c)
+    assert house.all.charged_bytes == 7 + 3 * 3
+
+
+def test_a_pinned_ones_weights_are_there_for_whoever_has_them_too() -> None:
+    house = House(12)
+    pinned, same = house.model("pinned", 10, pinned=True, mapped=SEVEN), house.model("same", 9, mapped=SEVEN)
+    house.use(pinned)
+    assert house.all.most_bytes(same) == 9 and house.all.fits_beside(same, 9, evicting=False)
+    house.use(same)
+    assert same.phase == "here" and house.all.charged_bytes == 12
+
+
 class Everything(RuleBasedStateMachine):
     """Any order of events. After each, the decisions are looked at as they come."""
 
@@ -200,10 +250,18 @@ class Everything(RuleBasedStateMachine):
     def begin(self, capacity: int) -> None:
         self.house = House(capacity)
         self.seen = 0
-        sizes = ((3, False, math.inf), (5, False, 30.0), (8, False, math.inf), (4, True, math.inf), (20, False, 5.0))
+        two, four = Mapped("two", 2), Mapped("four", 4)
+        sizes = (
+            (3, False, math.inf, two),
+            (5, False, 30.0, four),
+            (8, False, math.inf, four),
+            (4, True, math.inf, two),
+            (20, False, 5.0, None),
+            (6, False, math.inf, four),
+        )
         self.models = [
-            self.house.model(str(number), need, pinned=pinned, keep_s=keep_s)
-            for number, (need, pinned, keep_s) in enumerate(sizes)
+            self.house.model(str(number), need, pinned=pinned, keep_s=keep_s, mapped=mapped)
+            for number, (need, pinned, keep_s, mapped) in enumerate(sizes)
         ]
         self.look()
 
@@ -285,7 +343,7 @@ class Everything(RuleBasedStateMachine):
         if started and started[-1].phase == "loading":
             assert house.all.charged_bytes <= house.all.capacity_bytes
         self.seen = len(house.steps_taken)
-        assert house.all.charged_bytes == sum(each.charge_bytes for each in self.models)
+        assert house.all.charged_bytes == taken(self.models)
         for each in self.models:
             assert (each.charge_bytes > 0) == (each.phase in {"loading", "here", "leaving"})
             assert (each in house.all.line) == (each.phase == "waiting")
@@ -314,6 +372,16 @@ class Everything(RuleBasedStateMachine):
 
 TestEverything = Everything.TestCase
 TestEverything.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+
+
+def taken(models: list[Resident]) -> int:
+    """Byte by byte: each charge is so many of its own, and the mapped ones by their place in the file."""
+    bytes_taken = {
+        (each.mapped.digest if each.mapped and place < each.mapped.size_bytes else each.name, place)
+        for each in models
+        for place in range(each.charge_bytes)
+    }
+    return len(bytes_taken)
 
 
 class LongestUnusedFirst(RuleBasedStateMachine):

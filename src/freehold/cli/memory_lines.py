@@ -19,6 +19,9 @@ def notes(endpoints: Iterable[Mapping[str, Any]]) -> list[str]:
 def memory_lines(report: Mapping[str, Any]) -> list[str]:
     memory = report["memory"]
     lines = [f"\nModels hold {size(memory['reserved_bytes'])} of the {size(memory['most_bytes'])} that they may take."]
+    if memory["counted_once_bytes"]:
+        once = size(memory["counted_once_bytes"])
+        lines += [f"One by one it would be {once} more: workers of one build have its weights mapped together."]
     lines += [line for worker in report["workers"] if (line := _claims(worker))]
     events = report["events"][-EVENTS:]
     return lines + (["", *map(_event, events)] if events else [])

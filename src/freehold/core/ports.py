@@ -101,8 +101,8 @@ class WorkerReport:
     """What `freehold ps` shows of one worker. None is unknown, never zero.
 
     `attempts` are what its lock refused since it started; None where nobody can see them. `memory_bytes` is what its
-    process shows now, `reserved_bytes` what the house keeps free for it; `in_use` requests are at work there and
-    `waiting` ones wait for it.
+    process shows now, `reserved_bytes` what the house keeps free for it, of which `mapped_bytes` are weights that all
+    workers of the build have together; `in_use` requests are at work there and `waiting` ones wait for it.
     """
 
     build: str
@@ -118,6 +118,7 @@ class WorkerReport:
     log_path: str | None
     attempts: tuple[Attempt, ...] | None = None
     reserved_bytes: int = 0
+    mapped_bytes: int = 0
     in_use: int = 0
     waiting: int = 0
     pinned: bool = False
@@ -133,15 +134,25 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
+class Mapped:
+    """Weights that a worker reads where its build's file is mapped and never copies: the kernel keeps those pages once,
+    however many workers map the file (`mmap(2)`). `digest` is the build's."""
+
+    digest: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryNeeds:
-    """What a worker takes of the machine's memory. `start` is what it takes to be ready and to answer; a cache may take
-    `growth_bytes` more as it fills. Of what its process shows, `given_back_bytes` are pages that the kernel takes back
-    where it needs them. Where `start` is unknown, `floor_bytes` are sure."""
+    """What a worker takes of the machine's memory. `start` is what it takes to be ready and to answer, with what is
+    `mapped`; a cache may take `growth_bytes` more as it fills. Of what its process shows, `given_back_bytes` are pages
+    that the kernel takes back where it needs them. Where `start` is unknown, `floor_bytes` are sure."""
 
     start: Quantity
     growth_bytes: int = 0
     given_back_bytes: int = 0
     floor_bytes: int = 0
+    mapped: Mapped | None = None
 
 
 class Worker(Protocol):

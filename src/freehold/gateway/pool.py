@@ -34,10 +34,11 @@ MakeWorker = Callable[[Target], Worker]
 @dataclasses.dataclass(frozen=True, slots=True)
 class Occupancy:
     """Of the memory that models may take together: all of it, and what is reserved. `most_bytes` is as it was seen
-    last."""
+    last. What is reserved for each comes to `counted_once_bytes` more: weights that several have mapped."""
 
     most_bytes: int
     reserved_bytes: int
+    counted_once_bytes: int
 
 
 class WorkerPool:
@@ -140,7 +141,7 @@ class WorkerPool:
         if post.resident.phase in {"here", "loading"}:
             return True
         needed = await self._plan(post)
-        return self.residents.fits_beside(needed) if evicting else needed <= self.residents.room_bytes
+        return self.residents.fits_beside(post.resident, needed, evicting=evicting)
 
     async def bring(self, post: Post) -> None:
         """Wait until `post` takes requests. Raises WorkerStartError, HouseClosingError, and MemoryHeldError where
@@ -224,6 +225,7 @@ class WorkerPool:
             dataclasses.replace(
                 post.worker.report(),
                 reserved_bytes=post.resident.charge_bytes,
+                mapped_bytes=post.resident.mapped_bytes,
                 in_use=post.resident.users,
                 waiting=post.resident.waiters,
                 pinned=post.resident.pinned,
@@ -232,7 +234,8 @@ class WorkerPool:
         )
 
     def occupancy(self) -> Occupancy:
-        return Occupancy(self.residents.capacity_bytes, self.residents.charged_bytes)
+        found = self.residents
+        return Occupancy(found.capacity_bytes, found.charged_bytes, found.counted_once_bytes)
 
     async def close(self, *, drain_s: float) -> None:
         """Stop everything; on return no process of any worker is left."""
@@ -304,6 +307,7 @@ class WorkerPool:
         if self._room is None or abs(capacity - self._room.most_bytes) > RATHER_DIFFERENT * self._room.most_bytes:
             self._room = self.keeper.budget.room(len(_models(self._stays)), capacity)
         needs = post.needs = await post.worker.plan(self._room)
+        post.resident.mapped = needs.mapped
         most = self.residents.most_bytes(post.resident)
         if charge.least_bytes(needs) > max(0, most):
             pinned = [each for each in self.residents if each.pinned and each.charge_bytes]

@@ -70,6 +70,7 @@ class _Memory(Collector):
         reports = tuple(self._workers())
         for build in dict.fromkeys(report.build for report in reports):
             own = [report for report in reports if report.build == build]
-            reserved.add_metric((build,), sum(report.reserved_bytes for report in own))
+            alone = sum(report.reserved_bytes - report.mapped_bytes for report in own)
+            reserved.add_metric((build,), alone + max(report.mapped_bytes for report in own))
             waiting.add_metric((build,), sum(report.waiting for report in own))
         return iter((most, reserved, waiting))

@@ -14,13 +14,13 @@ from typing import Any
 
 from freehold.core.builds import HeldBuild, Stamp
 from freehold.core.errors import WeightsError, WorkerStartError
-from freehold.core.ports import Choice, MemoryNeeds, Room
-from freehold.core.quantity import Unknown, at_most
+from freehold.core.ports import Choice, Mapped, MemoryNeeds, Room
+from freehold.core.quantity import Unknown, at_least, at_most
 from freehold.core.settings import EngineOptions
 from freehold.engines.llamacpp.choices import NOT_MEASURED, Choices, choose, has_enough, over_memory
 from freehold.engines.llamacpp.identity import engine_id
 from freehold.fit.blueprint import Blueprint
-from freehold.fit.memory import need
+from freehold.fit.memory import MemoryNeed, need
 from freehold.fit.read_gguf import blueprint_of_gguf, blueprint_of_unreadable
 from freehold.hardware import calibration, probe
 from freehold.hardware.calibration import Calibration
@@ -147,4 +147,14 @@ def _needs(build: HeldBuild, blueprint: Blueprint, chosen: Choices) -> MemoryNee
         growth_bytes=chosen.prompt_cache_mib * 2**20,
         given_back_bytes=int(at_most(needed.mapped_twice_bytes) or 0),
         floor_bytes=build.size_bytes,
+        mapped=_mapped(build, needed),
     )
+
+
+def _mapped(build: HeldBuild, needed: MemoryNeed) -> Mapped | None:
+    """The weights that are used where they are mapped: all but those that the engine may lay out anew, in a copy of its
+    own. None where nobody knows which those are."""
+    weights, again = at_least(needed.weights_bytes), at_most(needed.mapped_twice_bytes)
+    if weights is None or again is None or again >= weights:
+        return None
+    return Mapped(build.digest, int(weights - again))

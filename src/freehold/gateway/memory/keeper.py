@@ -138,7 +138,7 @@ class Keeper:
             post.pulse()
 
     async def _end(self, post: Post) -> None:
-        resident, freed_bytes = post.resident, post.resident.charge_bytes
+        resident = post.resident
         what, why = _TOLD[resident.why or "asked"]
         why = why.format(sake=resident.sake or "another")
         if post.retired:
@@ -146,8 +146,9 @@ class Keeper:
         try:
             await post.end()
         finally:
+            before_bytes = self.residents.charged_bytes
             self.residents.ended(resident)
-            self.life.tell(what, resident.name, why, size_bytes=freed_bytes)
+            self.life.tell(what, resident.name, why, size_bytes=before_bytes - self.residents.charged_bytes)
             post.pulse()
             self.advance()
 

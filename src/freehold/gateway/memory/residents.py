@@ -6,14 +6,19 @@ models that nobody uses go, those longest unused first and no more than are need
 in use are closed to new requests, those that were in the longest first, and go when their last request has ended; each
 has a turn of `turn_s` in memory before that. What must stay true: a model that is pinned or in use never goes, and no
 start takes the charges beyond the capacity.
+
+Weights that several have mapped from one file are in memory once, and are counted once, as long as any of them is
+there. So what one adds, or gives back, depends on who else is there, and every sum is one over those who stay.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
+
+from freehold.core.ports import Mapped
 
 Phase = Literal["away", "waiting", "loading", "here", "leaving"]
 Why = Literal["memory", "over", "idle", "asked"]
@@ -24,7 +29,8 @@ Move = Literal["start", "leave", "open", "refuse"]
 class Resident:
     """One model. `users` are the requests at work on it, `waiters` those that wait for it. Times are in seconds of one
     steady clock: `used_at` the end of its last use, `since` when it came in. `closed` says why it takes no new
-    requests; `spared` keeps it from going for another's sake, for a while; `why` it goes, and for whose `sake`."""
+    requests; `spared` keeps it from going for another's sake, for a while; `why` it goes, and for whose `sake`. What it
+    needs, and is charged, is all that it takes, with the weights that it has `mapped`."""
 
     name: str
     keep_s: float = math.inf
@@ -33,6 +39,7 @@ class Resident:
     phase: Phase = "away"
     need_bytes: int = 0
     charge_bytes: int = 0
+    mapped: Mapped | None = None
     users: int = 0
     waiters: int = 0
     used_at: float = 0.0
@@ -54,6 +61,11 @@ class Resident:
     @property
     def may_go(self) -> bool:
         return not self.pinned and not self.spared
+
+    @property
+    def mapped_bytes(self) -> int:
+        """Of its charge, what all that have mapped the same weights have together."""
+        return min(self.mapped.size_bytes, self.charge_bytes) if self.mapped is not None else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,24 +99,27 @@ class Residents:
 
     @property
     def charged_bytes(self) -> int:
-        return _sum(self._known)
+        return _together(self._known)
+
+    @property
+    def counted_once_bytes(self) -> int:
+        """How much more the charges of all come to, one by one, than what they take together."""
+        return sum(each.charge_bytes for each in self._known) - self.charged_bytes
 
     @property
     def line(self) -> tuple[Resident, ...]:
         return tuple(self._line)
 
     def most_bytes(self, resident: Resident) -> int:
-        """The memory that it could have if everybody went who is not pinned."""
-        return self.capacity_bytes - _sum(each for each in self._known if each.pinned and each is not resident)
+        """What it could take, with weights that others have too, if everybody went who is not pinned."""
+        pinned = [each for each in self._known if each.pinned and each is not resident]
+        return self.capacity_bytes - _together(pinned) + _had_by(pinned, resident.mapped)
 
-    @property
-    def room_bytes(self) -> int:
-        """What nobody is charged for; below zero where more was taken than was thought."""
-        return self.capacity_bytes - self.charged_bytes
-
-    def fits_beside(self, need_bytes: int) -> bool:
-        """Whether a model that needs so much could start now, with nobody closed for it."""
-        return need_bytes <= self.room_bytes + _sum(each for each in self._known if each.is_idle and each.may_go)
+    def fits_beside(self, resident: Resident, need_bytes: int, *, evicting: bool) -> bool:
+        """Whether it could start now that needs so much, with nobody closed for it, and without `evicting` with nobody
+        going for it."""
+        going = self._idle() if evicting else ()
+        return self._missing(going, need_bytes, resident.mapped) <= 0
 
     def line_up(self, resident: Resident, need_bytes: int) -> None:
         """It wants in. What takes no memory waits behind nobody."""
@@ -141,7 +156,7 @@ class Residents:
             head = self._line[0]
             if head.need_bytes > self.most_bytes(head):
                 found += [*self.step_out(head), Step("refuse", head)]
-            elif head.need_bytes > self.room_bytes:
+            elif self._missing_for(head, ()) > 0:
                 return found + self._make_room(head, now)
             else:
                 self._line.pop(0)
@@ -156,33 +171,50 @@ class Residents:
         return min([*idle, *(turn for turn in turns if turn > now)], default=math.inf)
 
     def _make_room(self, head: Resident, now: float) -> list[Step]:
-        missing = head.need_bytes - self.room_bytes - _sum(e for e in self._known if e.phase == "leaving")
-        if missing <= 0:
+        leaving, idle = self._leaving(), self._idle()
+        if self._missing_for(head, leaving) <= 0:
             return []
-        idle = [each for each in self._known if each.is_idle and each.may_go]
-        if _sum(idle) >= missing:
-            return [self._leave(each, "memory", head.name) for each in _fewest(idle, missing)]
-        self._close_some(missing - _sum(idle), now)
+        if self._missing_for(head, [*leaving, *idle]) <= 0:
+            going = _fewest(idle, lambda some: self._missing_for(head, [*leaving, *some]) <= 0)
+            return [self._leave(each, "memory", head.name) for each in going]
+        self._close_some(head, [*leaving, *idle], now)
         return []
 
-    def _close_some(self, missing: int, now: float) -> None:
-        """Close as few of those in use as will do, where that will do; those that are closed already count."""
+    def _close_some(self, head: Resident, going: list[Resident], now: float) -> None:
+        """Close as few of those in use as will do beside those `going`, where that will do; those that are closed
+        already count."""
         busy = [each for each in self._known if each.phase == "here" and each.may_go and not each.is_idle]
-        missing -= _sum(each for each in busy if each.closed)
+        going = [*going, *(each for each in busy if each.closed)]
         turned = sorted((e for e in busy if not e.closed and now >= e.since + self.turn_s), key=lambda e: e.since)
-        if _sum(turned) < missing:
+        if self._missing_for(head, [*going, *turned]) > 0:
             return
         for each in turned:
-            if missing <= 0:
+            if self._missing_for(head, going) <= 0:
                 return
             each.closed = "memory"
-            missing -= each.charge_bytes
+            going.append(each)
 
     def _relieve(self) -> list[Step]:
         """Models that turned out to take more than was thought, or other programs: idle ones go until it fits again."""
-        missing = self.charged_bytes - self.capacity_bytes - _sum(e for e in self._known if e.phase == "leaving")
-        idle = [each for each in self._known if each.is_idle and each.may_go]
-        return [self._leave(each, "over") for each in _fewest(idle, missing)]
+        leaving = self._leaving()
+        going = _fewest(self._idle(), lambda some: self._missing([*leaving, *some]) <= 0)
+        return [self._leave(each, "over") for each in going]
+
+    def _idle(self) -> list[Resident]:
+        """Those that could go at once."""
+        return [each for each in self._known if each.is_idle and each.may_go]
+
+    def _leaving(self) -> list[Resident]:
+        return [each for each in self._known if each.phase == "leaving"]
+
+    def _missing_for(self, head: Resident, going: Collection[Resident]) -> int:
+        return self._missing(going, head.need_bytes, head.mapped)
+
+    def _missing(self, going: Collection[Resident], need_bytes: int = 0, mapped: Mapped | None = None) -> int:
+        """How many bytes there are too few, once those `going` have gone, for the rest and for one more that needs so
+        much; zero or less: none."""
+        rest = [each for each in self._known if each not in going]
+        return _together(rest) + need_bytes - _had_by(rest, mapped) - self.capacity_bytes
 
     def _leave(self, resident: Resident, why: Why, sake: str = "") -> Step:
         resident.phase, resident.why, resident.sake = "leaving", why, sake
@@ -201,19 +233,34 @@ def _has_to_go(resident: Resident, now: float) -> bool:
     return resident.closed == "asked" or (not resident.pinned and now - resident.used_at >= resident.keep_s)
 
 
-def _fewest(idle: Iterable[Resident], missing: int) -> list[Resident]:
-    """Of the longest unused as many as give `missing` bytes, or all; without those that need not go for it, of which
-    the last used are spared first."""
+def _fewest(idle: Iterable[Resident], enough: Callable[[list[Resident]], bool]) -> list[Resident]:
+    """Of the longest unused as many as are `enough`, or all; without those that need not go for it, of which the last
+    used are spared first."""
     taken: list[Resident] = []
     for each in sorted(idle, key=lambda each: each.used_at):
-        if _sum(taken) >= missing:
+        if enough(taken):
             break
         taken.append(each)
     for each in reversed(taken.copy()):
-        if _sum(taken) - each.charge_bytes >= missing:
-            taken.remove(each)
+        others = [other for other in taken if other is not each]
+        if enough(others):
+            taken = others
     return taken
 
 
-def _sum(residents: Iterable[Resident]) -> int:
-    return sum(each.charge_bytes for each in residents)
+def _together(residents: Iterable[Resident]) -> int:
+    """What they take: weights that several have mapped of one build are there once."""
+    alone_bytes, once = 0, dict[str, int]()
+    for each in residents:
+        alone_bytes += each.charge_bytes - each.mapped_bytes
+        if each.mapped is not None:
+            once[each.mapped.digest] = max(once.get(each.mapped.digest, 0), each.mapped_bytes)
+    return alone_bytes + sum(once.values())
+
+
+def _had_by(residents: Iterable[Resident], mapped: Mapped | None) -> int:
+    """Of what is `mapped`, the bytes that one of these has in memory."""
+    if mapped is None:
+        return 0
+    had = [each.mapped_bytes for each in residents if each.mapped is not None and each.mapped.digest == mapped.digest]
+    return min(mapped.size_bytes, max(had, default=0))

@@ -128,7 +128,11 @@ def _model_row(info: EndpointInfo, line: Standing | None, worker: WorkerReport |
 
 def _memory(memory: Occupancy) -> str:
     held, most = _size(memory.reserved_bytes), _size(memory.most_bytes)
-    return f"<p class='fine'>{held} of the {most} that models may take are kept for those that are loaded.</p>"
+    once = ""
+    if memory.counted_once_bytes:
+        more = _size(memory.counted_once_bytes)
+        once = f" The column comes to {more} more: weights that workers of one build have mapped together."
+    return f"<p class='fine'>{held} of the {most} that models may take are kept for those that are loaded.{once}</p>"
 
 
 def _events(events: Sequence[LifeEvent]) -> str:
