@@ -92,6 +92,16 @@ def test_nothing_of_what_was_asked_is_shown(house: RunningHouse) -> None:
     assert secret not in text and "takeover" not in text
 
 
+def test_of_two_endpoints_of_one_model_each_is_shown_with_its_own_worker(tmp_path: Path) -> None:
+    rows = 'one = { ref = "fake:x?tokens=3", slots = 1, pinned = true }\ntwo = { ref = "fake:x?tokens=3", slots = 2 }\n'
+    with running_house(tmp_path, f"[server]\nport = 0\n[endpoints]\n{rows}") as house:
+        assert house.chat("one").status == 200
+        text = house.ask("GET", "/ui/admin").raw.decode()
+        one, two = (next(row for row in text.split("<tr") if f">{name}<" in row) for name in ("one", "two"))
+        assert "ready, pinned" in one and one.count("none") == 0
+        assert "stopped" in two and "pinned" not in two and two.count("none") == 2
+
+
 def test_a_house_without_keys_shows_it_to_whoever_reaches_it_and_says_so(house: RunningHouse) -> None:
     text = house.ask("GET", "/ui/admin").raw.decode()
     assert "This house asks for no key: everybody sees this." in text

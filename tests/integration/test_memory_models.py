@@ -7,6 +7,8 @@ import contextlib
 import http.client
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -103,6 +105,10 @@ def test_two_workers_of_one_build_are_charged_its_weights_once_which_is_how_the_
         assert report["memory"]["reserved_bytes"] == sum(reserved_bytes) - mapped_bytes < sum(needed.values())
         told = house.metric('freehold_model_reserved_bytes{build="small:q4_1"}')
         assert told < sum(reserved_bytes) - mapped_bytes / 2
+        command = [sys.executable, "-m", "freehold", "ps"]
+        shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+        for text in (shown, house.ask("GET", "/ui/admin").raw.decode()):
+            assert "One by one it would be" in text and "have its weights mapped together" in text
         if os.geteuid() == 0:  # nobody else may look into a locked process
             seen = [psutil.Process(worker["pid"]).memory_full_info() for worker in report["workers"]]
             # What several processes have of one page is told in equal parts (proc(5), Pss): two have the weights once.

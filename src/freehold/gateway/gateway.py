@@ -139,6 +139,11 @@ class Gateway:
     def workers(self) -> tuple[WorkerReport, ...]:
         return self._pool.reports()
 
+    def answering(self) -> dict[str, WorkerReport]:
+        """The worker of each endpoint; one that nobody has asked yet has none."""
+        found = ((name, self._pool.report_of(target)) for name, target in self._table.targets.items())
+        return {name: report for name, report in found if report is not None}
+
     def lines(self) -> dict[str, Standing]:
         """Who is at work and who waits, by endpoint; those that share a worker share its line. An endpoint that nobody
         has asked yet has none."""

@@ -221,17 +221,12 @@ class WorkerPool:
 
     def reports(self) -> tuple[WorkerReport, ...]:
         """Of every worker that was wanted once."""
-        return tuple(
-            dataclasses.replace(
-                post.worker.report(),
-                reserved_bytes=post.resident.charge_bytes,
-                mapped_bytes=post.resident.mapped_bytes,
-                in_use=post.resident.users,
-                waiting=post.resident.waiters,
-                pinned=post.resident.pinned,
-            )
-            for post in self.keeper
-        )
+        return tuple(map(_report, self.keeper))
+
+    def report_of(self, target: Target) -> WorkerReport | None:
+        """Of the worker of `target`, if it has one that is not on its way out."""
+        post = self.peek(target)
+        return _report(post) if post is not None else None
 
     def occupancy(self) -> Occupancy:
         found = self.residents
@@ -317,6 +312,18 @@ class WorkerPool:
     def _settle(self, target: Target, post: Post) -> None:
         stay = self._stays.get(target, Stay(self._settings.keep_s, pinned=False))
         post.resident.keep_s, post.resident.pinned = stay.keep_s, stay.pinned
+
+
+def _report(post: Post) -> WorkerReport:
+    resident = post.resident
+    return dataclasses.replace(
+        post.worker.report(),
+        reserved_bytes=resident.charge_bytes,
+        mapped_bytes=resident.mapped_bytes,
+        in_use=resident.users,
+        waiting=resident.waiters,
+        pinned=resident.pinned,
+    )
 
 
 def _models(stays: Collection[Target]) -> frozenset[Target]:

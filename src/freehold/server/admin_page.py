@@ -44,7 +44,7 @@ class AdminPage:
             work=self._at_work.now(),
             endpoints=gateway.endpoints(),
             lines=gateway.lines(),
-            workers=gateway.workers(),
+            workers=gateway.answering(),
             memory=gateway.memory(),
             events=list(reversed(gateway.life.kept))[:EVENTS],
             failures=self._at_work.failures(),

@@ -29,13 +29,14 @@ UNKNOWN = "<span class='unknown'>unknown</span>"
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """The house at one moment, `at_s` seconds since 1970. `viewer` is who looks; None where no key is needed."""
+    """The house at one moment, `at_s` seconds since 1970. `lines` and `workers` are those of each endpoint. `viewer` is
+    who looks; None where no key is needed."""
 
     at_s: float
     work: Sequence[Work]
     endpoints: Sequence[EndpointInfo]
     lines: Mapping[str, Standing]
-    workers: Sequence[WorkerReport]
+    workers: Mapping[str, WorkerReport]
     memory: Occupancy
     events: Sequence[LifeEvent]
     failures: Sequence[Failure]
@@ -92,10 +93,7 @@ def _revoke(place: str, key: str, who: str) -> str:
 
 
 def _models(now: Now) -> str:
-    workers = {worker.build: worker for worker in now.workers}
-    rows = [
-        _model_row(info, now.lines.get(info.name), workers.get(info.build or info.target)) for info in now.endpoints
-    ]
+    rows = [_model_row(info, now.lines.get(info.name), now.workers.get(info.name)) for info in now.endpoints]
     heads = (
         "Endpoint",
         "Points at",
@@ -131,7 +129,7 @@ def _memory(memory: Occupancy) -> str:
     once = ""
     if memory.counted_once_bytes:
         more = _size(memory.counted_once_bytes)
-        once = f" The column comes to {more} more: weights that workers of one build have mapped together."
+        once = f" One by one it would be {more} more: workers of one build have its weights mapped together."
     return f"<p class='fine'>{held} of the {most} that models may take are kept for those that are loaded.{once}</p>"
 
 
