@@ -69,8 +69,10 @@ class Local:
 
 class Asking:
     """`client` may be exchanged for the one of the worker's next start. `usage` is what the engine counted, None where
-    it has not told; `prompt_tokens` what it said of the prompt before, `pieces` how many pieces of an answer have come.
-    End it with `done` or `failed`, once; the permit is closed by whoever asked for it."""
+    it has not told; `prompt_tokens` what it said of the prompt before, `pieces` how many pieces of an answer have come,
+    `reasons` why each answer ended. `sent_at` is when the engine was first asked (`time.perf_counter`), None until
+    then; `outcome` how it went, None until it has ended. End it with `done` or `failed`, once; the permit is closed by
+    whoever asked for it."""
 
     __slots__ = (
         "_admission",
@@ -80,9 +82,12 @@ class Asking:
         "_ledger",
         "client",
         "first_at",
+        "outcome",
         "permit",
         "pieces",
         "prompt_tokens",
+        "reasons",
+        "sent_at",
         "usage",
     )
 
@@ -94,6 +99,9 @@ class Asking:
         self.prompt_tokens: int | None = None
         self.pieces: int | None = None
         self.first_at: float | None = None
+        self.reasons: tuple[str, ...] = ()
+        self.sent_at: float | None = None
+        self.outcome: Outcome | None = None
         self.permit = permit
         self._endpoint = endpoint
         self._caller = caller
@@ -138,9 +146,12 @@ class Asking:
                 await self._ledger.durable()
 
     async def _admit(self) -> None:
-        ledger = self._ledger
-        if ledger is None or self._admission:
-            return
+        if self.sent_at is None:
+            if self._ledger is not None:
+                await self._record(self._ledger)
+            self.sent_at = time.perf_counter()
+
+    async def _record(self, ledger: Ledger) -> None:
         await ledger.require()
         upstream = self.client.upstream
         asked = _asked(self._caller, self._endpoint, upstream.digest, upstream.engine)
@@ -154,11 +165,9 @@ class Asking:
         if self.permit is not None:
             counted = tokens_out if tokens_out is not None else self.pieces
             self.permit.tokens = (tokens_in or 0) + (counted or 0)
-        if self._ledger is None or not self._admission:
-            return
         details = usage.get("prompt_tokens_details")
         started_at, first_at = self._caller.started_at, self.first_at
-        outcome = Outcome(
+        outcome = self.outcome = Outcome(
             ending,
             error,
             tokens_in=tokens_in,
@@ -168,6 +177,8 @@ class Asking:
             first_us=None if first_at is None else round(1e6 * (first_at - started_at)),
             total_us=_since_us(started_at),
         )
+        if self._ledger is None or not self._admission:
+            return
         energy = self._ledger.settle(self._admission, outcome, self._began)
         if self.permit is not None and energy is not None:
             self.permit.wh = energy.share_uj / UJ_PER_WH

@@ -101,6 +101,7 @@ class Exchange:
         self._ended = True
         self._response.close()
         self._asking.usage = self.usage
+        self._asking.reasons = tuple(self._shaper.reasons.values())
         if self._progress and self.usage is None:
             self._asking.prompt_tokens = _prompt_tokens(self._progress)
         try:

@@ -39,14 +39,26 @@ class Wanted:
 
 class Shaper:
     """Feed it the engine's chunks, give out what it returns. `usage` and `timings` are the engine's own; so is the
-    fingerprint where `fingerprint` is None."""
+    fingerprint where `fingerprint` is None. `reasons` says why each answer ended, by its index."""
 
-    __slots__ = ("_begun", "_fingerprint", "_held", "_offsets", "_tools", "_wanted", "finished", "timings", "usage")
+    __slots__ = (
+        "_begun",
+        "_fingerprint",
+        "_held",
+        "_offsets",
+        "_tools",
+        "_wanted",
+        "finished",
+        "reasons",
+        "timings",
+        "usage",
+    )
 
     def __init__(self, wanted: Wanted, tools: ChunkFilter | None, fingerprint: str | None = None) -> None:
         self.usage: Chunk | None = None
         self.timings: Chunk | None = None
         self.finished = False
+        self.reasons: dict[int, str] = {}
         self._wanted = wanted
         self._tools = tools
         self._fingerprint = fingerprint
@@ -74,6 +86,7 @@ class Shaper:
         out = [chunk] if self._tools is None else self._tools.feed(chunk)
         if any(choice.get("finish_reason") for choice in choices):
             self.finished = self.finished or self._wanted.choices == 1
+            self._note_reasons(out)
             released, self._held = self._held, out
             return released
         return [*self._release(), *out] if self._held else out
@@ -88,6 +101,11 @@ class Shaper:
             if index not in self._begun:
                 self._begun.add(index)
                 choice.setdefault("delta", {}).setdefault("role", "assistant")
+
+    def _note_reasons(self, out: list[Chunk]) -> None:
+        for choice in (choice for chunk in out for choice in chunk["choices"]):
+            if reason := choice.get("finish_reason"):
+                self.reasons[choice.get("index", 0)] = reason
 
     def _last(self, chunk: Chunk) -> list[Chunk]:
         released = self._release()
