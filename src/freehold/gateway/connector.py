@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
@@ -21,6 +22,17 @@ def connector(outgoing: Outgoing | None, *, trust: ssl.SSLContext | None = None)
     if outgoing is None:
         return aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, ssl=trust or True)
     return _ThroughTheDoor(outgoing, trust or ssl.create_default_context())
+
+
+def adding(headers: Mapping[str, str]) -> aiohttp.ClientMiddlewareType:
+    """For `aiohttp.ClientSession(middlewares=…)`: adds `headers` last of all. Where netrc has an entry for the host,
+    aiohttp would refuse to send an Authorization beside it."""
+
+    async def send(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        request.headers.update(headers)
+        return await handler(request)
+
+    return send
 
 
 class RefusedOnTheWayError(aiohttp.ClientConnectionError):

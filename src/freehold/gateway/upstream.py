@@ -17,7 +17,7 @@ from freehold.core.errors import EgressError, EngineError, FreeholdError, Worker
 from freehold.core.network_words import network_words
 from freehold.core.ports import Outgoing, Upstream
 from freehold.core.refs import LOOPBACK_HOSTS
-from freehold.gateway.connector import connector
+from freehold.gateway.connector import adding, connector
 from freehold.gateway.refusals import refusal
 
 CONNECT_TIMEOUT_S = 10.0
@@ -45,7 +45,7 @@ class UpstreamClient:
         self._session = aiohttp.ClientSession(
             connector=way,
             headers=_HEADERS,
-            middlewares=(_sending(upstream.headers),) if upstream.headers else (),
+            middlewares=(adding(upstream.headers),) if upstream.headers else (),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
             auto_decompress=upstream.socket_path is None,
             trust_env=outgoing is None and not _is_on_this_machine(upstream),
@@ -104,17 +104,6 @@ def _to_socket(path: str, *, keeps_alive: bool) -> aiohttp.UnixConnector:
 def _is_on_this_machine(upstream: Upstream) -> bool:
     """Then no proxy of the environment is asked: it could not reach us, and prompts must not leave on the way."""
     return upstream.socket_path is not None or urlsplit(upstream.base_url).hostname in LOOPBACK_HOSTS
-
-
-def _sending(headers: Mapping[str, str]) -> aiohttp.ClientMiddlewareType:
-    """Adds the endpoint's own headers last of all: where netrc has an entry for the host, aiohttp would refuse to
-    send an Authorization beside it."""
-
-    async def send(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-        request.headers.update(headers)
-        return await handler(request)
-
-    return send
 
 
 async def next_piece(response: aiohttp.ClientResponse, upstream: Upstream) -> bytes:
