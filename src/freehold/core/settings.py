@@ -24,6 +24,8 @@ from freehold.core.refs import Reference
 from freehold.core.secret import Secret as Secret
 from freehold.core.sign_on import SignOn as SignOn
 from freehold.core.sign_on import read_sign_on
+from freehold.core.telemetry_settings import TelemetrySettings as TelemetrySettings
+from freehold.core.telemetry_settings import read_telemetry
 from freehold.core.toml_reader import Problem, TableReader
 
 FILE_NAME = "freehold.toml"
@@ -126,7 +128,8 @@ class Settings:
     """Everything that is configured. `file` is the freehold.toml that was read, None if there is none.
 
     `endpoints` None means: none configured, so every held build is an endpoint under its model's name.
-    `organization` None means: nobody said who the organization is; `sign_on` None: nobody's tokens are believed.
+    `organization` None means: nobody said who the organization is; `sign_on` None: nobody's tokens are believed;
+    `telemetry` None: nothing is sent.
     """
 
     home: Path
@@ -140,6 +143,7 @@ class Settings:
     log: LogSettings = field(default_factory=LogSettings)
     admission: AdmissionSettings = field(default_factory=AdmissionSettings)
     sign_on: SignOn | None = None
+    telemetry: TelemetrySettings | None = None
     organization: Organization | None = None
     policy: Policy = field(default_factory=Policy)
     endpoints: Mapping[str, EndpointSettings] | None = None
@@ -224,6 +228,7 @@ def _from(top: TableReader, env: Mapping[str, str], file: Path | None) -> Settin
         log=read_log(top.table("log"), env),
         admission=read_admission(top.table("admission")),
         sign_on=read_sign_on(top.table("sign_on")) if top.has("sign_on") else None,
+        telemetry=read_telemetry(top.table("telemetry")) if top.has("telemetry") else None,
         organization=read_organization(top.table("organization")) if top.has("organization") else None,
         policy=read_policy(top.table("policy")),
         endpoints=_endpoints(top) if top.has("endpoints") else None,

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from freehold.core.errors import BadReferenceError, EgressError, SettingsError
 from freehold.core.peers import Peer, peer_of
 from freehold.core.refs import Reference, RemoteRef
-from freehold.core.settings import Settings, SignOn
+from freehold.core.settings import Settings, SignOn, TelemetrySettings
 
 
 def require_kept(settings: Settings) -> None:
@@ -29,6 +29,7 @@ def require_kept(settings: Settings) -> None:
             hint='Set mode in [ledger] of freehold.toml to "relaxed" or "strict".',
         )
     _require_issuer(settings.sign_on, settings.policy.egress)
+    _require_collector(settings.telemetry, settings.policy.egress)
 
 
 def _require_issuer(sign_on: SignOn | None, peers: Collection[Peer]) -> None:
@@ -42,6 +43,16 @@ def _require_issuer(sign_on: SignOn | None, peers: Collection[Peer]) -> None:
     )
 
 
+def _require_collector(telemetry: TelemetrySettings | None, peers: Collection[Peer]) -> None:
+    if telemetry is None or peer_of(telemetry.otlp) in peers:
+        return
+    peer = peer_of(telemetry.otlp)
+    raise SettingsError(
+        f"Traces and metrics are sent to {peer}, and {_only(peers)}.",
+        hint=f'List "{peer}" in egress of [policy] in freehold.toml{_aside(peers)}, or take [telemetry] out.',
+    )
+
+
 def require_listed(ref: RemoteRef, peers: Collection[Peer] | None) -> None:
     """Raise BadReferenceError where the policy lets no prompt go to the address of `ref`."""
     if peers is None:
@@ -51,10 +62,9 @@ def require_listed(ref: RemoteRef, peers: Collection[Peer] | None) -> None:
     except ValueError as error:
         raise BadReferenceError(f"{ref} leads nowhere: its address {error}.") from error
     if peer not in peers:
-        aside = "" if peers else ", a list that --local-only puts aside"
         raise BadReferenceError(
             f"{ref} is at {peer}, and {_only(peers)}.",
-            hint=f'Point it at a held build, or list "{peer}" in egress of [policy] in freehold.toml{aside}.',
+            hint=f'Point it at a held build, or list "{peer}" in egress of [policy] in freehold.toml{_aside(peers)}.',
         )
 
 
@@ -79,6 +89,10 @@ def require_no_pull_beside(ref: Reference, allowed: Collection[str] | None) -> N
 
 
 _BY_HAND = "Bring it in as a file (`freehold pull ./FILE`) or as a bundle (`freehold bundle open`)"
+
+
+def _aside(peers: Collection[Peer]) -> str:
+    return "" if peers else ", a list that --local-only puts aside"
 
 
 def _only(peers: Collection[Peer]) -> str:

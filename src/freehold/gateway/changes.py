@@ -44,10 +44,10 @@ def needs_restart(old: Settings, new: Settings) -> tuple[str, ...]:
     """What was read at start and is another now."""
     if _at_start(old) == _at_start(new):
         return ()
-    tables = "[server], [sign_on], [deeds], [ledger], [log], home and egress of [policy]"
+    tables = "[server], [sign_on], [telemetry], [deeds], [ledger], [log], home and egress of [policy]"
     return (f"{tables} are read at start: run `freehold stop`, then `freehold up`, for their changes",)
 
 
 def _at_start(settings: Settings) -> tuple[object, ...]:
     own = (settings.server, settings.sign_on, settings.home, settings.deeds, settings.ledger, settings.log)
-    return (*own, settings.policy.egress)
+    return (*own, settings.telemetry, settings.policy.egress)

@@ -36,6 +36,7 @@ from freehold.server.pages.routes import routes as page_routes
 from freehold.server.security import PAGES, Guard, is_preflight
 from freehold.server.sessions import Sessions
 from freehold.server.sign_in import SignIn
+from freehold.server.telemetry.configured import exporter
 from freehold.server.usage_routes import UsageRoutes
 
 _JSON = (b"content-type", b"application/json")
@@ -51,6 +52,7 @@ class Application:
         server = house.settings.server
         self.metrics = Metrics(house.gateway.workers, house.gateway.lines)
         ModelMetrics(self.metrics.registry, house.gateway)
+        self.telemetry = exporter(house.settings, house.outgoing, self.metrics.registry)
         self.drain = Drain()
         self._at_work = AtWork()
         self._gateway = house.gateway
@@ -92,6 +94,8 @@ class Application:
         finally:
             self._at_work.end(number)
             self.metrics.end(call)
+            if self.telemetry is not None:
+                self.telemetry.end(call)
             if access_log.isEnabledFor(logging.INFO):
                 _log_access(call)
 

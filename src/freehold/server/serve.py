@@ -32,12 +32,15 @@ from freehold.server.asgi import Application
 from freehold.server.drain import Drain
 from freehold.server.protocol import BoundedProtocol
 from freehold.server.security import refuse_open_address
+from freehold.server.telemetry.configured import require_usable
 
 KEEP_ALIVE_S = 30
 LOOK_S = 1.0
 FILES_WANTED = 65536
 # What a client gets to take the end of its answer where the time to drain has run out, or somebody will not wait.
 LAST_BYTES_S = 0.25
+# What a collector gets to take the last of what was measured.
+LAST_MEASURED_S = 3.0
 _log = logging.getLogger("freehold.server")
 
 
@@ -65,6 +68,7 @@ def serve(
             "Some keys have a budget of energy, and no counter of this machine's processor or cards can be read.",
             hint="Let this account read /sys/class/powercap/*/energy_uj, or revoke them: `freehold keys list`.",
         )
+    require_usable(settings)
     with sockets.only_house(settings.runtime_dir, settings.home), guarded(settings) as guard:
         return run(build_house(settings, recorded=True, guard=guard), reread=reread, on_ready=on_ready)
 
@@ -99,6 +103,7 @@ class _Process:
         self.code = 0
         self._running = Running(reload=self._reload, stop=self._stop, certificate=certificate)
         application = Application(house, self._running)
+        self._telemetry = application.telemetry
         self._server = _Server(_config(application), application.drain, house.settings.server.drain_s)
 
     async def serve(self, tcp: socket.socket, control: socket.socket, on_ready: Callable[[str], None]) -> None:
@@ -114,6 +119,8 @@ class _Process:
             try:
                 await self._house.begin_record(self._lost)
                 await gateway.start()
+                if self._telemetry is not None:
+                    self._telemetry.start()
                 # What was imported stays for good; without this the garbage collector looks through it again and again.
                 gc.freeze()
                 self._look()
@@ -124,6 +131,8 @@ class _Process:
                     self._looking.cancel()
                 # What may be drained has been: now only the workers are left to end.
                 await gateway.close(drain_s=0)
+                if self._telemetry is not None:
+                    await self._telemetry.close(0.0 if self._server.force_exit else LAST_MEASURED_S)
                 await self._house.end_record()
 
     @contextlib.contextmanager
