@@ -23,6 +23,7 @@ SCRIPTS = (
     "gateway_added_latency",
     "gateway_throughput",
     "ledger",
+    "telemetry",
     "sign_on",
     "streams_512",
     "ramp_512",

@@ -87,16 +87,24 @@ async def fake(reference: str) -> AsyncIterator[Running]:
 
 @contextlib.asynccontextmanager
 async def house(
-    endpoint: str, *, engine: str = "", ledger: str = "", home: Path | None = None, loaded: bool = True
+    endpoint: str,
+    *,
+    engine: str = "",
+    ledger: str = "",
+    collector: Address | None = None,
+    home: Path | None = None,
+    loaded: bool = True,
 ) -> AsyncIterator[Running]:
     """A house with one endpoint, `bench`, that points at `endpoint`; `engine` and `ledger` are lines of its tables of
-    that name.
+    that name, `collector` is where it sends its traces and metrics.
 
     `home` is a store to use instead of an empty one. Without `loaded` it is yielded as soon as it listens.
     """
     with folder_of_its_own() as folder:
         settings = folder / "freehold.toml"
-        settings.write_text(f"[engine]\n{engine}\n[ledger]\n{ledger}\n[endpoints]\nbench = {json.dumps(endpoint)}\n")
+        told = f'[telemetry]\notlp = "http://127.0.0.1:{collector.port}"\n' if collector is not None else ""
+        tables = f"[engine]\n{engine}\n[ledger]\n{ledger}\n{told}"
+        settings.write_text(f"{tables}[endpoints]\nbench = {json.dumps(endpoint)}\n")
         environment = {**house_environment(folder), **({"FREEHOLD_HOME": str(home)} if home is not None else {})}
         command = [str(freehold_command()), "up", "--config", str(settings), "--port", "0", "--json"]
         async with process_of(command, environment, stdout=subprocess.PIPE) as process:
@@ -131,6 +139,13 @@ def house_environment(folder: Path) -> dict[str, str]:
 async def relay(upstream: Address) -> AsyncIterator[Running]:
     """The least a gateway could do, in the same libraries: Starlette, uvicorn and aiohttp passing bytes on."""
     async with _on_port("relay.py", [upstream.socket_path or ""], "/health") as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def collector() -> AsyncIterator[Running]:
+    """What takes traces and metrics and looks at none of them."""
+    async with _on_port("collector.py", [], "/health") as running:
         yield running
 
 
