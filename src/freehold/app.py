@@ -15,7 +15,7 @@ from freehold.catalog.overview import Overview
 from freehold.core.builds import HeldBuild, WeightFacts
 from freehold.core.ports import Outgoing, Worker
 from freehold.core.refs import SourceKind
-from freehold.core.settings import Settings, SignOn
+from freehold.core.settings import Settings
 from freehold.egress.guard import Guard, guarding
 from freehold.egress.policy import require_kept as require_kept
 from freehold.egress.policy import require_listed
@@ -53,7 +53,6 @@ from freehold.trials.entrants import Entrant, LlamaEntrant
 from freehold.trials.openvino import OpenVinoEntrant
 
 if TYPE_CHECKING:
-    from freehold.gateway.access.tokens.tokens import Tokens
     from freehold.planning.planner import Planner
 
 
@@ -235,19 +234,18 @@ def door_loop(outgoing: Outgoing) -> asyncio.AbstractEventLoop:
 def access(settings: Settings, outgoing: Outgoing | None = None) -> Access:
     """Who may ask the house that these settings mean; the issuer of their tokens is asked through `outgoing`. Raises
     SettingsError where [sign_on] makes no sense."""
-    clocks = Clocks()
-    tokens = _tokens(settings.sign_on, clocks, outgoing)
-    return Access(KeyBook(settings.home), settings.server.api_key, tokens=tokens, clocks=clocks)
-
-
-def _tokens(sign_on: SignOn | None, clocks: Clocks, outgoing: Outgoing | None) -> Tokens | None:
+    book, clocks, sign_on = KeyBook(settings.home), Clocks(), settings.sign_on
     if sign_on is None:
-        return None
-    from freehold.gateway.access.tokens.fetching import fetching
+        return Access(book, settings.server.api_key, clocks=clocks)
+    from freehold.gateway.access.tokens.code_flow import CodeFlow
+    from freehold.gateway.access.tokens.fetching import fetching, posting
     from freehold.gateway.access.tokens.issuer import Issuer
     from freehold.gateway.access.tokens.tokens import Tokens
 
-    return Tokens(sign_on, Issuer(sign_on, fetching(outgoing), now_s=clocks.now_s), clocks.wall_s)
+    issuer = Issuer(sign_on, fetching(outgoing), now_s=clocks.now_s)
+    tokens, client = Tokens(sign_on, issuer, clocks.wall_s), sign_on.client
+    flow = CodeFlow(sign_on.issuer, client, issuer.discovery, posting(outgoing)) if client is not None else None
+    return Access(book, settings.server.api_key, tokens=tokens, code_flow=flow, clocks=clocks)
 
 
 def measures_energy() -> bool:

@@ -1,4 +1,5 @@
-"""A firm's sign-on, on loopback: it publishes keys and signs tokens, honest ones and others, with real keys.
+"""A firm's sign-on, on loopback: it publishes keys and signs tokens, honest ones and others, with real keys, and signs
+people in (`accounts`).
 
 Every request is recorded, so that a test can prove how often a house asked for keys.
 """
@@ -19,6 +20,8 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
+from tests.servers.accounts import AUTHORIZE, LOGOUT, TOKEN, Accounts, Response, fields_of
 
 DISCOVERY = "/.well-known/openid-configuration"
 KEYS = "/keys"
@@ -53,8 +56,12 @@ class LocalIssuer:
     claims_to_be: str | None = None
     keys_at: str | None = None
     is_down: bool = False
-    answers: dict[str, bytes] = field(default_factory=dict)
+    answers: dict[str, bytes | Response] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    accounts: Accounts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.accounts = Accounts(self.url, self.token)
 
     def token(self, key: str = "rsa", *, head: dict[str, Any] | None = None, **claims: Any) -> str:
         """A token that is good unless `claims` or `head` spoil it; a claim that is None is left out."""
@@ -67,30 +74,55 @@ class LocalIssuer:
         """How often the keys were asked for."""
         return self.asked.count(KEYS)
 
-    def answer(self, path: str) -> tuple[int, bytes]:
+    def answer(self, method: str, target: str, body: bytes, authorization: str | None) -> Response:
+        path, _, query = target.partition("?")
         if path in self.answers:
-            return 200, self.answers[path]
+            told = self.answers[path]
+            return told if isinstance(told, Response) else Response(200, told)
         if path == DISCOVERY:
-            told = {"issuer": self.claims_to_be or self.url, "jwks_uri": self.keys_at or self.url + KEYS}
-            return 200, json.dumps(told).encode()
+            named = {"issuer": self.claims_to_be or self.url, "jwks_uri": self.keys_at or self.url + KEYS}
+            return _json(200, {**self.accounts.metadata, **named})
         if path == KEYS:
-            return 200, json.dumps({"keys": self.published}).encode()
-        return 404, b"{}"
+            return _json(200, {"keys": self.published})
+        if path == AUTHORIZE and method == "GET":
+            return self.accounts.page(query)
+        if path == AUTHORIZE:
+            return Response(302, headers={"location": self.accounts.sends_back(query)})
+        if path == TOKEN and method == "POST":
+            return _json(*self.accounts.redeem(fields_of(body.decode()), authorization))
+        if path == LOGOUT:
+            return Response(302, headers={"location": fields_of(query)["post_logout_redirect_uri"]})
+        return Response(404, b"{}")
+
+
+def _json(status: int, told: object) -> Response:
+    return Response(status, json.dumps(told).encode(), {"content-type": "application/json"})
 
 
 @contextmanager
-def local_issuer() -> Iterator[LocalIssuer]:
+def local_issuer(host: str = "127.0.0.1") -> Iterator[LocalIssuer]:
+    """`host` is what this machine is called in its addresses."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    issuer = LocalIssuer(f"http://127.0.0.1:{server.server_port}")
+    issuer = LocalIssuer(f"http://{host}:{server.server_port}")
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            self.tell()
+
+        def do_POST(self) -> None:
+            self.tell()
+
+        def tell(self) -> None:
             issuer.asked.append(self.path)
-            status, body = (503, b"") if issuer.is_down else issuer.answer(self.path)
-            self.send_response(status)
-            self.send_header("content-length", str(len(body)))
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            told = Response(503)
+            if not issuer.is_down:
+                told = issuer.answer(self.command, self.path, body, self.headers.get("authorization"))
+            self.send_response(told.status)
+            for name, value in {**told.headers, "content-length": str(len(told.body))}.items():
+                self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(told.body)
 
         def log_message(self, format: str, *args: object) -> None:
             del format, args

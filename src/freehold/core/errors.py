@@ -12,6 +12,7 @@
     │   ├── MediaTypeError           a body is not what the route reads       HTTP 415
     │   ├── MethodError              the route has no such method             HTTP 405
     │   ├── KeyRefusedError          a key is missing or wrong                HTTP 401
+    │   ├── SignInError              a sign-in at the issuer came to nothing  HTTP 400
     │   └── ForbiddenError           Host, Origin or address is not allowed   HTTP 403
     ├── NotFoundError                no such thing; carries the nearest names exit 1, HTTP 404
     ├── PolicyError                  the house's policy refuses a model       exit 1, HTTP 403
@@ -172,6 +173,13 @@ class MethodError(CallError):
 class KeyRefusedError(CallError):
     code = "invalid_api_key"
     status = 401
+
+
+class SignInError(CallError):
+    """Somebody came back from the issuer's own sign-in, and is not signed in here by that."""
+
+    code = "sign_in_failed"
+    status = 400
 
 
 class ForbiddenError(CallError):

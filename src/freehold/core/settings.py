@@ -227,7 +227,7 @@ def _from(top: TableReader, env: Mapping[str, str], file: Path | None) -> Settin
         ledger=_ledger(top.table("ledger")),
         log=read_log(top.table("log"), env),
         admission=read_admission(top.table("admission")),
-        sign_on=read_sign_on(top.table("sign_on")) if top.has("sign_on") else None,
+        sign_on=_sign_on(top.table("sign_on"), env) if top.has("sign_on") else None,
         telemetry=read_telemetry(top.table("telemetry")) if top.has("telemetry") else None,
         organization=read_organization(top.table("organization")) if top.has("organization") else None,
         policy=read_policy(top.table("policy")),
@@ -237,6 +237,10 @@ def _from(top: TableReader, env: Mapping[str, str], file: Path | None) -> Settin
     )
     top.refuse_unknown()
     return settings
+
+
+def _sign_on(table: TableReader, env: Mapping[str, str]) -> SignOn:
+    return read_sign_on(table, _secret(env, "FREEHOLD_CLIENT_SECRET"))
 
 
 def _server(table: TableReader, env: Mapping[str, str]) -> ServerSettings:

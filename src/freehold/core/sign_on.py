@@ -1,19 +1,45 @@
 """`[sign_on]` of freehold.toml: whose tokens the house believes, and what they let people do. Facts only.
 
 The gateway checks tokens. The issuer's keys are fetched from its address, or lie in a file: then nothing is fetched.
+With a `client` the pages also lead people to the issuer's own sign-in, and back.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from freehold.core.addresses import nobody_between
+from freehold.core.secret import Secret
 from freehold.core.toml_reader import TableReader
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """What a token may be signed with (RFC 7518, RFC 8037). All are asymmetric: whoever can check one cannot make one."""
+
+CALLBACK = "/ui/sign-in/callback"
+"""Where the issuer sends people back to, at the house's own address."""
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # scope-token in RFC 6749, 3.3
+_WORD = re.compile(r"[\x20-\x7e]+")  # VSCHAR in RFC 6749, A.1
+_USUAL_PORTS = {"https": 443, "http": 80}
+
+
+@dataclass(frozen=True, slots=True)
+class SignOnClient:
+    """What the issuer knows this house's pages as. `address` is where people's browsers reach the house, without a
+    path: nothing that a request says decides where somebody is sent back to. Without a `secret` it is a public client
+    (RFC 6749, 2.1)."""
+
+    id: str
+    address: str
+    scopes: tuple[str, ...] = ("openid", "profile")
+    secret: Secret | None = None
+
+    @property
+    def redirect_uri(self) -> str:
+        return self.address + CALLBACK
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +58,8 @@ class SignOn:
     """`issuer` is compared letter for letter. A token is for this house where one of `audience` is in its `aud`.
     `owner` names the claim that says who a person is to people; to the ledger it is the subject. `claim` names the one
     whose values are looked up in `roles`; without roles everybody with a token may ask everything, and nobody
-    administers. Keys older than `keys_age_s` are believed no more, whatever the issuer does."""
+    administers. Keys older than `keys_age_s` are believed no more, whatever the issuer does. `client` None: the pages
+    take keys and tokens, and lead nobody anywhere."""
 
     issuer: str
     audience: tuple[str, ...]
@@ -43,10 +70,11 @@ class SignOn:
     keys_file: Path | None = None
     keys_age_s: float = 86_400.0
     leeway_s: float = 30.0
+    client: SignOnClient | None = None
 
 
-def read_sign_on(table: TableReader) -> SignOn:
-    """What `[sign_on]` says. Every problem is noted in the reader, none is raised."""
+def read_sign_on(table: TableReader, secret: Secret | None) -> SignOn:
+    """What `[sign_on]` says; `secret` is the client's. Every problem is noted in the reader, none is raised."""
     default = SignOn("", ())
     found = SignOn(
         issuer=_issuer(table),
@@ -58,6 +86,7 @@ def read_sign_on(table: TableReader) -> SignOn:
         keys_file=Path(table.text("keys_file", "")).expanduser().absolute() if table.has("keys_file") else None,
         keys_age_s=table.number("keys_age_s", default.keys_age_s, 60, 30 * 86_400),
         leeway_s=table.number("leeway_s", default.leeway_s, 0, 300),
+        client=_client(table.table("client"), secret) if table.has("client") else None,
     )
     table.refuse_unknown()
     return found
@@ -76,6 +105,29 @@ def _audience(table: TableReader) -> tuple[str, ...]:
     if not found or not all(found):
         table.problem("audience", "is missing: it names what of the tokens' `aud` means this house")
     return found
+
+
+def _client(table: TableReader, secret: Secret | None) -> SignOnClient:
+    scopes = table.texts("scopes") if table.has("scopes") else SignOnClient("", "").scopes
+    if "openid" not in scopes or not all(_SCOPE.fullmatch(each) for each in scopes):
+        table.problem("scopes", "must be a list of words with openid among them")
+    found = SignOnClient(table.text("id", ""), _address(table), scopes, secret)
+    if not _WORD.fullmatch(found.id):
+        table.problem("id", "is missing: it is what the issuer knows this application as")
+    table.refuse_unknown()
+    return found
+
+
+def _address(table: TableReader) -> str:
+    """As browsers write an origin: in lower case, without the port that is usual."""
+    given = table.text("address", "")
+    if not nobody_between(given) or urlsplit(given).path not in ("", "/") or "?" in given:
+        table.problem("address", "must be where browsers reach this house: https://NAME, without a path")
+        return given
+    place = urlsplit(given.lower())
+    host = f"[{place.hostname}]" if ":" in (place.hostname or "") else place.hostname
+    port = "" if place.port in (None, _USUAL_PORTS[place.scheme]) else f":{place.port}"
+    return f"{place.scheme}://{host}{port}"
 
 
 def _algorithms(table: TableReader) -> tuple[str, ...]:

@@ -33,14 +33,22 @@ def require_kept(settings: Settings) -> None:
 
 
 def _require_issuer(sign_on: SignOn | None, peers: Collection[Peer]) -> None:
-    """The keys of the sign-on are fetched, unless they are here: then the policy must let the house do so."""
-    if sign_on is None or sign_on.keys_file is not None or peer_of(sign_on.issuer) in peers:
+    """The issuer is asked for its keys, unless they are here, and for where people sign in, where the pages lead them
+    there: then the policy must let the house do so."""
+    if sign_on is None or peer_of(sign_on.issuer) in peers:
         return
     peer = peer_of(sign_on.issuer)
-    raise SettingsError(
-        f"The keys of the sign-on are fetched from {peer}, and {_only(peers)}.",
-        hint=f'List "{peer}" in egress of [policy] in freehold.toml, or keep the keys here: keys_file in [sign_on].',
-    )
+    listed = f'List "{peer}" in egress of [policy] in freehold.toml'
+    if sign_on.client is not None:
+        raise SettingsError(
+            f"The pages sign people in at {peer}, which the house has to ask about it, and {_only(peers)}.",
+            hint=f"{listed}, or take [sign_on.client] out.",
+        )
+    if sign_on.keys_file is None:
+        raise SettingsError(
+            f"The keys of the sign-on are fetched from {peer}, and {_only(peers)}.",
+            hint=f"{listed}, or keep the keys here: keys_file in [sign_on].",
+        )
 
 
 def _require_collector(telemetry: TelemetrySettings | None, peers: Collection[Peer]) -> None:

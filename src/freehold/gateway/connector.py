@@ -1,5 +1,6 @@
 """Where an HTTP client of the house gets its connections: from itself, or, in a house that may not open any, from the
-door that its policy left (`core.ports.Outgoing`). The one place that knows how aiohttp takes a socket it did not make.
+door that its policy left (`core.ports.Outgoing`). The one place that knows how aiohttp takes a socket it did not make,
+and headers that nothing it finds elsewhere may replace.
 """
 
 from __future__ import annotations

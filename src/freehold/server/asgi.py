@@ -36,6 +36,7 @@ from freehold.server.pages.routes import routes as page_routes
 from freehold.server.security import PAGES, Guard, is_preflight
 from freehold.server.sessions import Sessions
 from freehold.server.sign_in import SignIn
+from freehold.server.sign_on import SignOnRoutes
 from freehold.server.telemetry.configured import exporter
 from freehold.server.usage_routes import UsageRoutes
 
@@ -68,6 +69,8 @@ class Application:
         self._routes |= {path: ("GET", handler) for path, handler in UsageRoutes(house).routes().items()}
         self._routes |= AdminPage(house, self._at_work).routes()
         self._routes |= SignIn(house.access, self._guard, sessions).routes()
+        if (flow := house.access.code_flow) is not None:
+            self._routes |= SignOnRoutes(house.access, flow, sessions).routes()
         self._routes |= {openapi.PATH: ("GET", openapi.OpenApi(self._routes).show)}
         self._admin = Admin(house, running, self.drain).routes() if running is not None else {}
         self._page = Starlette(routes=page_routes())

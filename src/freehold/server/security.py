@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from freehold.core.addresses import is_loopback
 from freehold.core.errors import ForbiddenError, KeyRefusedError, SettingsError
 from freehold.core.settings import ServerSettings
+from freehold.core.sign_on import CALLBACK
 from freehold.gateway.access.access import Access
 from freehold.gateway.access.key import Key, id_in, is_token
 from freehold.server.call import Call, Header
@@ -32,7 +33,7 @@ _PREFLIGHT_AGE_S = b"600"
 # A name or an address and nothing else: no user, path or query, which a URL's parser would pass over.
 _HOST = re.compile(r"[A-Za-z0-9._:-]+|\[[0-9A-Fa-f:.]+\](:[0-9]{0,5})?")
 PAGES = tuple(page.path for page in pages.PAGES)
-SIGN_IN, SIGN_OUT, SESSION = "/api/sign-in", "/api/sign-out", "/api/session"
+SIGN_IN, SIGN_OUT, SESSION, SIGN_ON = "/api/sign-in", "/api/sign-out", "/api/session", "/api/sign-on"
 _OPEN = ("/health", "/health/live", "/health/ready", *PAGES)
 
 
@@ -73,7 +74,7 @@ class Guard:
         KeyRefusedError, LimitError after too many wrong ones, ForbiddenError, SignOnError."""
         if given is None or not (is_guess or (id_in(given) is None and not is_token(given))):
             return await self._access.identify(given)
-        address = _address(call)
+        address = address_of(call)
         self._guesses.require(address)
         try:
             return await self._access.identify(given)
@@ -130,7 +131,7 @@ class Guard:
     def _check_site(self, call: Call) -> list[Header]:
         """Browsers leave Origin out of some requests, but then tell where the request came from."""
         site = call.headers.get(b"sec-fetch-site", b"none")
-        opened_as_a_page = call.path in PAGES and call.headers.get(b"sec-fetch-mode") == b"navigate"
+        opened_as_a_page = call.path in (*PAGES, CALLBACK) and call.headers.get(b"sec-fetch-mode") == b"navigate"
         if site not in (b"none", b"same-origin") and not opened_as_a_page:
             raise _foreign("of another site")
         return []
@@ -141,12 +142,12 @@ def is_preflight(call: Call) -> bool:
 
 
 def _is_open(call: Call) -> bool:
-    if call.path in (SIGN_IN, SIGN_OUT, SESSION):
+    if call.path in (SIGN_IN, SIGN_OUT, SESSION, SIGN_ON, CALLBACK):
         return True
     return call.method in ("GET", "HEAD") and (call.path in _OPEN or call.path.startswith("/static/"))
 
 
-def _address(call: Call) -> str:
+def address_of(call: Call) -> str:
     client = call.scope.get("client")
     return str(client[0]) if client is not None else ""
 

@@ -15,8 +15,10 @@ from freehold.gateway.access.key import Key
 from freehold.server.answers import Handler
 from freehold.server.body import read_object
 from freehold.server.call import Call
+from freehold.server.cookies import SESSION as COOKIE
+from freehold.server.cookies import is_encrypted
 from freehold.server.security import SESSION, SIGN_IN, SIGN_OUT, Guard
-from freehold.server.sessions import Sessions, set_cookie
+from freehold.server.sessions import Sessions
 
 MOST_BODY_BYTES = 32 * 1024
 
@@ -41,15 +43,19 @@ class SignIn:
             return
         key = await self._guard.identify(call, given, is_guess=True)
         until_s = (await self._access.signed_on(given)).until_s if key.is_person else None
-        self._sessions.close(call)
+        self._sessions.close(self._sessions.place(call))
         value, session = self._sessions.open(key, None if key.is_person else given, until_s)
-        header = set_cookie(call, value, session.until_s - time.time())
+        header = COOKIE.header(call, value, session.until_s - time.time(), encrypted=is_encrypted(call))
         await call.reply(200, self._told(key, session.until_s), (header,))
 
     async def _out(self, call: Call) -> None:
+        """End the session here; `goes_to` is where the browser ends the one that the person has with the issuer."""
         await read_object(call, MOST_BODY_BYTES)
-        self._sessions.close(call)
-        await call.reply(200, self._told(None, None), (set_cookie(call, "", 0),))
+        session, flow = self._sessions.find(call), self._access.code_flow
+        self._sessions.close(self._sessions.place(call))
+        goes_to = flow.end_address() if flow is not None and session is not None and session.came_back else None
+        header = COOKIE.header(call, "", 0, encrypted=is_encrypted(call))
+        await call.reply(200, {**self._told(None, None), "goes_to": goes_to}, (header,))
 
     async def _who(self, call: Call) -> None:
         session = self._sessions.find(call)
@@ -57,12 +63,14 @@ class SignIn:
         await call.reply(200, self._told(*found))
 
     def _told(self, key: Key | None, until_s: float | None) -> dict[str, Any]:
-        """What a page may know before anybody has signed in: whether that is needed, and with what."""
-        needed = self._access.needed
+        """What a page may know before anybody has signed in: whether that is needed, and with what. `sign_on` names the
+        issuer that the page can lead to."""
+        needed, flow = self._access.needed, self._access.code_flow
         until = datetime.fromtimestamp(round(until_s), UTC).isoformat() if until_s is not None else None
         return {
             "needed": needed,
             "takes_tokens": self._access.takes_tokens,
+            "sign_on": flow.name if flow is not None else None,
             "signed_in": key is not None,
             "owner": key.owner if key is not None else None,
             "admin": key.scopes.admin if key is not None else not needed,

@@ -20,6 +20,7 @@ from freehold.gateway.access.meter import Clocks, Meter
 from freehold.ledger.usage import Spent
 
 if TYPE_CHECKING:
+    from freehold.gateway.access.tokens.code_flow import Begun, CodeFlow
     from freehold.gateway.access.tokens.tokens import SignedOn, Tokens
 
 HOUSE_KEY = "house"
@@ -84,7 +85,7 @@ class Permit:
 
 class Access:
     """The keys of one house. They are read when they are first asked for, and again by `reread`. `tokens` checks those
-    of the firm's own sign-on, where it has one."""
+    of the firm's own sign-on, where it has one; `code_flow` leads people there and back, where the pages may."""
 
     def __init__(
         self,
@@ -92,8 +93,10 @@ class Access:
         house_key: Secret | None,
         *,
         tokens: Tokens | None = None,
+        code_flow: CodeFlow | None = None,
         clocks: Clocks | None = None,
     ) -> None:
+        self.code_flow = code_flow
         self._book = book
         self._tokens = tokens
         self._clocks = clocks or Clocks()
@@ -143,13 +146,15 @@ class Access:
         SignOnError."""
         assert self._tokens is not None, "asked only where tokens are taken"
         known = self._tokens.known(token)
-        found = known or await self._tokens.check(token)
-        row = self.keys.get(found.person.id)
-        if row is None or (known is None and row.owner != found.person.owner):
-            row = await self._enrolled(found.person)
-        if row.revoked_s is not None:
-            raise _ended(row)
-        return found
+        return await self._let_in(known or await self._tokens.check(token), is_new=known is None)
+
+    async def signed_in(self, begun: Begun, returned: Mapping[str, str]) -> SignedOn:
+        """The person who comes back from the issuer's own sign-in, where `begun` led, and until when the issuer vouches
+        for them. Raises SignInError, KeyRefusedError, ForbiddenError, SignOnError."""
+        assert self._tokens is not None and self.code_flow is not None, "asked only where the pages lead there"
+        given = await self.code_flow.redeem(begun, returned)
+        found = await self._tokens.identity(given, self.code_flow.client.id, begun.nonce)
+        return await self._let_in(found, is_new=True)
 
     def standing(self, key: Key, digest: str | None) -> Key:
         """What `key`, seen earlier, is now; `digest` is the SHA-256 of the text that was shown, None for a person.
@@ -233,6 +238,14 @@ class Access:
         """Those of every key that opens, and of every role."""
         of_keys = [key.limits for key in self.keys.values() if key.revoked_s is None]
         return of_keys + (self._tokens.limits if self._tokens is not None else [])
+
+    async def _let_in(self, found: SignedOn, *, is_new: bool) -> SignedOn:
+        row = self.keys.get(found.person.id)
+        if row is None or (is_new and row.owner != found.person.owner):
+            row = await self._enrolled(found.person)
+        if row.revoked_s is not None:
+            raise _ended(row)
+        return found
 
     async def _enrolled(self, person: Key) -> Key:
         row = await asyncio.to_thread(self._book.enroll, person)

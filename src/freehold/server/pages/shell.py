@@ -1,5 +1,6 @@
 """The pages of a house, and what all of them have in common: one head, one set of icons, one way from page to page and
-one way to sign in. A view holds what is a page's own. Pure but for reading the views, which come with the program.
+one way to sign in. A view holds what is a page's own. Beside them stands what is shown to somebody who could not sign
+in. Pure but for reading the views, which come with the program.
 """
 
 from __future__ import annotations
@@ -55,6 +56,11 @@ def drawn(page: Page) -> str:
         icons=_filled("icons.svg"),
         view=_filled(f"{page.name}.html", top=top.strip()),
     )
+
+
+def refusal(message: str, hint: str, page: str) -> str:
+    """What somebody sees whom the sign-on sent back and who is not signed in by that: why, and the way to `page`."""
+    return _filled("refused.html", message=escape(message), hint=escape(hint), page=escape(page))
 
 
 def _places(here: Page) -> str:

@@ -1,43 +1,66 @@
-"""Fetches what an issuer publishes: bounded in size and time, and never led elsewhere by a redirect."""
+"""Asks an issuer over HTTP: bounded in size and time, and never led elsewhere by a redirect. What is sent and what
+comes back is in no log, and no address that is asked holds a secret."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import aiohttp
 
 from freehold.core.errors import EgressError, SignOnError
 from freehold.core.network_words import network_words
 from freehold.core.ports import Outgoing
-from freehold.gateway.access.tokens.issuer import Fetch
-from freehold.gateway.connector import connector
+from freehold.gateway.access.tokens.code_flow import Form, Post, Told
+from freehold.gateway.access.tokens.discovery import Fetch
+from freehold.gateway.connector import adding, connector
 
 TIMEOUT_S = 10.0
 MOST_BYTES = 256 * 1024
 _STEP_BYTES = 64 * 1024
+# What is small when it comes must not be large when it is unpacked.
+_HEADERS = {"accept": "application/json", "accept-encoding": "identity"}
 
 
 def fetching(outgoing: Outgoing | None) -> Fetch:
     """Fetches through `outgoing` where the house may not connect by itself."""
 
     async def fetch(url: str) -> bytes:
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-        way = connector(outgoing)
-        try:
-            async with (
-                aiohttp.ClientSession(connector=way, timeout=timeout, trust_env=outgoing is None) as session,
-                session.get(url, allow_redirects=False, headers={"accept": "application/json"}) as answer,
-            ):
-                return await _body(url, answer)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            if isinstance(error.__cause__, EgressError):
-                raise SignOnError(f"{url} is not asked: {error}") from error
-            raise SignOnError(f"{url} does not answer: {network_words(error)}.") from error
+        told = await _asked(outgoing, "GET", url)
+        if told.status != 200:
+            raise SignOnError(f"{url} answers with status {told.status}.")
+        return told.body
 
     return fetch
 
 
+def posting(outgoing: Outgoing | None) -> Post:
+    """The same for forms, whatever status comes back."""
+
+    async def post(form: Form) -> Told:
+        middlewares = (adding(form.headers),) if form.headers else ()
+        return await _asked(outgoing, "POST", form.url, data=dict(form.fields), middlewares=middlewares)
+
+    return post
+
+
+async def _asked(outgoing: Outgoing | None, method: str, url: str, **more: Any) -> Told:
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    way = connector(outgoing)
+    try:
+        async with (
+            aiohttp.ClientSession(
+                connector=way, timeout=timeout, trust_env=outgoing is None, headers=_HEADERS, auto_decompress=False
+            ) as session,
+            session.request(method, url, allow_redirects=False, **more) as answer,
+        ):
+            return Told(answer.status, await _body(url, answer))
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        if isinstance(error.__cause__, EgressError):
+            raise SignOnError(f"{url} is not asked: {error}") from error
+        raise SignOnError(f"{url} does not answer: {network_words(error)}.") from error
+
+
 async def _body(url: str, answer: aiohttp.ClientResponse) -> bytes:
-    if answer.status != 200:
-        raise SignOnError(f"{url} answers with status {answer.status}.")
     body = bytearray()
     async for piece in answer.content.iter_chunked(_STEP_BYTES):
         body += piece

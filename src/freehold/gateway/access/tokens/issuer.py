@@ -11,19 +11,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
-from freehold.core.addresses import nobody_between
 from freehold.core.errors import KeyRefusedError, SignOnError
 from freehold.core.sign_on import SignOn
-from freehold.gateway.access.tokens.keyset import IssuerKey, KeySet, json_object
+from freehold.gateway.access.tokens.discovery import Discovery, Fetch
+from freehold.gateway.access.tokens.keyset import IssuerKey, KeySet
 
 REFRESH_S = 900.0
 UNKNOWN_WAIT_S = 10.0
 RETRY_S = 5.0
-Fetch = Callable[[str], Awaitable[bytes]]
-"""Gives what is at an address, without following it elsewhere. Raises SignOnError."""
 _log = logging.getLogger("freehold.gateway")
 
 
@@ -31,6 +29,7 @@ class Issuer:
     """Making one asks nobody anything. `now_s` only goes forward."""
 
     def __init__(self, sign_on: SignOn, fetch: Fetch, *, now_s: Callable[[], float] = time.monotonic) -> None:
+        self.discovery = Discovery(sign_on.issuer, fetch, now_s=now_s)
         self._sign_on = sign_on
         self._fetch = fetch
         self._now_s = now_s
@@ -103,17 +102,7 @@ class Issuer:
         file = self._sign_on.keys_file
         if file is not None:
             return KeySet.read(await asyncio.to_thread(_bytes_of, file), str(file))
-        # OpenID Connect Discovery 1.0, 4: a slash at the end of the issuer is left out before the rest is added.
-        place = self._sign_on.issuer.rstrip("/") + "/.well-known/openid-configuration"
-        told = json_object(await self._fetch(place), place)
-        if told.get("issuer") != self._sign_on.issuer:
-            raise SignOnError(
-                f"What is at {place} is of another issuer: {told.get('issuer')!r:.200}.",
-                hint="Set issuer in [sign_on] of freehold.toml exactly as it stands there.",
-            )
-        keys_at = told.get("jwks_uri")
-        if not isinstance(keys_at, str) or not nobody_between(keys_at):
-            raise SignOnError(f"{place} names no https address for the keys: {keys_at!r:.200}.")
+        keys_at = (await self.discovery.read()).address("jwks_uri", "the keys")
         return KeySet.read(await self._fetch(keys_at), keys_at)
 
 

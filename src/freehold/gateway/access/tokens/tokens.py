@@ -4,6 +4,9 @@ A token opens where one of the issuer's own keys signed it, with an algorithm th
 house, and now is between its times. What it says of keys (`jwk`, `jku`, `x5u`) is never looked at. One that is bound to
 a key of its holder (`cnf`) is refused, because a bearer cannot show it.
 
+An ID token, which the house was given for a sign-in that it began (OpenID Connect Core 1.0, 3.1.3.7), must moreover be
+for this client alone and hold the nonce of that sign-in. It is looked at once.
+
 A token that was checked is remembered by its hash until it ends, or its key is not among the issuer's any more. To take
 one back before that is what `freehold keys revoke` is for: no issuer is asked about single tokens.
 """
@@ -11,7 +14,7 @@ one back before that is what `freehold keys revoke` is for: no issuer is asked a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -31,6 +34,7 @@ MOST_SUBJECT_CHARS = 255
 """Of a subject, in OpenID Connect Core 1.0, 2."""
 _LATEST_S = 2**53
 _TYPES = ("jwt", "at+jwt", "application/at+jwt")
+_ID_TYPES = ("jwt",)
 _REQUIRED = ["exp", "iat", "iss", "aud", "sub"]
 _SAYS: Mapping[type[exceptions.InvalidTokenError], str] = {
     exceptions.ExpiredSignatureError: "The token has expired.",
@@ -81,34 +85,59 @@ class Tokens:
     async def check(self, given: bytes) -> SignedOn:
         """Who the token speaks of. Raises KeyRefusedError, ForbiddenError where it gives none of the house's roles,
         SignOnError where the issuer's keys cannot be had."""
-        if len(given) > MOST_BYTES:
-            raise KeyRefusedError(f"The token is over {MOST_BYTES:,} bytes.")
-        name, algorithm = self._head(given)
-        key = await self._issuer.key(name, algorithm)
-        found = self._person(self._claims(given, key, algorithm))
+        key, claims = await self._checked(given, _TYPES, self._sign_on.audience)
+        found = self._person(claims)
         self._remember(given, _Remembered(found, key))
         return found
 
-    def _head(self, given: bytes) -> tuple[str | None, str]:
+    async def identity(self, given: bytes, client_id: str, nonce: str) -> SignedOn:
+        """Who an ID token speaks of that was asked for with `nonce`. Raises what `check` raises."""
+        try:
+            _, claims = await self._checked(given, _ID_TYPES, (client_id,))
+        except KeyRefusedError as error:
+            if not isinstance(error.__cause__, exceptions.ExpiredSignatureError):
+                raise
+            raise KeyRefusedError(
+                "The ID token had expired when it came.", hint="Compare the clocks of its issuer and this house."
+            ) from error
+        if claims.get("nonce") != nonce:
+            raise KeyRefusedError("The ID token is of another sign-in than this one.", hint="Begin again.")
+        many = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
+        if claims.get("azp", None if many else client_id) != client_id:
+            raise KeyRefusedError("The ID token is for another application than this one.")
+        return self._person(claims)
+
+    async def _checked(
+        self, given: bytes, types: Collection[str], audience: Collection[str]
+    ) -> tuple[IssuerKey, Mapping[str, Any]]:
+        """What a token says, and the key that vouches for it."""
+        if len(given) > MOST_BYTES:
+            raise KeyRefusedError(f"The token is over {MOST_BYTES:,} bytes.")
+        name, algorithm = self._head(given, types)
+        key = await self._issuer.key(name, algorithm)
+        return key, self._claims(given, key, algorithm, audience)
+
+    def _head(self, given: bytes, types: Collection[str]) -> tuple[str | None, str]:
         """What the token says of its signature: the name of a key, and an algorithm that is allowed."""
         try:
             head = jwt.get_unverified_header(given)
         except exceptions.InvalidTokenError as error:
             raise _refusal(error) from error
         kind, algorithm = head.get("typ", "jwt"), head.get("alg")
-        if not isinstance(kind, str) or kind.lower() not in _TYPES:
-            raise KeyRefusedError("The token is of a type that opens nothing here.", hint="Send an access token.")
+        if not isinstance(kind, str) or kind.lower() not in types:
+            hint = "Send an access token." if types is _TYPES else ""
+            raise KeyRefusedError("The token is of a type that opens nothing here.", hint=hint)
         if algorithm not in self._sign_on.algorithms:
             raise _refusal(exceptions.InvalidAlgorithmError())
         return head.get("kid"), str(algorithm)
 
-    def _claims(self, given: bytes, key: IssuerKey, algorithm: str) -> Mapping[str, Any]:
+    def _claims(self, given: bytes, key: IssuerKey, algorithm: str, audience: Collection[str]) -> Mapping[str, Any]:
         try:
             claims: Mapping[str, Any] = jwt.decode(
                 given,
                 key.public,
                 algorithms=[algorithm],
-                audience=self._sign_on.audience,
+                audience=audience,
                 issuer=self._sign_on.issuer,
                 leeway=self._sign_on.leeway_s,
                 options={"require": _REQUIRED},
