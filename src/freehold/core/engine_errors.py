@@ -31,8 +31,17 @@ class WorkerGivenUpError(WorkerStartError):
 
 
 class WorkerLostError(EngineError):
+    """A worker ended while it was answering; `again`: a second time over one request, which may be what ends it."""
+
     code = "worker_lost"
-    can_retry = True
+
+    def __init__(self, message: str, *, hint: str = "", again: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self._again = again
+
+    @property
+    def retryable(self) -> bool:
+        return not self._again
 
 
 class UpstreamError(EngineError):

@@ -2,28 +2,30 @@
 
 Nothing reaches an engine but through an `Asking`: before the first byte is sent the admission counts, and the outcome
 counts before the answer's last byte is given out. What is refused earlier was not admitted and leaves no record; what
-fails earlier because its model cannot start was the house's to answer, and leaves both (`record_unstarted`).
+fails earlier because its model cannot start was the house's to answer, and leaves both (`record_unstarted`). A worker
+that is lost before anybody saw anything of its answer is followed to its next start, once: that is the same request, of
+one admission and one outcome.
 
-Without a ledger (a model opened in this process, or `mode = "off"`) it only passes on."""
+Without a ledger (`mode = "off"`, or a model of the running house, which records) it only passes on."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import aiohttp
 
-from freehold.core.errors import EngineError, FreeholdError, KeyRefusedError, LedgerError
+from freehold.core.errors import EngineError, FreeholdError, KeyRefusedError, LedgerError, WorkerLostError
 from freehold.core.ports import Upstream
 from freehold.gateway.access.access import Holder, Permit
 from freehold.gateway.access.key import Key
 from freehold.gateway.access.meter import Meter
 from freehold.gateway.admission.ticket import Wish
-from freehold.gateway.upstream import UpstreamClient
+from freehold.gateway.upstream import NotListeningError, UpstreamClient
 from freehold.ledger.energy import Mark
 from freehold.ledger.ledger import Ledger
 from freehold.ledger.record import Asked, Ending, Outcome
@@ -48,6 +50,9 @@ class Caller(Holder, Protocol):
     def gone(self) -> bool: ...
 
 
+Successor = Callable[[UpstreamClient], Awaitable[UpstreamClient]]
+"""Gives a client for the next start of the worker that was lost at a client."""
+Found = TypeVar("Found")
 _PATIENT = Wish(patient=True)
 
 
@@ -79,7 +84,9 @@ class Asking:
         "_began",
         "_caller",
         "_endpoint",
+        "_followed",
         "_ledger",
+        "_successor",
         "client",
         "first_at",
         "outcome",
@@ -92,7 +99,13 @@ class Asking:
     )
 
     def __init__(
-        self, client: UpstreamClient, endpoint: str, caller: Caller, ledger: Ledger | None, permit: Permit | None
+        self,
+        client: UpstreamClient,
+        endpoint: str,
+        caller: Caller,
+        ledger: Ledger | None,
+        permit: Permit | None,
+        successor: Successor,
     ) -> None:
         self.client = client
         self.usage: Mapping[str, Any] | None = None
@@ -106,6 +119,8 @@ class Asking:
         self._endpoint = endpoint
         self._caller = caller
         self._ledger = ledger
+        self._successor = successor
+        self._followed: set[type[WorkerLostError]] = set()
         self._admission = 0
         self._began: Mark | None = None
         caller.asking = self
@@ -121,12 +136,37 @@ class Asking:
     async def stream(self, path: str, body: Mapping[str, Any]) -> aiohttp.ClientResponse:
         """As the client's own. Raises LedgerError where the request cannot be recorded; then nothing was sent."""
         await self._admit()
-        return await self.client.stream(path, body)
+        return await self._answered(lambda client: client.stream(path, body))
 
     async def call(self, path: str, body: Mapping[str, Any], *, root: bool = False) -> dict[str, Any]:
         """As the client's own. Raises LedgerError where the request cannot be recorded; then nothing was sent."""
         await self._admit()
-        return await self.client.call(path, body, root=root)
+        return await self._answered(lambda client: client.call(path, body, root=root))
+
+    async def follow(self, lost: WorkerLostError) -> None:
+        """Turn to the next start of the worker that was `lost`; nothing that it said counts. Raises WorkerLostError
+        where that was done before, as the request may be what ends it, and where the model is remote, as it may have
+        been paid for; and what starting the worker raises."""
+        upstream, before = self.client.upstream, type(lost) in self._followed
+        if upstream.socket_path is None or (before and isinstance(lost, NotListeningError)):
+            raise lost
+        if before:
+            raise WorkerLostError(
+                f"{upstream.model} ended twice over this request.",
+                hint="It is not asked a third time: this request may be what ends it. `freehold ps` shows its state.",
+                again=True,
+            ) from lost
+        self._followed.add(type(lost))
+        self.usage = self.prompt_tokens = self.pieces = self.first_at = None
+        self.client = await self._successor(self.client)
+
+    async def _answered(self, ask: Callable[[UpstreamClient], Awaitable[Found]]) -> Found:
+        """What the engine answers to `ask`, or its next start where it was lost meanwhile."""
+        while True:
+            try:
+                return await ask(self.client)
+            except WorkerLostError as lost:
+                await self.follow(lost)
 
     async def done(self) -> None:
         """The answer is whole. Returns once that counts. Raises LedgerError."""

@@ -9,26 +9,31 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Self
 
 import aiohttp
 from pydantic_core import from_json
 
-from freehold.core.errors import EngineError, FreeholdError
+from freehold.core.errors import EngineError, FreeholdError, WorkerLostError
 from freehold.gateway import remote_shape
 from freehold.gateway.asking import Asking
 from freehold.gateway.refusals import event_refusal
 from freehold.gateway.shaping import ChunkFilter, Shaper, Wanted
 from freehold.gateway.sse import DONE, EventReader
-from freehold.gateway.upstream import lost, next_piece
+from freehold.gateway.upstream import lost as lost_at
+from freehold.gateway.upstream import next_piece
 
 # With its quotes it can only be a key: inside a JSON string the second quote would be escaped.
 _PROGRESS = b'"prompt_progress":'
 
 
+Resend = Callable[[], Awaitable[tuple[aiohttp.ClientResponse, ChunkFilter | None]]]
+
+
 class Exchange:
-    """Iterate it for OpenAI stream chunks; close it and the generation stops.
+    """Iterate it for OpenAI stream chunks; close it and the generation stops. `resend` sends the request anew where its
+    worker was lost before the first of them had come.
 
     `usage` and `timings` are the engine's own, filled in when its last chunk has come; None until then and where
     the engine does not tell. `finished` is True once the engine said that the answer is whole. Iterating raises
@@ -41,23 +46,29 @@ class Exchange:
         response: aiohttp.ClientResponse,
         wanted: Wanted,
         *,
+        resend: Resend,
         tools: ChunkFilter | None = None,
         on_close: Callable[[], None] = lambda: None,
     ) -> None:
         self.endpoint = wanted.endpoint
         self._asking = asking
-        self._upstream = upstream = asking.upstream
+        self._wanted = wanted
+        self._resend = resend
+        self._hides_progress = not wanted.progress
+        self._on_close = on_close
+        self._closed = False
+        self._begin(response, tools)
+
+    def _begin(self, response: aiohttp.ClientResponse, tools: ChunkFilter | None) -> None:
+        self._upstream = upstream = self._asking.upstream
         self.engine = upstream.engine
         self.digest = upstream.digest
         self._response = response
-        self._shaper = Shaper(wanted, tools, upstream.fingerprint)
-        self._hides_progress = not wanted.progress
-        self._on_close = on_close
+        self._shaper = Shaper(self._wanted, tools, upstream.fingerprint)
         self._events = EventReader()
         self._ready: deque[dict[str, Any]] = deque()
         self._ended = False
         self._failure: FreeholdError | None = None
-        self._closed = False
         self._progress = b""
 
     @property
@@ -83,6 +94,11 @@ class Exchange:
                 raise StopAsyncIteration
             try:
                 self._take(await next_piece(self._response, self._upstream))
+            except WorkerLostError as lost:
+                if self._asking.first_at is None:
+                    await self.again(lost)
+                else:
+                    self._failure = lost
             except FreeholdError as error:
                 self._failure = error
         return self._ready.popleft()
@@ -91,6 +107,22 @@ class Exchange:
         """The chunks that are there already, without waiting for more."""
         while self._ready:
             yield self._ready.popleft()
+
+    async def again(self, lost: WorkerLostError) -> None:
+        """Begin anew with the worker's next start, for a client that has seen nothing: no chunk that was given so far
+        counts. Raises as `Asking.follow`, and what sending raises."""
+        self._failure = None
+        self._response.close()
+        try:
+            await self._asking.follow(lost)
+            response, tools = await self._resend()
+        except FreeholdError as error:
+            self._failure = error
+            raise
+        if self._closed:  # by another task, meanwhile
+            response.close()
+            raise lost
+        self._begin(response, tools)
 
     async def aclose(self) -> None:
         """Let go of the engine; a generation under way stops. Returns once the outcome is recorded, so give out the
@@ -133,7 +165,7 @@ class Exchange:
         self._ended = True
         self._ready.extend(self._shaper.end())
         if not self.finished:
-            raise lost(self._upstream)
+            raise lost_at(self._upstream)
 
     def _parsed(self, data: bytes) -> dict[str, Any]:
         try:

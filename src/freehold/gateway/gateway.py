@@ -12,10 +12,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from freehold.core.builds import HeldBuild
-from freehold.core.errors import EngineError, NotFoundError, UnsupportedError
+from freehold.core.errors import EngineError, NotFoundError, UnsupportedError, WorkerLostError
 from freehold.core.ports import Capabilities, Outgoing, Upstream, WorkerReport
 from freehold.core.refs import Reference
 from freehold.core.settings import Settings
@@ -187,19 +188,20 @@ class Gateway:
             width = requests.width(body, "prompt")
             asking = await self._way(held, target, name, caller, width)
             try:
-                response, tools = await sent(asking, post, verb, body)
+                response, tools = await sent(asking, verb, body)
             except BaseException as error:
                 await asking.failed(error)
                 raise
             held.keep()
         seen = requests.wanted(body, verb, name)
-        return Exchange(asking, response, seen, tools=tools, on_close=held.let_go)
+        resend = partial(sent, asking, verb, body)
+        return Exchange(asking, response, seen, resend=resend, tools=tools, on_close=held.let_go)
 
     async def answer(self, verb: Verb, body: Mapping[str, Any], caller: Caller | None = None) -> Answer:
         """The whole answer to `body`; cancelling the call stops the generation. Raises what `open` raises."""
         exchange = await self.open(verb, {**body, "stream": False}, caller)
         try:
-            whole = await assemble(exchange, chat=verb == "chat")
+            whole = await _whole(exchange, chat=verb == "chat")
         finally:
             await exchange.aclose()
         return Answer(whole, exchange.endpoint, exchange.engine, exchange.digest)
@@ -263,7 +265,7 @@ class Gateway:
                 engine = held.post.worker.report().engine
                 await record_unstarted(self._ledger, caller, name, digest, engine, error)
             raise
-        return Asking(client, name, caller, self._ledger, held.permit)
+        return Asking(client, name, caller, self._ledger, held.permit, held.post.successor)
 
     def _enter(self, caller: Caller, verb: Allowed, endpoint: str, body: Mapping[str, Any]) -> Permit | None:
         if self._access is None:
@@ -321,6 +323,15 @@ class Gateway:
             chat=endpoints.chats(target, upstream.capabilities if upstream else None),
             note=self._mover.note(name) or (post.note if post else None),
         )
+
+
+async def _whole(exchange: Exchange, *, chat: bool) -> dict[str, Any]:
+    """All of it; nobody has seen a part, so that a worker that was lost half-way is followed to its next start."""
+    while True:
+        try:
+            return await assemble(exchange, chat=chat)
+        except WorkerLostError as lost:
+            await exchange.again(lost)
 
 
 def _of_the_endpoint(engine: Capabilities) -> Capabilities:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from freehold.core.errors import FreeholdError, MemoryHeldError, WorkerStartError
+from freehold.core.errors import FreeholdError, HouseClosingError, MemoryHeldError, WorkerStartError
 from freehold.core.ports import MemoryNeeds, Upstream, Worker, WorkerState
 from freehold.core.sizes import size
 from freehold.gateway.memory.residents import Resident
@@ -91,7 +91,10 @@ class Post:
         return await self._client_for(upstream)
 
     async def successor(self, lost: UpstreamClient) -> UpstreamClient:
-        """A client for the next start of a worker that was found dead at `lost`, before its supervisor saw it end."""
+        """A client for the next start of a worker that was found dead at `lost`, before its supervisor saw it end.
+        Raises HouseClosingError where there will be none, and what `client` raises."""
+        if self._pool.keeper.closing:
+            raise HouseClosingError()
         deadline = time.monotonic() + NOTICED_WITHIN_S
         while (client := await self.client()) is lost and time.monotonic() < deadline:  # noqa: ASYNC110  # a process ends
             await asyncio.sleep(0.01)

@@ -11,29 +11,16 @@ from freehold.core.ports import Upstream
 from freehold.gateway import requests
 from freehold.gateway.asking import Asking
 from freehold.gateway.holding import held_back
-from freehold.gateway.post import Post
 from freehold.gateway.shaping import ChunkFilter, Verb
 from freehold.gateway.toolcalls import adapt
-from freehold.gateway.upstream import NotListeningError
 
 _PATHS: Mapping[Verb, str] = {"chat": "/chat/completions", "complete": "/completions"}
 
 
 async def sent(
-    asking: Asking, post: Post, verb: Verb, body: Mapping[str, Any]
-) -> tuple[aiohttp.ClientResponse, ChunkFilter | None]:
-    """The engine's stream of `body`, and what reads tool calls out of it. A worker that has just ended was not asked:
-    its next start is."""
-    try:
-        return await _send(asking, verb, body)
-    except NotListeningError:
-        asking.client = await post.successor(asking.client)
-        return await _send(asking, verb, body)
-
-
-async def _send(
     asking: Asking, verb: Verb, body: Mapping[str, Any]
 ) -> tuple[aiohttp.ClientResponse, ChunkFilter | None]:
+    """The engine's stream of `body`, and what reads tool calls out of it."""
     whole, tools = adapted(body, verb, asking.upstream)
     out = await held_back(asking, verb, requests.outgoing(whole, verb, asking.upstream))
     return await asking.stream(_PATHS[verb], out), tools

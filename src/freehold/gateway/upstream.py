@@ -29,7 +29,7 @@ _HEADERS = {"content-type": "application/json", "accept-encoding": "identity"}
 
 
 class NotListeningError(WorkerLostError):
-    """Nobody listens at the worker's socket: it has just ended. The request was not sent, so it may be sent again."""
+    """Nobody listens at the worker's socket: it has just ended. The request was not sent."""
 
 
 class UpstreamClient:
@@ -87,7 +87,7 @@ class UpstreamClient:
         return answer
 
     async def _post(self, url: str, body: bytes) -> aiohttp.ClientResponse:
-        # Never twice: what may have reached an engine may have ended it, or been paid for.
+        # Not twice by itself: what may have reached an engine may have ended it, or been paid for (`Asking.follow`).
         try:
             return await self._session.post(url, data=body, allow_redirects=False)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
