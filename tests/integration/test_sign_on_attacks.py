@@ -161,7 +161,7 @@ def test_what_the_issuer_says_no_with_is_said_as_text(visitor: Visitor, issuer: 
     for error in ("invalid_scope", "what?\x00\u202e"):
         issuer.accounts.denies = {"error": error}
         reply = visitor.back(visitor.sign_on())
-        refused(visitor, reply, 400, f"There it must be known as freehold-pages, with the address {visitor.callback}")
+        refused(visitor, reply, 400, f"must be registered as freehold-pages, at {visitor.callback}")
     assert issuer.accounts.forms == []
 
 
@@ -192,7 +192,7 @@ def test_an_error_of_the_token_endpoint_is_said_with_what_must_be_registered(
 ) -> None:
     issuer.answers[TOKEN] = Response(400, b'{"error": "invalid_grant", "error_description": "secret things"}')
     reply = visitor.back(visitor.sign_on())
-    refused(visitor, reply, 400, f"with the address {visitor.callback}")
+    refused(visitor, reply, 400, f"at {visitor.callback}")
     assert b"secret things" not in reply.raw
     issuer.answers[TOKEN] = Response(401, b'{"error": {"a": 1}}')
     refused(visitor, visitor.back(visitor.sign_on()), 400, "(status 401)")

@@ -177,9 +177,7 @@ class CodeFlow:
         said = _SAYS.get(code, "it does not sign you in")
         hint = "Try again, or ask whoever runs it to let you use this application."
         if code != _DENIED:
-            hint = (
-                f"Try again. There it must be known as {self.client.id}, with the address {self.client.redirect_uri}."
-            )
+            hint = f"Try again. There this house must be registered as {self.client.id}, at {self.client.redirect_uri}."
         return SignInError(f"{self.name} says no: {said} ({shown}).", hint=hint)
 
 
