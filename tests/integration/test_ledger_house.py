@@ -196,11 +196,17 @@ def test_a_full_disk_lets_nothing_through_unrecorded_and_the_house_goes_on_when_
     assert [outcome["error"] for _, outcome in pairs(house) if outcome] == [None, "ledger_unavailable", None]
 
 
-def test_a_ledger_that_another_file_took_the_place_of_stops_the_house_from_answering(house: RunningHouse) -> None:
+def test_a_ledger_that_another_file_took_the_place_of_stops_the_house_from_answering_until_it_is_back(
+    house: RunningHouse,
+) -> None:
     assert house.chat("small").status == 200
     (path,) = segments(house.settings.ledger_folder)
-    path.rename(path.with_name("taken-away"))
+    away = path.rename(path.with_name("taken-away"))
     assert until(lambda: house.chat("small").status == 503)
+    assert {house.chat("small").status for _ in range(3)} == {503}
+    away.rename(path)
+    assert until(lambda: house.chat("small").status == 200)
+    assert verify(house.settings.ledger_folder).findings == []
 
 
 def test_a_ledger_that_cannot_be_written_keeps_the_house_from_starting(tmp_path: Path) -> None:

@@ -67,9 +67,8 @@ class Tail:
         self.size_bytes += len(data)
         self._ragged = False
 
-    def sync(self) -> None:
-        """Wait until what was written is on the disk. Raises OSError."""
-        size_bytes = self.size_bytes
+    def sync(self, size_bytes: int) -> None:
+        """Wait until the first `size_bytes`, which were written before, are on the disk. Raises OSError."""
         os.fdatasync(self._descriptor)
         self._synced_bytes = size_bytes
 

@@ -6,7 +6,7 @@ slow disk holds up those who wait and nobody else. `relaxed` asks the disk once 
 a power failure may take the last second, the end of a process nothing.
 
 What cannot be written is kept and written first when the disk takes it again, so that the chain on it has no gap; until
-then nothing new is begun.
+then nothing new is begun. One at a time asks the disk: it tells an error to one of two who ask at once.
 """
 
 from __future__ import annotations
@@ -49,7 +49,6 @@ class Writer:
         self._retry_at_s = 0.0
         self._job: _Job | None = None
         self._planned = False
-        self._retired: list[Tail] = []
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._sync_in_turn, name="ledger", daemon=True)
         self._thread.start()
@@ -57,7 +56,7 @@ class Writer:
 
     def put(self, line: bytes) -> None:
         """Append a line with its end."""
-        if self._failure is None and self._tail is not None:
+        if self._failure is None and self._tail is not None and not self._unwritten:
             try:
                 self._tail.write(line)
                 self._unsynced.append(line)
@@ -76,7 +75,7 @@ class Writer:
         """Return once everything put so far counts. Raises LedgerError where it cannot be written."""
         if self._failure is not None:
             raise self._refusal(self._failure)
-        if self._strict and (self._unsynced or self._job):
+        if self._unwritten or (self._strict and (self._unsynced or self._job)):
             await self._synced()
 
     async def require(self) -> None:
@@ -96,14 +95,14 @@ class Writer:
             _log.error("The last records could not be written.")
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
-        self._let_go(self._tail)
+        if self._tail is not None:
+            self._tail.close()
 
     async def _attempt(self) -> None:
         """Write what could not be written, and ask the disk. Raises LedgerError."""
         self._retry_at_s = time.monotonic() + RETRY_EVERY_S
-        self._write_on()
-        if self._unwritten:
-            assert self._failure is not None, "lines are left where writing failed"
+        if not self._write_on():
+            assert self._failure is not None, "it is tried again where it failed"
             raise self._refusal(self._failure)
         await self._synced()
         self._failure = None
@@ -131,23 +130,24 @@ class Writer:
             self._sync()
 
     def _tick(self) -> None:
-        """What nobody waits for is on the disk within a second too."""
+        """What nobody waits for is on the disk within a second too; and so long it takes to notice that the segment is
+        not where it was."""
         self._ticking = self._loop.call_later(SYNC_EVERY_S, self._tick)
-        if self._failure is not None or self._tail is None or not self._unsynced:
+        if self._failure is not None or not self._write_on():
             return
-        try:
-            self._tail.require_name()
-        except OSError as error:
-            self._fail(error)
-        if self._job is None and not self._planned:
+        if self._unsynced and self._job is None and not self._planned:
             self._sync()
 
-    def _write_on(self) -> None:
-        """Write what is left, in order."""
+    def _write_on(self) -> bool:
+        """Write what is left, in order; whether all of it is written. Another segment waits for the thread."""
         try:
+            if self._tail is not None:
+                self._tail.require_name()
             while self._unwritten:
                 piece = self._unwritten[0]
                 if isinstance(piece, Path):
+                    if self._job is not None:
+                        return False
                     self._change_to(piece)
                 else:
                     assert self._tail is not None, "a segment comes before its lines"
@@ -156,11 +156,18 @@ class Writer:
                 del self._unwritten[0]
         except OSError as error:
             self._fail(error)
+            return False
+        return True
 
     def _change_to(self, path: Path) -> None:
         """The old segment is whole on the disk before the new one has a name. Raises OSError."""
-        if self._tail is not None:
-            self._tail.sync()
+        old = self._tail
+        if old is not None:
+            try:
+                old.sync(old.size_bytes)
+            except OSError as error:
+                self._rewrite(error)
+                raise
             self._unsynced.clear()
         fresh = Tail(path, 0)
         try:
@@ -168,38 +175,34 @@ class Writer:
         except OSError:
             fresh.close()
             raise
-        old, self._tail = self._tail, fresh
-        if self._job is None:
-            self._let_go(old)
-        elif old is not None:
-            self._retired.append(old)  # the thread is at it
+        self._tail = fresh
+        if old is not None:
+            old.close()
 
     def _sync(self) -> None:
         self._planned = False
         assert self._tail is not None, "a ledger's first record is in a segment"
         waiting, self._waiting = self._waiting, []
-        self._job = _Job(self._tail, len(self._unsynced), waiting)
+        self._job = _Job(self._tail, self._tail.size_bytes, len(self._unsynced), waiting)
         self._jobs.put(self._job)
 
     def _sync_in_turn(self) -> None:
         while (job := self._jobs.get()) is not None:
             failure: OSError | None = None
             try:
-                job.tail.sync()
+                job.tail.sync(job.size_bytes)
             except OSError as error:
                 failure = error
             self._loop.call_soon_threadsafe(self._ended, job, failure)
 
     def _ended(self, job: _Job, failure: OSError | None) -> None:
         self._job = None
-        if job.tail is self._tail and failure is None:
-            del self._unsynced[: job.lines]
-        elif job.tail is self._tail and failure is not None:
+        if failure is not None:
             self._rewrite(failure)
         else:
-            failure = None  # the segment was changed meanwhile, which put the old one on the disk
-            self._let_go(*self._retired)
-            self._retired.clear()
+            del self._unsynced[: job.lines]
+            if self._failure is None and self._unwritten:
+                self._write_on()
         self._tell(job.waiting, failure)
         self._plan()
 
@@ -226,17 +229,14 @@ class Writer:
             else:
                 future.set_exception(self._refusal(failure))
 
-    def _let_go(self, *tails: Tail | None) -> None:
-        for tail in tails:
-            if tail is not None:
-                tail.close()
-
 
 @dataclass(slots=True)
 class _Job:
-    """One fdatasync: of what, how many of the lines that are not synced it covers, and who waits for it."""
+    """One fdatasync: of what, how many of its bytes and of the lines that are not synced it covers, and who waits for
+    it."""
 
     tail: Tail
+    size_bytes: int
     lines: int
     waiting: list[asyncio.Future[None]]
 
