@@ -12,7 +12,10 @@ from freehold.core.errors import LedgerError
 from freehold.ledger import appender
 from freehold.ledger.ledger import opened
 from freehold.ledger.record import NOTHING, Asked, Clock, Outcome, hash_of
+from freehold.ledger.report import UsageAsked, rows
+from freehold.ledger.requests import requests
 from freehold.ledger.segments import segments
+from freehold.ledger.usage import usage
 from freehold.ledger.verify import Seen, Verdict, verify
 
 ASKED = Asked("req_1", "k_ada", "small", "/v1/chat/completions", "sha256:" + "a" * 64, "fake", 120)
@@ -94,6 +97,9 @@ TAMPERINGS: dict[str, tuple[Callable[[Lines], Lines], list[tuple[str, int, int]]
     "one added": (lambda ls: [*ls[:12], edited(ls[11], tokens_out=1), *ls[12:]], [("added", 12, 12)]),
     "one repeated": (lambda ls: [*ls[:12], ls[11], *ls[12:]], [("added", 12, 12)]),
     "a line of nonsense added": (lambda ls: [*ls[:11], b"nonsense\n", *ls[11:]], [("added", 12, 12)]),
+    "a time in no calendar": (lambda ls: [*ls[:10], edited(ls[10], at_ms=10**30), *ls[11:]], [("edited", 11, 11)]),
+    "an outcome of no number": (lambda ls: [*ls[:11], edited(ls[11], of=[11]), *ls[12:]], [("damaged", 12, 12)]),
+    "open requests without a number": (lambda ls: [edited(ls[0], open=5), *ls[1:]], [("damaged", 1, 1)]),
     "one that is no record": (lambda ls: [*ls[:11], b"\0" * 400 + b"\n", *ls[12:]], [("damaged", 12, 12)]),
 }
 
@@ -103,6 +109,9 @@ async def test_each_kind_of_tampering_is_found_and_named(folder: Path, name: str
     how, expected = TAMPERINGS[name]
     change(folder, how)
     assert found(verify(folder)) == expected
+    assert rows(usage(folder), UsageAsked()) and list(requests(folder))
+    await write(folder, 1)
+    assert set(found(verify(folder))) >= set(expected)
 
 
 async def test_a_cut_end_shows_only_against_a_checkpoint(folder: Path) -> None:
@@ -185,6 +194,16 @@ async def test_a_page_that_the_disk_lost_is_found_and_the_house_goes_on(folder: 
     after = verify(folder)
     assert found(after) == found(before)
     assert after.records == before.records + before.open + 4
+
+
+async def test_a_line_without_an_end_takes_none_of_what_stands_behind_it_along(folder: Path) -> None:
+    (path,) = segments(folder)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:11], b"\0" * 3_000_000, *lines[11:]]))
+    before = path.read_bytes()
+    await write(folder, 1)
+    assert path.read_bytes().startswith(before)
+    assert set_aside(folder) == []
 
 
 async def test_a_chain_goes_on_through_many_files_and_a_missing_one_is_named(

@@ -59,7 +59,8 @@ def record_of(line: bytes) -> dict[str, Any] | None:
             LEDGER.require(record.get("format"), f"What record {record['seq']} begins")
     except ValueError:
         return None
-    return record if isinstance(record.get("prev"), str) else None
+    pointers = type(record.get("of", 0)) is int and isinstance(record.get("open", []), list)
+    return record if pointers and isinstance(record.get("prev"), str) else None
 
 
 def _with_torn(found: Found, torn: bytes) -> Found:
@@ -70,10 +71,11 @@ def _read(path: Path) -> Found:
     chain, seq, head, size_bytes, damaged, broken = "", 0, "", 0, 0, 0
     opened: set[int] = set()
     torn = b""
-    for raw in lines(path):
-        if not raw.endswith(b"\n"):
-            torn = raw
-            break
+    for piece in lines(path):
+        torn += piece  # a line that is longer than any record comes in pieces, and stays as well
+        if not torn.endswith(b"\n"):
+            continue
+        raw, torn = torn, b""
         size_bytes += len(raw)
         line = raw[:-1]
         before, head = head, hash_of(line)
@@ -87,7 +89,7 @@ def _read(path: Path) -> Found:
         kind = record.get("kind")
         if kind == "segment":
             chain = str(record.get("chain") or chain)
-            opened.update(number for number in record.get("open") or () if type(number) is int)
+            opened.update(number for number in record.get("open", ()) if type(number) is int)
         elif kind == "admission":
             opened.add(seq)
         elif kind == "outcome":

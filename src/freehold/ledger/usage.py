@@ -21,6 +21,8 @@ from freehold.ledger.segments import segments
 FORMAT = 1
 UJ_PER_WH = 3.6e9
 _DAY_MS = 86_400_000
+_NEVER_MS = 253_402_300_800_000
+"""The year 10000, which no calendar here has."""
 
 
 class Group(NamedTuple):
@@ -156,7 +158,7 @@ def _summed(path: Path, opened: dict[int, Group]) -> _Part:
         kind = record.get("kind")
         if kind == "admission":
             at_ms, key = record.get("at_ms"), record.get("key")
-            day = at_ms // _DAY_MS if isinstance(at_ms, int) else 0
+            day = at_ms // _DAY_MS if type(at_ms) is int and 0 <= at_ms < _NEVER_MS else 0
             part.open[record["seq"]] = Group(day, key if isinstance(key, str) else None, str(record.get("endpoint")))
         elif kind == "outcome" and (group := part.open.pop(record.get("of", 0), None)) is not None:
             part.tallies.setdefault(group, Tally()).take(record)
