@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from freehold.core.errors import LimitError
+from freehold.core.errors import KeyRefusedError, LimitError
+from freehold.core.settings import Secret
+from freehold.gateway.access.access import HOUSE_KEY, Access
+from freehold.gateway.access.book import KeyBook
 from freehold.gateway.access.key import Key, Limits
 from freehold.gateway.access.meter import Clocks, Meter
+from freehold.gateway.asking import Local
 from freehold.ledger.usage import Spent
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC).timestamp()
@@ -156,6 +161,26 @@ def test_setting_the_clock_back_gives_nobody_a_new_budget() -> None:
         time.wall_s = NOON + 86_400 * days
         with pytest.raises(LimitError):
             meter.enter(None)
+
+
+async def test_what_was_spent_on_the_day_of_a_start_does_not_count_against_the_day_after(home: Path) -> None:
+    time, book = Time(), KeyBook(home)
+    ada, _ = book.create("ada", limits=Limits(tokens_per_day=100, tokens_per_month=1000))
+    access = Access(book, None, clocks=time.clocks())
+    access.spent({ada.id: Spent(100, 100)})
+    caller = Local(key=ada)
+    with pytest.raises(LimitError, match="for today"):
+        access.enter(caller, "chat", "small", 1)
+    time.go_on(86_400)
+    assert access.enter(caller, "chat", "small", 1) is not None
+
+
+def test_a_key_of_the_house_may_look_like_any_other(home: Path) -> None:
+    KeyBook(home).create("ada")
+    access = Access(KeyBook(home), Secret("fh_chosen_by_somebody"))
+    assert access.require(b"fh_chosen_by_somebody").id == HOUSE_KEY
+    with pytest.raises(KeyRefusedError):
+        access.require(b"fh_chosen_by_nobody")
 
 
 def test_what_the_ledger_remembers_counts() -> None:

@@ -152,7 +152,7 @@ class Meter:
             raise _refusal(text, standing.reset_s, name, standing.limit)
 
     def _require_energy(self) -> None:
-        limits, owner = self.limits, self.key.owner
+        limits = self.limits
         spans: tuple[tuple[Span, float | None, float, Callable[[], float]], ...] = (
             ("wh_per_day", limits.wh_per_day, self._day_wh, self._until_tomorrow),
             ("wh_per_month", limits.wh_per_month, self._month_wh, self._until_next_month),
@@ -161,12 +161,12 @@ class Meter:
             if limit is None:
                 continue
             if used < limit <= used + self._at_work * self._dearest_wh:
-                text = f"What {owner} has at work may take what is left of the {limit:g} Wh {_SPANS[name]}."
+                text = f"What {self.key.owner} has at work may take what is left of the {limit:g} Wh {_SPANS[name]}."
                 raise _refusal(f"{text} Ask again when it has ended.", 1.0, name, limit)
             if used >= limit:
                 wait_s = until_s()
                 opens = _iso(self._clocks.wall_s() + wait_s)
-                text = f"The key of {owner} has used its {limit:g} Wh {_SPANS[name]}; it opens again at {opens}."
+                text = f"{self.key.named} has used its {limit:g} Wh {_SPANS[name]}; it opens again at {opens}."
                 raise _refusal(text, wait_s, name, limit)
 
     def _token_limits(self) -> list[tuple[Span, Standing]]:
