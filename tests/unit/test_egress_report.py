@@ -87,10 +87,12 @@ def test_gaps_are_cut_to_the_period() -> None:
 def test_records_that_are_damaged_are_passed_over_and_never_end_the_reading() -> None:
     wrong: list[Record] = [
         *(at("attempt", 110), at("process", 110, process="x"), at("locked", 110, pid="x"), at("connection", 110)),
+        {**process(110, "x", 7, None), "lock": 5},
         *({"kind": "start", "at_ms": "soon"}, {"kind": None, "at_ms": 1}, at("end", 110, pid=9, how="?")),
     ]
     (found,) = runs([RESTRICTED[0], *wrong, *RESTRICTED[1:]], still_running=False)
-    assert (found.ending, len(found.processes), found.attempts) == ("stopped", 1, [])
+    assert (found.ending, [each.pid for each in found.processes], found.attempts) == ("stopped", [7, 1], [])
+    assert gaps([found], 100, 200) == []
 
 
 async def made(folder: Path) -> EgressRecord:
@@ -210,8 +212,9 @@ def test_a_day_is_all_of_it_and_a_time_is_itself() -> None:
     assert moment("2026-11-30") == 1796000000000 - 1796000000000 % 86_400_000
     assert moment("2026-11-30", end=True) - moment("2026-11-30") == 86_400_000
     assert moment("2026-11-30T14:00+02:00", end=True) == moment("2026-11-30T12:00")
-    with pytest.raises(CallError, match="'soon' is no time"):
-        moment("soon")
+    for wrong in ("soon", "9999-12-31"):
+        with pytest.raises(CallError, match=f"'{wrong}' is no time"):
+            moment(wrong, end=True)
 
 
 def test_a_report_is_plain_json(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from freehold.core.errors import BadReferenceError
 from freehold.core.peers import Peer, peer_of, read_peer
 from freehold.core.refs import RemoteRef
+from freehold.egress.broker import Broker, RefusedError
 from freehold.egress.policy import require_listed
 
 
@@ -57,3 +60,13 @@ def test_a_remote_model_is_taken_where_its_very_address_is_listed() -> None:
     ):
         with pytest.raises(BadReferenceError, match=words):
             require_listed(ref, peers)
+
+
+async def test_a_workers_socket_is_known_by_its_place_wherever_the_house_keeps_them(tmp_path: Path) -> None:
+    runtime = tmp_path / "w-one"
+    broker = Broker((), str(runtime), house=1)
+    with pytest.raises(FileNotFoundError):  # it would have been connected to
+        await broker.connect_worker(f"{runtime}/w-0a1b2c/s/3d4e5f.sock")
+    for other in ("/run/other.sock", f"{tmp_path}/w-0a1b2c/s/3d4e5f.sock", f"{runtime}/w-0a1b2c/s/../s/3d4e5f.sock"):
+        with pytest.raises(RefusedError, match="it is no socket of a worker"):
+            await broker.connect_worker(other)

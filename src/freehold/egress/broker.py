@@ -69,7 +69,7 @@ class Broker:
 
     async def connect_worker(self, path: str) -> tuple[socket.socket, str]:
         """The same for the Unix socket at `path`. Raises RefusedError, OSError."""
-        folder, _, name = path.partition("/w-")
+        folder, _, name = path.rpartition("/w-")
         if folder != self._runtime_dir or not _WORKER.fullmatch(f"w-{name}"):
             raise RefusedError("it is no socket of a worker")
         found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)

@@ -100,7 +100,8 @@ def _started(record: Record, at_ms: int) -> Run:
 
 def _process(run: Run, record: Record, at_ms: int) -> None:
     enforced = [{"what": str(row["what"]), "by": str(row["by"])} for row in record["enforced"]]
-    run.processes.append(Process(str(record["process"]), int(record["pid"]), at_ms, record["lock"], enforced))
+    lock = None if record["lock"] is None else str(record["lock"])
+    run.processes.append(Process(str(record["process"]), int(record["pid"]), at_ms, lock, enforced))
 
 
 def _locked(run: Run, record: Record, at_ms: int) -> None:

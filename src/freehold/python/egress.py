@@ -103,7 +103,7 @@ def moment(text: str, *, end: bool = False) -> int:
         day = None
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        found = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+        return round((found + timedelta(days=1) if end and day is not None else found).timestamp() * 1000)
+    except (ValueError, OverflowError):
         raise CallError(f"{text!r} is no time.", hint="Write it as 2026-11-30 or 2026-11-30T14:00.") from None
-    found = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
-    return round((found + timedelta(days=1) if end and day is not None else found).timestamp() * 1000)
