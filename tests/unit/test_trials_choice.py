@@ -9,8 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.core.builds import HeldBuild, WeightFacts
+from freehold.core.refs import FakeRef
+from freehold.core.settings import load
+from freehold.engines.fake.engine import Fake
 from freehold.trials.arms import AS_IT_IS, Arm
 from freehold.trials.choice import LEAST_GAIN, Trial, choose
+from freehold.trials.race import Race
+from freehold.trials.workloads import WORKLOADS
 
 FACTS = WeightFacts("gguf", "llama", "Q4_1", 1000, 2048, 64, 2, 4, 4, 100, None)
 BUILD = HeldBuild("m:q4_1", "m", "sha256:" + "a" * 64, (Path("/m.gguf"),), 1000, FACTS)
@@ -82,3 +87,11 @@ def test_what_is_used_goes_where_it_is_under_the_bar_and_a_slower_faithful_one_t
 def test_the_order_in_which_ways_are_listed_does_not_matter(drawn: list[tuple[tuple[float, ...], bool]]) -> None:
     trials = trials_of(drawn)
     assert choose(trials, arm(1)).gain == choose(trials[::-1], arm(1)).gain
+
+
+async def test_a_way_that_runs_no_more_is_an_answer_about_it_and_ends_no_bench() -> None:
+    settings, notes = load(), list[str]()
+    fake = Fake(runtime_dir=settings.runtime_dir, log_dir=settings.home / "logs")
+    race = Race(lambda _: fake.worker(FakeRef("broken", (("refuse-start", ""),))), WORKLOADS["chat"], notes.append)
+    assert await race.first_log_probabilities(arm(1), ["A river"]) is None
+    assert notes and notes[0].startswith(f"{arm(1).name}: ")

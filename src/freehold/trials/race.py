@@ -77,8 +77,12 @@ class Race:
 
     async def first_log_probabilities(self, arm: Arm, texts: Sequence[str]) -> list[float] | None:
         """What the server of `arm` says of the likeliest first token after each text; None where it does not."""
-        async with self._working(arm) as (_, asker):
-            said = [await asker.first_log_probability(text) for text in texts]
+        try:
+            async with self._working(arm) as (_, asker):
+                said = [await asker.first_log_probability(text) for text in texts]
+        except EngineError as error:
+            self._note(f"{arm.name}: {error.message}")
+            return None
         known = [each for each in said if each is not None]
         return known if len(known) == len(said) else None
 
