@@ -11,6 +11,7 @@ from anthropic.types import message_create_params
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
+from pydantic_core import to_json
 
 from freehold.core.errors import RequestError, UnsupportedError, WorkerLostError
 from freehold.gateway.assemble import assemble
@@ -383,12 +384,14 @@ def test_thinking_is_left_out_where_the_client_asks_for_that() -> None:
     assert kinds == ["text", "tool_use", "tool_use"]
 
 
-def test_arguments_that_were_cut_are_kept_as_they_are() -> None:
-    call = {"id": "c", "function": {"name": "weather", "arguments": '{"city": "Ro'}}
+@pytest.mark.parametrize("written", ['{"city": "Ro', '{"a": "\\ud83d"}', f'{{"a": {"[" * 5000}{"]" * 5000}}}'])
+def test_arguments_that_were_cut_or_cannot_be_written_again_are_kept_as_they_are(written: str) -> None:
+    call = {"id": "c", "function": {"name": "weather", "arguments": written}}
     choice = {"message": {"content": None, "tool_calls": [call]}, "finish_reason": "length"}
     whole = messages.from_chat({"model": "house", "choices": [choice], "usage": USAGE}, ASK)
-    assert whole["content"][0]["input"] == {"INVALID_JSON": '{"city": "Ro'}
+    assert whole["content"][0]["input"] == {"INVALID_JSON": written}
     types.Message.model_validate(whole, strict=True)
+    assert to_json(whole)
 
 
 def test_a_stream_that_breaks_ends_with_an_error_event() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic_core import to_json
 
 from freehold.core.errors import RequestError, UnsupportedError
 from freehold.core.ports import Capabilities
@@ -45,6 +46,7 @@ def _read(pieces: list[str], *, forced: bool = False, reason: str = "stop") -> t
     reader = ToolReader(NAMES, forced=forced)
     chunks = [out for piece in pieces for out in reader.feed(_chunk(piece))]
     chunks += [*reader.feed(_chunk(None, reason)), *reader.end()]
+    assert all(map(to_json, chunks)), "each can be sent on"
     return _seen(chunks)
 
 
@@ -194,6 +196,22 @@ def test_log_probabilities_leave_with_their_text_and_not_with_a_call() -> None:
     third = reader.feed(_chunk("<tool_call>" + CALL, logprobs={"content": [one]}))
     given_out = [choice.get("logprobs") for chunk in [*first, *second, *third] for choice in chunk["choices"]]
     assert given_out == [{"content": [one]}, {"content": [two]}, None, None]
+
+
+def test_half_a_character_in_a_call_can_be_sent_on() -> None:
+    text, calls, reason = _read(['{"name": "now", "arguments": {"a": "\\ud83d \u00e9"}}'])
+    assert (text, calls, reason) == ("", [("now", {"a": "\ud83d \u00e9"})], "tool_calls")
+
+
+@pytest.mark.parametrize("arguments", ["[" * 100_000, '{"a":' * 500 + "1" + "}" * 500, '"\\ud83d"', "no JSON"])
+def test_arguments_of_a_call_that_was_made_are_told_as_they_were_written_where_nothing_can_read_them(
+    arguments: str,
+) -> None:
+    call = {"id": "a", "type": "function", "function": {"name": "now", "arguments": arguments}}
+    history = [*ASK["messages"], {"role": "assistant", "content": None, "tool_calls": [call]}]
+    adapted, _ = adapt({**ASK, "messages": history}, UNKNOWING)
+    assert json.dumps(arguments) in adapted["messages"][-1]["content"]
+    assert to_json(adapted)
 
 
 def test_an_engine_that_does_it_itself_is_sent_the_request_untouched() -> None:

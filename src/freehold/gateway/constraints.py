@@ -81,8 +81,10 @@ def _walk(schema: Any, path: str, depth: int) -> Iterator[tuple[str, str, Any]]:
 def _check_pattern(pattern: str, path: str) -> None:
     try:
         re.compile(_NAMED_GROUP.sub("(?P<", pattern))
-    except re.error as error:
+    except (re.error, OverflowError) as error:
         raise _wrong(path, f"is not a regular expression: {error}") from error
+    except RecursionError:
+        raise _wrong(path, "is nested too deeply") from None
 
 
 def _wrong(path: str, why: str) -> RequestError:

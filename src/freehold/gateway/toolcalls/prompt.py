@@ -11,6 +11,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic_core import from_json
+
 from freehold.core.errors import RequestError, UnsupportedError
 from freehold.gateway.toolcalls.asked import Asked
 
@@ -84,7 +86,7 @@ def _assistant(message: Mapping[str, Any], index: int) -> dict[str, Any]:
 def _call(function: Mapping[str, Any]) -> str:
     arguments = function.get("arguments") or "{}"
     try:
-        value = json.loads(arguments) if isinstance(arguments, str) else arguments
+        value = from_json(arguments) if isinstance(arguments, str) else arguments
     except ValueError:
         value = arguments
     said = json.dumps({"name": function["name"], "arguments": value}, ensure_ascii=False)

@@ -246,9 +246,15 @@ def _parse(raw: str, names: frozenset[str], *, bare: bool) -> tuple[str, str] | 
             arguments = json.loads(arguments, strict=False)
         if not isinstance(arguments, dict):
             return None
-        return name, json.dumps(arguments, ensure_ascii=False, allow_nan=False)
+        return name, _written(arguments)
     except (ValueError, RecursionError, TypeError):
         return None
+
+
+def _written(arguments: dict[str, Any]) -> str:
+    """As JSON. Half of a surrogate pair, as models leave it of a character, has no UTF-8 and stays an escape."""
+    text = json.dumps(arguments, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _string(quoted: str) -> str | None:

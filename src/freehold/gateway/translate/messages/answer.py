@@ -7,10 +7,11 @@ such an answer ends with `end_turn`.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Mapping
 from typing import Any
+
+from pydantic_core import from_json
 
 _STOPS: Mapping[str, str] = {
     "stop": "end_turn",
@@ -90,9 +91,10 @@ def _blocks(message: Mapping[str, Any], *, thinking: bool) -> list[dict[str, Any
 
 
 def _input(arguments: str) -> dict[str, Any]:
-    """The parsed arguments; where they were cut, Anthropic's own wrapping of what is not valid JSON."""
+    """The parsed arguments; where they were cut, or could not be written again (too deep, half of a surrogate pair),
+    Anthropic's own wrapping of what is not valid JSON."""
     try:
-        value = json.loads(arguments)
+        value = from_json(arguments)
     except ValueError:
         value = None
     return value if isinstance(value, dict) else {"INVALID_JSON": arguments}
