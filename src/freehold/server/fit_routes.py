@@ -1,7 +1,8 @@
 """The routes behind what fits on the Models page: every model in brief, and every build of one.
 
 GET only. It plans for this machine as it is, with what the house's own workers use counted as taken, on a thread: a
-second of arithmetic over the whole catalog. The brief is kept for KEPT_S, since memory that is free changes slowly.
+second of arithmetic over the whole catalog. One plan at a time, so that no number of pages holds up the answers that
+are streamed beside them. The brief is kept for KEPT_S, since memory that is free changes slowly.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 
 from freehold.app import House
 from freehold.server.answers import Handler
@@ -24,6 +25,7 @@ class FitRoutes:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._one_at_a_time = CapacityLimiter(1)
         self._brief: tuple[float, dict[str, Any]] | None = None
 
     def routes(self) -> dict[str, Handler]:
@@ -32,10 +34,11 @@ class FitRoutes:
 
     async def model(self, call: Call) -> None:
         """Every build of a model of the catalog on this machine. Raises NotFoundError with the nearest names."""
-        await call.reply(200, await to_thread.run_sync(self._house.fit, call.path.removeprefix(ONE_FIT)))
+        name = call.path.removeprefix(ONE_FIT)
+        await call.reply(200, await to_thread.run_sync(self._house.fit, name, limiter=self._one_at_a_time))
 
     async def _every(self, call: Call) -> None:
-        await call.reply(200, await to_thread.run_sync(self._in_brief))
+        await call.reply(200, await to_thread.run_sync(self._in_brief, limiter=self._one_at_a_time))
 
     def _in_brief(self) -> dict[str, Any]:
         now = time.monotonic()
