@@ -82,9 +82,9 @@ def energy_wh(tally: Tally) -> Quantity:
     """What the requests took in energy, in watt-hours."""
     if not tally.metered:
         return Unknown(
-            "no meter told it: the processor has none that can be read, or the requests were too short for it"
+            "no meter told it: this machine has none that can be read, or the requests were too short for it"
         )
-    basis = "the processor package's counter (RAPL), in equal parts for the requests at work at one moment"
+    basis = "the counters of processors (RAPL) and cards (NVML), in equal parts for the requests at work at one moment"
     if tally.metered < tally.requests:
         basis += f"; of {tally.metered:,} of {tally.requests:,} requests"
     return Estimated(0.0, tally.energy_most_uj / UJ_PER_WH, basis, tally.energy_uj / UJ_PER_WH)

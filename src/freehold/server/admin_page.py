@@ -16,11 +16,10 @@ from freehold.server.answers import Handler
 from freehold.server.at_work import AtWork
 from freehold.server.body import read_object
 from freehold.server.call import Call
-from freehold.server.pages.admin import Now, fragment
+from freehold.server.pages.admin import REVOKE, STOP, Now, fragment
 
 MOST_BODY_BYTES = 4096
 EVENTS = 20
-STOP, REVOKE = "/api/admin/stop", "/api/admin/revoke"
 _HTML = (b"content-type", b"text/html; charset=utf-8")
 _log = logging.getLogger("freehold.server")
 

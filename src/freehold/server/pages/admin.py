@@ -25,6 +25,7 @@ _NUMBERS = frozenset(
     {"For", "Pieces so far", "At work", "Waiting", "Memory", "Kept free for it", "Restarts", "Took", "Status"}
 )
 UNKNOWN = "<span class='unknown'>unknown</span>"
+STOP, REVOKE = "/api/admin/stop", "/api/admin/revoke"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def _work_row(work: Work) -> tuple[str, ...]:
     buttons = _button(
         f"stop-{work.number}",
         "Stop",
-        path="/api/admin/stop",
+        path=STOP,
         body={"number": work.number},
         title=f"Stop the request of {who}?",
         note=f"What was asked at {work.endpoint or 'an endpoint not yet known'} ends now, and its client is told so.",
@@ -84,7 +85,7 @@ def _revoke(place: str, key: str, who: str) -> str:
     return _button(
         place,
         "Revoke",
-        path="/api/admin/revoke",
+        path=REVOKE,
         body={"key": key},
         title=f"Revoke {who}?",
         note=f"Nothing opens to {who} ({key}) from now on, and all that is at work for it ends.",
