@@ -62,10 +62,6 @@ class Output:
         return not self.as_json and sys.stdin.isatty() and self._stderr.isatty()
 
     @property
-    def stdout_is_terminal(self) -> bool:
-        return self._stdout.isatty()
-
-    @property
     def stderr_is_terminal(self) -> bool:
         return self._stderr.isatty()
 

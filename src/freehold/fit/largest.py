@@ -1,4 +1,4 @@
-"""How long a context, and how many slots, a build can have on a machine before less of it lies on accelerators.
+"""How long a context a build can have on a machine before less of it lies on accelerators.
 
 Found by bisection, because windows and padding make it no straight line. What is sure holds at the high end of what is
 needed, what is possible at the low end.
@@ -15,9 +15,6 @@ from freehold.fit.loads import loads
 from freehold.fit.memory import need
 from freehold.fit.placement import layout
 from freehold.hardware.rig import Rig
-
-MOST_SLOTS = 256
-"""LLAMA_MAX_SEQ."""
 
 UNSTATED_CONTEXT_TOKENS = 131_072
 """As far as is looked where a model does not state what it was trained with."""
@@ -36,13 +33,6 @@ def largest_context(
         return _holds(blueprint, replace(run, context_tokens=cells * CELLS), rig, offloaded, sure=sure)
 
     return CELLS * _most(longest, holds)
-
-
-def largest_slots(blueprint: Blueprint, run: RunShape, rig: Rig, *, offloaded: int = 0) -> int | None:
-    """The most slots with the context of `run` each; 0 where none fits, None where nobody can tell."""
-    if not blueprint.layers:
-        return None
-    return _most(MOST_SLOTS, lambda slots: _holds(blueprint, replace(run, slots=slots), rig, offloaded, sure=True))
 
 
 def _holds(blueprint: Blueprint, run: RunShape, rig: Rig, offloaded: int, *, sure: bool) -> bool:

@@ -56,7 +56,7 @@ class Answer:
 
 class Gateway:
     """`held` gives the builds of the store, `find` the one a reference names (NotFoundError); `permit` raises
-    PolicyError for a build that those settings do not let the house serve. `open_ledger` opens the ledger that    every
+    PolicyError for a build that those settings do not let the house serve. `open_ledger` opens the ledger that every
     request is recorded in; None records nothing. `access` knows the keys of those who ask; None lets everybody.
     `outgoing` is through whom remote models are reached; None reaches them directly."""
 
@@ -123,10 +123,6 @@ class Gateway:
     def settings(self) -> Settings:
         """The settings in force: those of the start, or of the last reload."""
         return self._settings
-
-    @property
-    def default_endpoint(self) -> str | None:
-        return self._table.default
 
     def endpoints(self) -> tuple[EndpointInfo, ...]:
         self._look_again()

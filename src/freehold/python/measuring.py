@@ -44,13 +44,6 @@ def known(settings: Settings | None = None) -> Calibration | Unknown:
     return calibration.read(home, fingerprint=fingerprint(probe.machine()), engine=engine_id())
 
 
-def measured_of(build: str, settings: Settings | None = None) -> tuple[MeasuredSpeed, ...]:
-    """What this machine has run of the build with that digest, with the engine that is installed."""
-    home = (settings or load()).home
-    rows = measured_speeds.read(home, fingerprint(probe.machine()))
-    return measured_speeds.of_build(rows, build, engine=engine_id())
-
-
 def keep_measured(rows: Sequence[MeasuredSpeed], settings: Settings | None = None) -> None:
     """Add `rows`, which replace what was measured the same way. Raises StoreError."""
     home, name = (settings or load()).home, fingerprint(probe.machine())

@@ -38,7 +38,7 @@ _USUAL = Wish()
 
 class Call:
     """`route` is the template that matched, for metrics; `endpoint` and `digest` are known once the gateway has
-    answered; `status` 0 means that no answer has begun, `complete` that its last byte was handed over, `gone`that the
+    answered; `status` 0 means that no answer has begun, `complete` that its last byte was handed over, `gone` that the
     client left before; `key` is the one it showed, `meter` counts what that one uses, `ended` says why its work was
     ended, `wish` is how it wants to be served, `asking` its way to an engine, `work` the task that can be ended while
     one is at work for it; `refused` is the code of the error it was answered with, `broken` of the one that ended a

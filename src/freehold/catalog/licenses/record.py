@@ -159,11 +159,6 @@ class Naming(Clause):
     display_when: Literal["distribution", "improving a model", "above a cap", "publicity"] = "distribution"
     applies_to: Literal["all", "multimodal"] = "all"
 
-    @property
-    def above_cap_only(self) -> bool:
-        """True where the duty begins above the user or revenue cap."""
-        return self.display_when == "above a cap"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosting(Clause):
