@@ -37,7 +37,7 @@ def _claims(worker: Mapping[str, Any]) -> str:
 
 
 def _event(event: Mapping[str, Any]) -> str:
-    at = time.strftime("%H:%M:%S", time.localtime(event["at"]))
+    at = time.strftime("%H:%M:%S UTC", time.gmtime(event["at"]))
     took = f" in {event['seconds']:.1f} s" if event["seconds"] is not None else ""
     held = f", {size(event['bytes'])}" if event["bytes"] else ""
     why = f": {event['why']}" if event["why"] else ""

@@ -141,8 +141,9 @@ class EgressRecord:
     def _count(self, pid: int) -> None:
         """Record what its tally has and no record tells yet."""
         found = self._processes.get(pid)
-        for attempt in (found.tally.seen or ()) if found is not None else ():
-            assert found is not None, "it has a tally"
+        if found is None:
+            return
+        for attempt in found.tally.seen or ():
             more = attempt.count - found.recorded.get(attempt.what, 0)
             if more:
                 found.recorded[attempt.what] = attempt.count

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from html import escape
 
 from freehold.core.ports import WorkerReport
+from freehold.core.sizes import size
 from freehold.gateway.access.access import HOUSE_KEY
 from freehold.gateway.admission.line import Standing
 from freehold.gateway.endpoints import EndpointInfo
@@ -121,15 +122,15 @@ def _model_row(info: EndpointInfo, line: Standing | None, worker: WorkerReport |
     if worker is None:
         return (*named, "none", "none", "0", "—")
     memory = UNKNOWN if worker.pid is not None else "none"
-    memory = _size(worker.memory_bytes) if worker.memory_bytes is not None else memory
-    return (*named, memory, _size(worker.reserved_bytes), f"{worker.restarts:,}", escape(worker.last_error or "—"))
+    memory = size(worker.memory_bytes) if worker.memory_bytes is not None else memory
+    return (*named, memory, size(worker.reserved_bytes), f"{worker.restarts:,}", escape(worker.last_error or "—"))
 
 
 def _memory(memory: Occupancy) -> str:
-    held, most = _size(memory.reserved_bytes), _size(memory.most_bytes)
+    held, most = size(memory.reserved_bytes), size(memory.most_bytes)
     once = ""
     if memory.counted_once_bytes:
-        more = _size(memory.counted_once_bytes)
+        more = size(memory.counted_once_bytes)
         once = f" One by one it would be {more} more: workers of one build have its weights mapped together."
     return f"<p class='fine'>{held} of the {most} that models may take are kept for those that are loaded.{once}</p>"
 
@@ -142,7 +143,7 @@ def _events(events: Sequence[LifeEvent]) -> str:
             escape(event.build),
             escape(event.what),
             f"{event.seconds:.1f} s" if event.seconds is not None else "—",
-            _size(event.bytes) if event.bytes else "—",
+            size(event.bytes) if event.bytes else "—",
             escape(event.why or "—"),
         )
         for event in events
@@ -176,10 +177,6 @@ def _button(place: str, label: str, *, path: str, body: object, title: str, note
 
 def _when(at_s: float) -> str:
     return f"{datetime.fromtimestamp(at_s, UTC):%b %d, %H:%M:%S}"
-
-
-def _size(nbytes: int) -> str:
-    return f"{nbytes / 1e9:,.1f} GB" if nbytes >= 1e9 else f"{nbytes / 1e6:,.0f} MB"
 
 
 def _span(seconds: float) -> str:
