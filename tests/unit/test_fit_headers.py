@@ -136,6 +136,8 @@ def test_a_server_that_does_not_say_how_long_a_file_is(server: FileServer, tmp_p
     url = server.put("/endless.gguf", tiny_gguf(), ranges=False, chunked=True)
     with pytest.raises(SourceError, match="does not say how long it is"):
         _fetched(_plan(_file(url)), tmp_path)
+    with pytest.raises(SourceError, match="does not say how long it is"):
+        _fetched(_plan(_file(url, size_bytes=10**18)), tmp_path)
     (path,) = _fetched(_plan(_file(url, size_bytes=len(tiny_gguf()))), tmp_path)
     assert blueprint_of_gguf((path,)).architecture == "llama"
 

@@ -118,7 +118,7 @@ async def _span(
     wanted = f"-{TAIL_BYTES}" if start is None else f"{start}-{(end or start + 1) - 1}"
     headers = {"Accept-Encoding": "identity", "Range": f"bytes={wanted}"}
     async with transfer.get(session, part.url, private=part.headers, headers=headers) as response:
-        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
+        match = re.fullmatch(r"bytes (\d{1,13})-\d+/(\d{1,13})", response.headers.get("Content-Range", ""))
         if response.status != 206 or match is None or (start is not None and int(match[1]) != start):
             raise SourceError(
                 f"The server of {part.name} sends whole files only, and what it has of the build is inside an archive.",

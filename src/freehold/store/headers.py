@@ -29,6 +29,8 @@ from freehold.weights.gguf import holds_header
 FIRST_LOOK_BYTES = 1 << 20
 MOST_BYTES = 64 << 20
 """The largest headers in use come to some 40 MB, where a whole tokenizer is embedded as JSON; most have 2 to 10."""
+LONGEST_BYTES = 10**13
+"""What is told beyond that is no length of a file: many file systems have none so long."""
 CHUNK_BYTES = 1 << 18
 
 
@@ -83,11 +85,11 @@ def _whole_size(response: aiohttp.ClientResponse, part: Part) -> int:
     """How long the whole file is, by what the server says and what the source named."""
     said = response.content_length
     if response.status != 200:
-        match = re.fullmatch(r"bytes 0-\d+/(\d+)", response.headers.get("Content-Range", ""))
+        match = re.fullmatch(r"bytes 0-\d+/(\d{1,13})", response.headers.get("Content-Range", ""))
         said = int(match[1]) if match else None
     if said is None and response.status == 200:
         said = part.size_bytes
-    if said is None:
+    if said is None or said > LONGEST_BYTES:
         raise SourceError(f"The server of {part.name} does not say how long it is.", file=part.name)
     if part.size_bytes not in {None, said}:
         raise SourceError(
