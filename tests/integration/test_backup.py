@@ -9,6 +9,7 @@ import stat
 import tarfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,30 @@ def test_a_ledger_of_its_own_folder_comes_back_there(
     assert freehold("restore", str(path))[0] == 0
     assert verify(tmp_path / "far-audit").last == told["ledger_record"]
     assert not (new / "ledger").exists()
+
+
+@pytest.mark.parametrize("hindrance", ["no folder", "names taken"])
+def test_a_restore_that_fails_on_its_last_steps_leaves_all_that_was_there(
+    house: RunningHouse, home: Path, tmp_path: Path, freehold: Terminal, hindrance: str
+) -> None:
+    assert house.chat("small").status == 200
+    path, _ = _made(freehold)
+    house.process.terminate()
+    house.process.wait()
+    audit = tmp_path / "own" / "audit"
+    if hindrance == "no folder":
+        audit.parent.write_text("A file, where a folder would have to be.")
+    else:
+        audit.mkdir(parents=True)
+        (audit / "old").touch()
+        for second in range(300):  # every name that the old ledger could be given while this test runs
+            taken = datetime.now(UTC) + timedelta(seconds=second)
+            (audit.with_name(f"audit.before-{taken:%Y%m%dT%H%M%S}") / "in use").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "freehold.toml").write_text(f'[ledger]\nfolder = "{audit}"\n')
+    before = sorted((*home.rglob("*"), *audit.rglob("*")))
+    assert before and freehold("restore", str(path), "--replace")[0] == 3
+    assert sorted((*home.rglob("*"), *audit.rglob("*"))) == before
+    assert not [*tmp_path.glob("home.*"), *tmp_path.glob("own/*restoring*")]
 
 
 def test_a_backup_that_is_there_is_left_unless_it_is_to_be_replaced(build: HeldBuild, freehold: Terminal) -> None:

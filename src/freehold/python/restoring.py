@@ -9,8 +9,8 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,19 +60,13 @@ def restore(
             key = maker(bundle.manifest, path, signed_by)
             _unpack(bundle, stage, progress, path)
             brought = checked(stage, bundle.manifest, key)
-            with writing(settings.home.parent):
-                moved = [aside for folder in folders if (aside := _moved_aside(folder)) is not None]
-                if ledger in folders and (stage / form.LEDGER).exists():
-                    make_folder(ledger.parent)
-                    shutil.move(stage / form.LEDGER, ledger)
-                stage.rename(settings.home)
-            sync_folder(settings.home.parent)
+            moved = _put(stage, folders)
     except unaided.RefusedError as refused:
         hint = "Nothing of it was put back. Take another copy."
         raise BundleError(f"{path} {refused}", hint=hint, file=str(path)) from refused
     except OSError as error:
         raise StoreError(f"{error.filename or path}: {error.strerror}.", file=str(path)) from error
-    return Restored(settings.home, brought, tuple(moved))
+    return Restored(settings.home, brought, moved)
 
 
 def _refuse_filled(folder: Path, *, replace: bool) -> None:
@@ -82,7 +76,7 @@ def _refuse_filled(folder: Path, *, replace: bool) -> None:
             f"{folder} is {kind}, and a home appears by a rename.",
             hint=f"Restore into a folder in it: FREEHOLD_HOME={folder / 'home'} freehold restore ...",
         )
-    if folder.exists() and any(folder.iterdir()) and not replace:
+    if _is_filled(folder) and not replace:
         raise CallError(
             f"{folder} is not empty, and is left as it is.",
             hint="Name another home (FREEHOLD_HOME), or have this one moved aside: --replace.",
@@ -127,6 +121,29 @@ def _unpack(bundle: unaided.Bundle, stage: Path, progress: Progress, path: Path)
     progress.finish(task)
 
 
+def _put(stage: Path, folders: Sequence[Path]) -> tuple[Path, ...]:
+    """Let what was unpacked take its place: the home, and a ledger that has a folder of its own. What lay there is
+    moved aside, and moved back where one of the renames fails. Gives what was moved aside, under its new names."""
+    home, *elsewhere = folders
+    moved: list[Path] = []
+    with ExitStack() as near, ExitStack() as undo, writing(home.parent):
+        renames = [(stage, home)]
+        for ledger in elsewhere if (stage / form.LEDGER).exists() else ():
+            beside = near.enter_context(_aside(ledger)) / form.LEDGER
+            shutil.move(stage / form.LEDGER, beside)  # copied, where its folder is on another disk
+            renames.insert(0, (beside, ledger))
+        for folder in folders:
+            if (aside := _moved_aside(folder)) is not None:
+                undo.callback(aside.rename, folder)
+                moved.append(aside)
+        for source, target in renames:
+            source.rename(target)
+            undo.callback(target.rename, source)
+            sync_folder(target.parent)
+        undo.pop_all()
+    return tuple(moved)
+
+
 def _mode(path: str) -> int:
     if path.startswith((form.BUILDS, form.DEEDS)):
         return _READ_ONLY if not path.endswith("/deed.json") else _FOR_ALL
@@ -134,11 +151,15 @@ def _mode(path: str) -> int:
 
 
 def _moved_aside(folder: Path) -> Path | None:
-    if not folder.exists():
-        return None
-    if not any(folder.iterdir()):
-        folder.rmdir()
+    if not _is_filled(folder):
+        if folder.exists():
+            folder.rmdir()
         return None
     aside = folder.with_name(f"{folder.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S}")
     folder.rename(aside)
     return aside
+
+
+def _is_filled(folder: Path) -> bool:
+    """Whether something is lost where `folder` goes: all but an empty folder."""
+    return folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
