@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from freehold.core.quantity import Measured, Unknown
-from freehold.hardware import caches, measured_speeds
+from freehold.hardware import caches, measured_speeds, probe
 from freehold.hardware import calibration as records
+from freehold.hardware.fingerprint import fingerprint
 from freehold.hardware.measured_speeds import MeasuredSpeed, Way
+from freehold.python.measuring import keep_measured
 from tests.calibrations import ENGINE, ON, calibration
 
 FOUND = calibration()
@@ -86,8 +89,10 @@ def test_a_record_that_is_a_folder_cannot_be_read(home: Path) -> None:
     assert "cannot be read" in found.reason
 
 
-def speed(*, build: str = "sha256:1", used: int = 512, together: int = 1, value: float = 100.0) -> MeasuredSpeed:
-    way = Way("machine", build, ENGINE, used, together, ("threads=2",))
+def speed(
+    *, machine: str = "machine", build: str = "sha256:1", used: int = 512, together: int = 1, value: float = 100.0
+) -> MeasuredSpeed:
+    way = Way(machine, build, ENGINE, used, together, ("threads=2",))
     return MeasuredSpeed(way, Measured(value, value - 1, value + 1, 5, ON), None)
 
 
@@ -98,6 +103,14 @@ def test_measured_speeds_are_read_back_and_replaced_by_later_ones(home: Path) ->
     path.write_bytes(measured_speeds.encoded(rows))
     assert measured_speeds.read(home, "machine") == (speed(value=120.0), speed(used=64))
     assert measured_speeds.read(home, "another") == ()
+
+
+def test_of_several_that_keep_speeds_at_once_none_is_lost(home: Path) -> None:
+    machine = fingerprint(probe.machine())
+    rows = [speed(used=used, machine=machine) for used in range(64)]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda row: keep_measured([row]), rows))
+    assert sorted(row.way.used_tokens for row in measured_speeds.read(home, machine)) == [*range(64)]
 
 
 def test_measured_speeds_of_a_damaged_or_foreign_file_are_none(home: Path) -> None:

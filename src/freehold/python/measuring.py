@@ -30,6 +30,7 @@ from freehold.hardware.calibration import Calibration
 from freehold.hardware.fingerprint import fingerprint
 from freehold.hardware.measured_speeds import MeasuredSpeed, Way
 from freehold.store.durable import make_folder, write_whole
+from freehold.store.locks import hold_briefly
 from freehold.store.store import Store
 
 CHECKED = tuple(Cell(used, together) for together in (1, 4) for used in (128, 768))
@@ -48,8 +49,8 @@ def keep_measured(rows: Sequence[MeasuredSpeed], settings: Settings | None = Non
     """Add `rows`, which replace what was measured the same way. Raises StoreError."""
     home, name = (settings or load()).home, fingerprint(probe.machine())
     path = measured_speeds.kept_at(home, name)
-    make_folder(path.parent)
-    write_whole(path, measured_speeds.encoded(measured_speeds.added(measured_speeds.read(home, name), rows)))
+    with hold_briefly(path.with_suffix(".lock")):
+        write_whole(path, measured_speeds.encoded(measured_speeds.added(measured_speeds.read(home, name), rows)))
 
 
 async def measure_machine(settings: Settings | None = None, *, tell: Tell) -> dict[str, Any]:
