@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from freehold.ledger.energy import READ_EVERY_NS, Meter, packages
-from freehold.ledger.record import Energy
+from freehold.ledger.ledger import opened
+from freehold.ledger.record import Energy, Outcome
+from tests.processes import until
+from tests.unit.test_ledger_verify import ASKED
 
 # Microjoules, 10 J between readings; the counter turns over after the third.
 READINGS = (262_119_870_112, 262_130_011_400, 262_140_118_902, 7_800_143, 17_901_200)
@@ -69,6 +72,31 @@ def test_a_counter_that_turns_over_is_read_right(recorded: Recorded, tmp_path: P
     recorded.say(3)
     used = RANGE_UJ + 1 - READINGS[2] + READINGS[3]
     assert meter.end(began) == Energy(used, used)
+
+
+async def test_a_counter_that_turns_over_again_and_again_during_one_request_is_read_meanwhile(
+    recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+
+    def steady_ns() -> int:
+        looks.append(READ_EVERY_NS * len(looks))
+        return looks[-1]
+
+    async def looked_at(reading: int) -> None:
+        recorded.say(reading)
+        before = len(looks)
+        await until(lambda: len(looks) > before)
+
+    monkeypatch.setattr("freehold.ledger.ledger.LOOK_EVERY_S", 0.0)
+    meter = Meter(packages(tmp_path), steady_ns=steady_ns)
+    ledger = await opened(tmp_path / "ledger", "relaxed", version="1", meter=meter)
+    number, began = ledger.admit(ASKED)
+    for reading in (3, 0, 3):
+        await looked_at(reading)
+    used = 2 * (RANGE_UJ + 1) + READINGS[3] - READINGS[0]
+    assert ledger.settle(number, Outcome("done"), began) == Energy(used, used)
+    await ledger.close()
 
 
 def test_what_no_reading_falls_into_is_unknown(recorded: Recorded, tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ begins or ends, but not more often than every 20 ms; a request that no reading f
 counter nothing is known; what is not counted (memory and disks, and the processor where RAPL may not be read) is in no
 figure, and the ledger says at each start which counters there were.
 
-RAPL's counters turn over at `max_energy_range_uj` (Linux, Documentation/power/powercap/powercap.rst), and since Linux
-5.10 only root may read them (CVE-2020-8694: they tell too much of what is computed)."""
+RAPL's counters turn over at `max_energy_range_uj` (Linux, Documentation/power/powercap/powercap.rst): with AMD's unit
+of 15.3 µJ after 65.7 kJ, 4.6 minutes at 240 W (Documentation/hwmon/amd_energy.rst). So they are to be read meanwhile,
+every LOOK_EVERY_S. Since Linux 5.10 only root may read them (CVE-2020-8694: they tell too much of what is computed)."""
 
 from __future__ import annotations
 
@@ -22,6 +23,7 @@ from freehold.ledger.record import Energy
 
 POWERCAP = Path("/sys/class/powercap")
 READ_EVERY_NS = 20_000_000
+LOOK_EVERY_S = 60.0
 
 
 class Mark(NamedTuple):
@@ -91,20 +93,21 @@ class Meter:
 
     def begin(self) -> Mark | None:
         """A request goes to work; None where nothing can be known of it."""
-        self._look()
+        self.look()
         self._at_work += 1
         return self._now if self._counters else None
 
     def end(self, began: Mark | None) -> Energy | None:
         """A request has ended that `began` then."""
-        self._look()
+        self.look()
         self._at_work -= 1
         now = self._now
         if began is None or not self._counters or now.readings == began.readings:
             return None
         return Energy(round(now.share_uj - began.share_uj), now.most_uj - began.most_uj)
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Read the counters, unless they were read just now."""
         now_ns = self._steady_ns()
         if not self._counters or now_ns - self._read_ns < READ_EVERY_NS:
             return

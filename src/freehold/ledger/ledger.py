@@ -4,12 +4,13 @@ Everything but `close` and the waiting is done at once, so that records have the
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from freehold.core.errors import LedgerError
 from freehold.core.settings import LedgerMode
 from freehold.ledger.appender import Appender, appending
-from freehold.ledger.energy import Mark, Meter
+from freehold.ledger.energy import LOOK_EVERY_S, Mark, Meter
 from freehold.ledger.record import Asked, Clock, Energy, Outcome
 from freehold.ledger.recover import Found
 
@@ -25,6 +26,7 @@ class Ledger:
         self._chain = appender.chain
         self._meter = meter
         self._open: set[int] = set(appender.found.open)
+        self._looking: asyncio.TimerHandle | None = None
 
     @property
     def found(self) -> Found:
@@ -62,6 +64,8 @@ class Ledger:
 
     async def close(self) -> None:
         """End the run in order, what is open with it, and let another process have the ledger."""
+        if self._looking is not None:
+            self._looking.cancel()
         for admission in sorted(self._open):
             self._put(self._chain.outcome(admission, _CLOSING))
         self._open.clear()
@@ -76,6 +80,11 @@ class Ledger:
         for admission in found.open:
             self._open.discard(admission)
             self._put(self._chain.outcome(admission, _INTERRUPTED))
+
+    def look(self) -> None:
+        """Read what counts energy, now and from time to time."""
+        self._meter.look()
+        self._looking = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self.look)
 
     def _put(self, line: bytes) -> None:
         self._appender.put(line, self._open)
@@ -95,4 +104,5 @@ async def opened(
     except LedgerError:
         await appender.close()
         raise
+    ledger.look()
     return ledger
