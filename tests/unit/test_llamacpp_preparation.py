@@ -45,7 +45,7 @@ def test_weights_that_other_workers_use_are_not_free_however_the_kernel_counts_t
     prepare = Preparation(build, EngineOptions(context_tokens=2048, slots=4), None, lambda: taken[0])
     with pytest.raises(WorkerStartError) as error:
         prepare()
-    assert "takes 4.2 MB of memory (computed), and 0.0 MB are free" in error.value.message
+    assert "takes 4.2 MB of memory (computed), and 0 B are free" in error.value.message
     assert "stop another model" in error.value.hint
     taken[0] = 0  # the other one was stopped
     assert prepare()["slots"] == 4

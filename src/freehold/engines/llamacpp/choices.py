@@ -18,6 +18,7 @@ from freehold.core.builds import HeldBuild, WeightFacts
 from freehold.core.ports import Choice, MemoryNeeds
 from freehold.core.quantity import Unknown, at_least, at_most
 from freehold.core.settings import EngineOptions
+from freehold.core.sizes import size
 from freehold.fit.blueprint import Blueprint, RunShape
 from freehold.fit.largest import largest_context
 from freehold.fit.memory import MemoryNeed, need
@@ -116,7 +117,7 @@ def choose(
     chosen = Choices(threads, slots, context, batch, cache_type, prompt_cache, FEWEST_CHECKPOINTS, pooling, {})
     chosen, why_checkpoints = _with_checkpoints(chosen, blueprint)
     if options.prompt_cache_mib is None:
-        why_prompt_cache = replace(why_prompt_cache, value=f"at most {_size(chosen.prompt_cache_mib * 2**20)}")
+        why_prompt_cache = replace(why_prompt_cache, value=f"at most {size(chosen.prompt_cache_mib * 2**20)}")
     shown = {
         "threads": why_threads,
         "waiting": Choice("threads sleep", "chosen", "spinning gained nothing alone and lost beside a busy program"),
@@ -142,8 +143,8 @@ def over_memory(blueprint: Blueprint, chosen: Choices, machine: Machine) -> str 
         return None
     slots = f"{chosen.slots} {'slot' if chosen.slots == 1 else 'slots'}"
     return (
-        f"a context of {chosen.context_tokens:,} tokens in {slots} takes {_size(needed_bytes)} of memory (computed), "
-        f"and {_size(machine.memory_available_bytes)} are free."
+        f"a context of {chosen.context_tokens:,} tokens in {slots} takes {size(needed_bytes)} of memory (computed), "
+        f"and {size(machine.memory_available_bytes)} are free."
     )
 
 
@@ -222,7 +223,7 @@ def _context(room: _Room, wanted: int, slots: int, cache_type: str, options: Eng
         )
     elif held < wanted:
         context = max(SHORTEST_CONTEXT_TOKENS, held)
-        free = _size(room.rig.host.usable_bytes)
+        free = size(room.rig.host.usable_bytes)
         reason = f"{free} hold {held:,} tokens for each of {slots} slots beside the weights and buffers (computed)"
     else:
         context = wanted
@@ -232,8 +233,8 @@ def _context(room: _Room, wanted: int, slots: int, cache_type: str, options: Eng
 
 def _kv_cache(needed: MemoryNeed, cache_type: str, why: Choice) -> Choice:
     size_bytes = at_most(needed.kv_cache_bytes)
-    size = "size unknown" if size_bytes is None else f"{_size(size_bytes)}, computed"
-    return Choice(f"{cache_type}, not shared ({size})", why.origin, why.reason)
+    computed = "size unknown" if size_bytes is None else f"{size(size_bytes)}, computed"
+    return Choice(f"{cache_type}, not shared ({computed})", why.origin, why.reason)
 
 
 def _batch(facts: WeightFacts, threads: int, options: EngineOptions) -> tuple[int, Choice]:
@@ -252,13 +253,13 @@ def _batch(facts: WeightFacts, threads: int, options: EngineOptions) -> tuple[in
 
 def _prompt_cache(build: HeldBuild, machine: Machine, options: EngineOptions) -> tuple[int, Choice]:
     if options.prompt_cache_mib is not None:
-        return options.prompt_cache_mib, _set(_size(options.prompt_cache_mib * 2**20))
+        return options.prompt_cache_mib, _set(size(options.prompt_cache_mib * 2**20))
     free_bytes = max(0, machine.memory_available_bytes - build.size_bytes)
     cache = min(LARGEST_CACHE_MIB, int(free_bytes * CACHE_SHARE) // 2**20)
     return cache, Choice(
-        f"at most {_size(cache * 2**20)}",
+        f"at most {size(cache * 2**20)}",
         "chosen",
-        f"a tenth of the memory free, {_size(LARGEST_CACHE_MIB * 2**20)} at most",
+        f"a tenth of the memory free, {size(LARGEST_CACHE_MIB * 2**20)} at most",
     )
 
 
@@ -272,8 +273,8 @@ def _with_checkpoints(chosen: Choices, blueprint: Blueprint) -> tuple[Choices, C
     paid = chosen.prompt_cache_mib * 2**20 // 2 // each_bytes
     count = min(MOST_CHECKPOINTS, max(FEWEST_CHECKPOINTS, paid))
     taken_mib = (count - FEWEST_CHECKPOINTS) * each_bytes // 2**20
-    size = _size(each_bytes / chosen.slots)
-    why = Choice(f"{count} of {size} for each slot", "chosen", "half of what the prompt cache may have pays for them")
+    each = size(each_bytes / chosen.slots)
+    why = Choice(f"{count} of {each} for each slot", "chosen", "half of what the prompt cache may have pays for them")
     return replace(chosen, checkpoints=count, prompt_cache_mib=chosen.prompt_cache_mib - taken_mib), why
 
 
@@ -288,8 +289,3 @@ def _pooling(*, encoder: bool) -> tuple[Pooling, Choice]:
 
 def _set(value: str) -> Choice:
     return Choice(value, "set", "set in freehold.toml")
-
-
-def _size(size_bytes: float) -> str:
-    """Bytes for people, in powers of ten as the command line shows all of them."""
-    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.1f} MB"
