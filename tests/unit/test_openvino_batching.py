@@ -200,6 +200,30 @@ async def test_a_request_that_the_engine_ignores_is_told_so() -> None:
     run.cancel()
 
 
+async def test_what_is_dropped_because_another_was_ignored_is_handed_nothing_more() -> None:
+    engine, ignored, other = Scripted(), Taken(), Taken()
+    batching = Batching(engine, slots=2)
+    first, second = ignored.job(1000), other.job(1000)
+    failed = first.fail
+
+    def fail() -> None:
+        batching.drop(second)
+        other.tokens.clear()
+        failed()
+
+    first.fail = fail
+    for job in (first, second):
+        batching.add(job)
+    run = asyncio.create_task(batching.run())
+    async with asyncio.timeout(10):
+        while not ignored.tokens:  # noqa: ASYNC110 -- what is waited for is a step of the engine
+            await asyncio.sleep(0)
+    engine.handles[0].ignored = True
+    await finished(ignored)
+    assert other.tokens == []
+    run.cancel()
+
+
 async def test_a_queue_that_is_full_refuses_and_says_so() -> None:
     batching = Batching(Scripted(), slots=1)
     for _ in range(QUEUE_LIMIT):

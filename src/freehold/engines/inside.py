@@ -56,6 +56,12 @@ class Orders:
         _say(self.status_descriptor, {"ready": True, "lock": self.lock, "facts": dict(facts)})
 
 
+def last_line(error: Exception) -> str:
+    """The last line of what a library says: those before it are places in its source."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:300].rstrip(".") if lines else "it gives no reason"
+
+
 def run(serve: Callable[[Orders], None]) -> NoReturn:
     """Become the worker. Ends the process: 0 when `serve` returns, 1 when it cannot serve or has a bug."""
     status_descriptor, *watchers = map(int, sys.argv[1:])

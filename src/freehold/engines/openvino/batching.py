@@ -140,6 +140,8 @@ class Batching:
 
     def _hand_out(self) -> None:
         for job in [*self._running]:
+            if job not in self._running:  # another of the same answer has failed just now
+                continue
             tokens: list[int] = []
             logprobs: list[float] = []
             reason: Reason | None = None

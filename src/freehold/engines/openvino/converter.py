@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from freehold.engines.inside import CannotServeError, Orders, run
+from freehold.engines.inside import CannotServeError, Orders, last_line, run
 from freehold.engines.openvino.files import MODEL, TOKENIZER, TOKENS
 
 # llama.cpp's names of tokens that end an answer, where the file has them as control tokens (llama-vocab.cpp).
@@ -67,14 +67,8 @@ def _read(source: Path) -> None:
         )
     except _REFUSALS as error:
         raise CannotServeError(
-            f"OpenVINO's GGUF reader does not take it: {_said(error)}.", hint="Run it with llama.cpp."
+            f"OpenVINO's GGUF reader does not take it: {last_line(error)}.", hint="Run it with llama.cpp."
         ) from error
-
-
-def _said(error: Exception) -> str:
-    """The last line of what the library says: those before it are places in its source."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:300].rstrip(".") if lines else "it gives no reason"
 
 
 def _tokens(parts: Any) -> dict[str, Any]:

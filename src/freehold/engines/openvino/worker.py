@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from freehold.engines import stamps
-from freehold.engines.inside import CannotServeError, Orders, run
+from freehold.engines.inside import CannotServeError, Orders, last_line, run
 
 
 def serve(orders: Orders) -> None:
@@ -43,7 +43,7 @@ def _load(orders: Orders) -> tuple[Any, Any]:
         probe = Probe(pipeline.tokenizer, pipeline.vocabulary.size)
     except RuntimeError as error:  # all that openvino-genai raises for a model it cannot load
         raise CannotServeError(
-            f"OpenVINO could not load it: {str(error).strip().splitlines()[-1][:300]}.",
+            f"OpenVINO could not load it: {last_line(error)}.",
             hint="If memory ran out, lower context_tokens or slots in freehold.toml; `freehold verify` tells whether "
             "the files are whole.",
         ) from error
