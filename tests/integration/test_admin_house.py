@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.commands import bearer, made
 from tests.integration.house_process import HELLO, RunningHouse, rest_of, running_house, until
 
 TOML = """
@@ -26,15 +27,6 @@ DEEDS = ("/api/admin/stop", "/api/admin/revoke")
 def house(tmp_path: Path) -> Iterator[RunningHouse]:
     with running_house(tmp_path, TOML) as running:
         yield running
-
-
-def made(*words: str) -> str:
-    command = [sys.executable, "-m", "freehold", "keys", "create", *words, "--quiet"]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
-
-
-def bearer(key: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {key}"}
 
 
 def shown(house: RunningHouse, key: str) -> str:

@@ -17,8 +17,8 @@ import pytest
 
 from freehold import control
 from freehold.app import measures_energy
+from tests.integration.commands import bearer, freehold, made
 from tests.integration.house_process import HELLO, Reply, RunningHouse, rest_of, running_house, until
-from tests.integration.test_keys_house import bearer, freehold, made
 
 # The fake engines take whatever comes: what keeps to the slots is the house.
 TOML = """

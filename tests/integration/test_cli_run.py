@@ -10,13 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.commands import freehold
+
 pytestmark = pytest.mark.engine
 NAME = "smollm2-135m-instruct"
-
-
-def freehold(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "freehold", *arguments]
-    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.fixture

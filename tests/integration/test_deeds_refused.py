@@ -11,7 +11,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,14 +26,10 @@ from freehold.core.settings import EngineOptions, load
 from freehold.engines.llamacpp.engine import LlamaCpp
 from freehold.store.store import Store
 from tests.gguf_bytes import gguf
+from tests.integration.commands import freehold
 
 pytestmark = pytest.mark.engine
 NAME = "smollm2-135m-instruct"
-
-
-def freehold(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "freehold", *arguments]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
 
 
 def answered() -> subprocess.CompletedProcess[str]:

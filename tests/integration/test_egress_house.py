@@ -31,6 +31,7 @@ from freehold.engines.sandbox.spoken import OF_LIBUV
 from freehold.ledger.segments import segments
 from freehold.ledger.verify import verify
 from tests.certificates import write_pair
+from tests.integration.commands import freehold
 from tests.integration.house_process import DEADLINE_S, RunningHouse, until
 
 HERE = Path(__file__).parent
@@ -117,11 +118,6 @@ def malicious_house(
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         process.communicate(timeout=DEADLINE_S)
-
-
-def freehold(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "freehold", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
 def report(*arguments: str) -> subprocess.CompletedProcess[str]:

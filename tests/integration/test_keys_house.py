@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.commands import bearer, freehold, made
 from tests.integration.house_process import HELLO, RunningHouse, rest_of, running_house, until
 
 TOML = """
@@ -29,21 +30,6 @@ CHAT = "/v1/chat/completions"
 def house(tmp_path: Path) -> Iterator[RunningHouse]:
     with running_house(tmp_path, TOML) as running:
         yield running
-
-
-def freehold(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "freehold", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-
-
-def made(*words: str) -> str:
-    done = freehold("keys", "create", *words, "--quiet")
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-def bearer(key: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {key}"}
 
 
 def ask(house: RunningHouse, key: str, model: str = "small", path: str = CHAT, **fields: Any) -> Any:

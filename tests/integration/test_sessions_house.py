@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -15,6 +13,7 @@ from freehold.gateway.access.access import Access
 from freehold.gateway.access.book import KeyBook
 from freehold.server.guesses import MOST, WITHIN_S, Guesses
 from freehold.server.sessions import LIFETIME_S, MOST_OF_ONE_KEY, Sessions
+from tests.integration.commands import freehold, made
 from tests.integration.house_process import HELLO, Reply, RunningHouse, running_house
 from tests.servers.issuer import local_issuer
 
@@ -31,15 +30,6 @@ small = "fake:small?tokens=3"
 def house(tmp_path: Path) -> Iterator[RunningHouse]:
     with running_house(tmp_path, TOML) as running:
         yield running
-
-
-def freehold(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "freehold", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-
-
-def made(*words: str) -> str:
-    return freehold("keys", "create", *words, "--quiet").stdout.strip()
 
 
 def sign_in(house: RunningHouse, key: str, **headers: str) -> Reply:

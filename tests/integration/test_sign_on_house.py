@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.commands import bearer, freehold
 from tests.integration.house_process import HELLO, Reply, RunningHouse, rest_of, running_house, until
 from tests.servers.issuer import LocalIssuer, local_issuer
 
@@ -50,15 +51,6 @@ def issuer() -> Iterator[LocalIssuer]:
 def house(tmp_path: Path, issuer: LocalIssuer) -> Iterator[RunningHouse]:
     with running_house(tmp_path, toml(issuer)) as running:
         yield running
-
-
-def freehold(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "freehold", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-
-
-def bearer(token: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {token}"}
 
 
 def ask(house: RunningHouse, token: str, model: str = "small", **fields: Any) -> Reply:
