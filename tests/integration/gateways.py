@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -36,9 +35,3 @@ async def gateway_of(folder: Path, toml: str) -> AsyncIterator[Gateway]:
 
 def chat(model: str, **fields: Any) -> dict[str, Any]:
     return {"model": model, "messages": HELLO, **fields}
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110  # another process changes it, so there is no event to wait for
-            await asyncio.sleep(0.01)

@@ -13,7 +13,6 @@ import pytest
 
 from freehold.app import build_house
 from freehold.core.errors import BusyError, LimitError
-from freehold.core.settings import Settings, load
 from freehold.gateway.access.key import Key, Limits
 from freehold.gateway.admission.ticket import Wish
 from freehold.gateway.asking import Local
@@ -21,14 +20,9 @@ from freehold.gateway.gateway import Gateway
 from freehold.ledger.energy import Meter, packages
 from freehold.ledger.ledger import opened
 from freehold.ledger.usage import UJ_PER_WH, spent
+from tests.integration.gateways import chat, settings_of
 
-HELLO = [{"role": "user", "content": "hello there"}]
 FULL = '[admission]\nqueue = 0\n[endpoints]\none = { ref = "fake:one?rate=100&tokens=2", slots = 1 }\n'
-
-
-def _settings(folder: Path, toml: str) -> Settings:
-    (folder / "freehold.toml").write_text(toml)
-    return load(folder=folder)
 
 
 @asynccontextmanager
@@ -41,13 +35,13 @@ async def _running(gateway: Gateway) -> AsyncIterator[Gateway]:
 
 
 def _chat(**fields: Any) -> dict[str, Any]:
-    return {"model": "one", "messages": HELLO, **fields}
+    return chat("one", **fields)
 
 
 async def test_work_of_this_process_itself_waits_however_long_the_line_is_and_is_never_turned_away(
     tmp_path: Path,
 ) -> None:
-    async with _running(build_house(_settings(tmp_path, FULL)).gateway) as gateway:
+    async with _running(build_house(settings_of(tmp_path, FULL)).gateway) as gateway:
         answers = await asyncio.gather(*(gateway.answer("chat", _chat()) for _ in range(30)))
         assert len(answers) == 30
         line = gateway.lines()["one"]
@@ -57,7 +51,7 @@ async def test_work_of_this_process_itself_waits_however_long_the_line_is_and_is
 
 async def test_several_answers_to_one_request_take_a_slot_each_as_far_as_there_are_slots(tmp_path: Path) -> None:
     toml = '[endpoints]\none = { ref = "fake:one?rate=100&tokens=2", slots = 3 }\n'
-    async with _running(build_house(_settings(tmp_path, toml)).gateway) as gateway:
+    async with _running(build_house(settings_of(tmp_path, toml)).gateway) as gateway:
         first = await gateway.open("chat", _chat(stream=True, n=2))
         assert gateway.lines()["one"].taken == 2
         second = asyncio.create_task(gateway.open("chat", _chat(stream=True, n=5)))
@@ -73,7 +67,7 @@ async def test_several_answers_to_one_request_take_a_slot_each_as_far_as_there_a
 
 
 async def test_a_request_that_fails_before_it_is_sent_gives_its_turn_back(tmp_path: Path) -> None:
-    async with _running(build_house(_settings(tmp_path, FULL)).gateway) as gateway:
+    async with _running(build_house(settings_of(tmp_path, FULL)).gateway) as gateway:
         for _ in range(3):
             with pytest.raises(Exception, match="functions"):
                 await gateway.answer("chat", _chat(functions=[{"name": "x"}]))
@@ -88,7 +82,7 @@ async def test_a_request_that_fails_before_it_is_sent_gives_its_turn_back(tmp_pa
 
 async def test_a_turn_that_does_not_come_in_time_is_not_waited_for(tmp_path: Path) -> None:
     toml = FULL.replace("queue = 0", "queue = 9\nwait_s = 0.05")
-    async with _running(build_house(_settings(tmp_path, toml)).gateway) as gateway:
+    async with _running(build_house(settings_of(tmp_path, toml)).gateway) as gateway:
         served = Local(wish=Wish())
         stream = await gateway.open("chat", _chat(stream=True), served)
         with pytest.raises(BusyError, match=r"the turn of this request did not come within 0\.05 s"):
@@ -104,7 +98,7 @@ async def test_a_budget_of_energy_ends_with_what_the_counter_says_and_a_restart_
     counter.mkdir(parents=True)
     for name, text in (("name", "package-0"), ("max_energy_range_uj", f"{2**60}"), ("energy_uj", "0")):
         (counter / name).write_text(text)
-    house = build_house(_settings(tmp_path, FULL))
+    house = build_house(settings_of(tmp_path, FULL))
     now = {"ns": 0}
 
     def meter() -> Meter:

@@ -27,8 +27,8 @@ from freehold.core.errors import (
 from freehold.core.settings import Settings, load
 from freehold.gateway.gateway import Gateway
 from freehold.python.aio import open_async
-from tests.integration.gateways import chat, gateway_of, settings_of, until
-from tests.processes import OwnProcesses
+from tests.integration.gateways import chat, gateway_of, settings_of
+from tests.processes import OwnProcesses, until
 
 
 def _settings(folder: Path, endpoints: str) -> Settings:

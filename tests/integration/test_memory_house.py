@@ -19,8 +19,8 @@ from freehold.core.errors import (
 )
 from freehold.gateway.exchange import Exchange
 from freehold.gateway.gateway import Gateway
-from tests.integration.gateways import chat, gateway_of, settings_of, until
-from tests.processes import OwnProcesses
+from tests.integration.gateways import chat, gateway_of, settings_of
+from tests.processes import OwnProcesses, until
 
 MIB = 1 << 20
 # Of 200 MiB and a program of at most 80 each, two fit.

@@ -22,7 +22,7 @@ from freehold.core.ports import Capabilities, Upstream
 from freehold.engines import supervisor
 from freehold.engines.program import WorkerProgram
 from freehold.engines.supervisor import SupervisedWorker
-from tests.processes import OwnProcesses
+from tests.processes import OwnProcesses, until
 
 HERE = Path(__file__).parent
 Make = Callable[..., SupervisedWorker]
@@ -65,11 +65,6 @@ async def ask(upstream: Upstream) -> int:
     answer = await reader.read()
     writer.close()
     return int(answer)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    while not condition():  # noqa: ASYNC110 - processes, files and states of a worker have no event to wait on
-        await asyncio.sleep(0.01)
 
 
 def log_of(worker: SupervisedWorker) -> str:

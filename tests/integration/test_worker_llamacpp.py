@@ -20,6 +20,7 @@ from freehold.core.ports import Worker
 from freehold.core.settings import EngineOptions
 from freehold.engines.llamacpp.engine import LlamaCpp
 from freehold.weights.gguf import read_facts
+from tests.processes import until
 
 pytestmark = pytest.mark.engine
 
@@ -115,8 +116,7 @@ async def test_a_killed_engine_comes_back_and_answers_the_next_request(worker: W
     pid = worker.report().pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    while worker.state == "ready":  # noqa: ASYNC110 - a process's end has no event here
-        await asyncio.sleep(0.01)
+    await until(lambda: worker.state != "ready")
     assert (await post(worker, "/v1/completions", prompt="one two", max_tokens=1))[0] == 200
     assert worker.report().restarts == 1
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,15 +14,8 @@ from freehold.ledger import appender, writer
 from freehold.ledger.ledger import Ledger, opened
 from freehold.ledger.segments import Tail, segments
 from freehold.ledger.verify import verify
+from tests.processes import DEADLINE_S, until
 from tests.unit.test_ledger_verify import ASKED, found
-
-DEADLINE_S = 60
-
-
-async def until(look: Callable[[], bool]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not look():
-            await asyncio.sleep(0)
 
 
 class Disk:
