@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from freehold.catalog import Catalog
+from freehold.catalog.files import ModelFiles
 from freehold.catalog.model import COMPONENTS, CatalogModel
 from freehold.catalog.rows import read_models
 from freehold.core.errors import CatalogError, NotFoundError
@@ -77,6 +78,36 @@ def test_a_model_is_found_by_its_repository_too(catalog: Catalog) -> None:
     assert catalog.model("huggingfacetb/smollm2-135M-Instruct").name == "smollm2-135m-instruct"
     with pytest.raises(NotFoundError, match=r"llama-3\.3-70b-instruct"):
         catalog.model("llama-3.3-70b-instuct")
+
+
+def test_what_is_asked_for_alone_is_what_the_whole_catalog_has(catalog: Catalog) -> None:
+    files = ModelFiles.shipped()
+    alone = Catalog((), files)
+    for model in catalog.models:
+        assert alone.get(model.name) == model
+        assert model.repository is None or alone.get(model.repository.upper()) == catalog.get(model.repository)
+    for entry in catalog.entries():
+        assert alone.by_sha256(entry.build.sha256) == entry
+    assert not files.whole
+    assert (alone.by_sha256("0" * 64), alone.get("no/such")) == (None, None)
+
+
+def test_for_one_model_the_files_of_others_are_not_read() -> None:
+    wrong_file = HEAD + '[models."b"]\ntitle = "B"\nlicense = "mit"\ncolour = "red"\n'
+    right_file = HEAD + '[models."a"]\ntitle = "A"\nlicense = "mit"\n'
+    rows = Catalog((), ModelFiles({"a.toml": right_file, "b.toml": wrong_file}))
+    assert rows.model("a").title == "A"
+    with pytest.raises(CatalogError, match=r"b\.toml line 9: models\.b\.colour"):
+        rows.get("b")
+    with pytest.raises(CatalogError, match="1 wrong rows"):
+        _ = rows.models
+
+
+def test_a_name_is_found_however_its_row_spells_it() -> None:
+    text = HEAD + '[models.a]\ntitle = "A"\nlicense = "mit"\nrepository = \'Org/Repo\'\n'
+    assert Catalog((), ModelFiles({"a.toml": text})).model("a").title == "A"
+    assert Catalog((), ModelFiles({"a.toml": text})).model("org/repo").title == "A"
+    assert Catalog((), ModelFiles({"a.toml": text})).get("org") is None
 
 
 HEAD = '[publisher]\nname = "A"\nkind = "community"\n[sources]\nhere = ["A file", "2025-01", "https://a.example"]\n'

@@ -2,16 +2,17 @@
 
 It says what was published and where; it does not say what is held (`store`) nor what runs. Most models have no build
 here: they are there to be found, compared and read about. Hashes are unique over the whole catalog, so that bytes
-found anywhere can be named.
+found anywhere can be named. Of the shipped rows only those files are read that an answer needs: for one model, one or
+two of forty.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
-from importlib import resources
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from freehold.catalog.files import ModelFiles
 from freehold.catalog.model import CatalogBuild, CatalogModel
 from freehold.core.errors import NotFoundError
 from freehold.core.names import nearest
@@ -31,27 +32,51 @@ class CatalogEntry(NamedTuple):
 
 
 class Catalog:
-    """Every model known by name. `Catalog.load()` reads the rows that ship with Freehold."""
+    """Every model known by name. `Catalog.load()` opens the rows that ship with Freehold."""
 
-    def __init__(self, models: Iterable[CatalogModel]) -> None:
-        self.models = tuple(models)
-        self._by_name = {model.name: model for model in self.models}
-        self._by_repository = {model.repository.lower(): model for model in self.models if model.repository}
+    def __init__(self, models: Iterable[CatalogModel], files: ModelFiles | None = None) -> None:
+        self._given = tuple(models)
+        self._files = files
 
     @classmethod
     @functools.cache
     def load(cls) -> Catalog:
-        """The catalog that ships with Freehold, read once in a process. Raises CatalogError with every wrong row of
-        every file at once."""
-        from freehold.catalog.rows import read_models
+        """The catalog that ships with Freehold. Its rows are read when they are asked for, each once in a process; a
+        wrong one raises CatalogError then."""
+        return cls((), ModelFiles.shipped())
 
-        folder = resources.files("freehold.catalog").joinpath("models")
-        files = sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
-        return cls(read_models({file.name: file.read_text(encoding="utf-8") for file in files}))
+    @functools.cached_property
+    def models(self) -> tuple[CatalogModel, ...]:
+        """Every model, in the order of the rows. Raises CatalogError with every wrong row of every file at once."""
+        return self._given if self._files is None else self._files.all()
+
+    @functools.cached_property
+    def _by_name(self) -> Mapping[str, CatalogModel]:
+        return {model.name: model for model in self.models}
+
+    @functools.cached_property
+    def _by_repository(self) -> Mapping[str, CatalogModel]:
+        return {model.repository.lower(): model for model in self.models if model.repository}
 
     def get(self, name: str) -> CatalogModel | None:
         """The model of this name, or of this repository of the hub (org/repo, in any case), or None."""
-        return self._by_name.get(name) or self._by_repository.get(name.lower())
+        if "/" not in name:
+            return self._called(name)
+        lower = name.lower()
+        if self._part is None:
+            return self._by_repository.get(lower)
+        near = self._part.mentioning(name)
+        return next((model for model in near if model.repository and model.repository.lower() == lower), None)
+
+    def _called(self, name: str) -> CatalogModel | None:
+        """The model of this name, and of no repository of it."""
+        near = () if self._part is None else self._part.mentioning(f'[models."{name}"]')
+        return next((model for model in near if model.name == name), None) or self._by_name.get(name)
+
+    @property
+    def _part(self) -> ModelFiles | None:
+        """The files, as long as not all of them were read."""
+        return None if self._files is None or self._files.whole else self._files
 
     def model(self, name: str) -> CatalogModel:
         """As `get`, but raises NotFoundError with the nearest names."""
@@ -63,7 +88,7 @@ class Catalog:
 
     def entries(self) -> tuple[CatalogEntry, ...]:
         """Every build of every model, in the order of the rows."""
-        return tuple(CatalogEntry(model, build) for model in self.models for build in model.builds)
+        return _entries(self.models)
 
     @property
     def pullable(self) -> tuple[str, ...]:
@@ -80,7 +105,7 @@ class Catalog:
 
         Raises NotFoundError: its `nearest` are names that can be pulled.
         """
-        model = self._by_name.get(ref.model)
+        model = self._called(ref.model)
         if model is None:
             raise NotFoundError("model", ref.model, nearest=nearest(ref.model, self.pullable), hint=self._others(ref))
         if not model.builds:
@@ -94,7 +119,8 @@ class Catalog:
 
     def by_sha256(self, sha256: str) -> CatalogEntry | None:
         """The build whose weight file has this hash (64 lower-case hexadecimal digits), or None: unknown."""
-        return next((entry for entry in self.entries() if entry.build.sha256 == sha256), None)
+        models = self.models if self._part is None else self._part.mentioning(sha256)
+        return next((entry for entry in _entries(models) if entry.build.sha256 == sha256), None)
 
     def _kin(self, model: CatalogModel) -> tuple[str, ...]:
         """The models of its family that can be pulled, the most alike first."""
@@ -105,6 +131,10 @@ class Catalog:
         near = nearest(ref.model, self._by_name)
         known = f"The catalog knows {', '.join(near)}: `freehold find`. " if near else ""
         return known + self.offer
+
+
+def _entries(models: Iterable[CatalogModel]) -> tuple[CatalogEntry, ...]:
+    return tuple(CatalogEntry(model, build) for model in models for build in model.builds)
 
 
 _ELSEWHERE = (

@@ -8,9 +8,9 @@ source still says what the row says.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, cast, get_args
+from typing import Any, NamedTuple, cast, get_args
 
 import tomli
 
@@ -72,14 +72,37 @@ _LARGEST_BYTES = 2**50
 _MOST_PARAMETERS = 10**14
 
 
+class FileRows(NamedTuple):
+    """One file after it was read: what was found wrong in it stands in `file`."""
+
+    file: RowFile
+    models: tuple[CatalogModel, ...]
+
+
 def read_models(texts: Mapping[str, str]) -> tuple[CatalogModel, ...]:
     """The models of the TOML texts, by file name, in their order. Raises CatalogError naming every problem."""
-    files = [RowFile(name, text) for name, text in texts.items()]
-    models = [(file, model) for file in files for model in _file_models(file)]
+    return joined([read_file(name, text) for name, text in texts.items()])
+
+
+def read_file(name: str, text: str) -> FileRows:
+    """The rows of one file, alone. Nothing is raised: `sound` and `joined` do."""
+    file = RowFile(name, text)
+    return FileRows(file, tuple(_file_models(file)))
+
+
+def sound(rows: FileRows) -> tuple[CatalogModel, ...]:
+    """The models of one file. Raises CatalogError with all that is wrong in it by itself."""
+    _raise_problems([rows.file])
+    return rows.models
+
+
+def joined(files: Sequence[FileRows]) -> tuple[CatalogModel, ...]:
+    """The models of all files, also checked against each other. Raises CatalogError naming every problem."""
+    models = [(rows.file, model) for rows in files for model in rows.models]
     _check_names(models)
     _check_hashes(models)
     _check_bases(models)
-    _raise_problems(files)
+    _raise_problems([rows.file for rows in files])
     return tuple(model for _, model in models)
 
 
