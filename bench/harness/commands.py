@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -10,10 +11,12 @@ from collections.abc import Mapping
 from bench.harness.measure import Claim, Measurement, Values
 
 
-def timed(command: list[str]) -> Values:
-    """How long `command` took, in seconds. Raises CalledProcessError where it failed."""
+def timed(command: list[str], environment: Mapping[str, str] | None = None) -> Values:
+    """How long `command` took, in seconds; `environment` stands beside that of the benchmark. Raises
+    CalledProcessError where it failed."""
+    whole = {**os.environ, **(environment or {})}
     began_s = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=whole)
     return {"s": time.perf_counter() - began_s}
 
 

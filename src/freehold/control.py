@@ -1,15 +1,14 @@
-"""Speaks to the house that runs on this home, over its control socket. Standard library only, so that it loads fast.
+"""Speaks to the house that runs on this home, over its control socket. Standard library only, so that it loads fast;
+where no house runs, which most commands ask about, not even its HTTP.
 
 Nothing here starts a house or reaches another machine. That no house runs is an answer, not an error.
 """
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import socket
-import ssl
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -58,6 +57,9 @@ def ps(settings: Settings) -> dict[str, Any]:
 def admits(address: str, key: Secret | None) -> bool:
     """Whether the house at `address` takes `key` over HTTP, where every client comes in: False is a missing or a wrong
     one. Raises EngineError where it does not answer there."""
+    import http.client
+    import ssl
+
     place = urlsplit(address)
     kind = http.client.HTTPSConnection if place.scheme == "https" else http.client.HTTPConnection
     connection = kind(place.hostname or "", place.port, timeout=ANSWER_TIMEOUT_S)
@@ -112,19 +114,6 @@ def stop(settings: Settings) -> None:
         time.sleep(_POLL_S)
 
 
-class _Connection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: Path, timeout_s: float) -> None:
-        super().__init__("house", timeout=timeout_s)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
-
-
 def _ask(
     settings: Settings,
     method: str,
@@ -135,22 +124,35 @@ def _ask(
     body: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The house's answer; `hint` goes with an error that the house itself tells."""
-    sent = None if body is None else json.dumps(body)
-    headers = {} if body is None else {"content-type": "application/json"}
-    connection = _Connection(settings.runtime_dir / SOCKET_NAME, timeout_s)
     try:
-        connection.request(method, path, body=sent, headers=headers)
-        response = connection.getresponse()
-        status, answer = response.status, json.loads(response.read())
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connected:
+            connected.settimeout(timeout_s)
+            connected.connect(str(settings.runtime_dir / SOCKET_NAME))
+            status, answer = _exchange(connected, method, path, body)
     except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError) as error:
         raise NotFoundError("running house", str(settings.home), hint="Start one: `freehold up`.") from error
-    except (OSError, http.client.HTTPException, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise EngineError(f"The house does not answer on its control socket: {error}.") from error
-    finally:
-        connection.close()
     if status >= 400:
         raise _told(status, answer, hint)
     return dict(answer)
+
+
+def _exchange(connected: socket.socket, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, Any]:
+    """The status and the JSON of one answer. Raises OSError, and ValueError where that is no answer of a house."""
+    from http.client import HTTPConnection, HTTPException
+
+    connection = HTTPConnection("house")
+    connection.sock = connected
+    sent, headers = (None, {}) if body is None else (json.dumps(body), {"content-type": "application/json"})
+    try:
+        connection.request(method, path, body=sent, headers=headers)
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    except ConnectionError:  # one of them is an HTTPException as well: the house has gone
+        raise
+    except HTTPException as error:
+        raise ValueError(str(error) or type(error).__name__) from error
 
 
 def _told(status: int, body: dict[str, Any], hint: str) -> FreeholdError:

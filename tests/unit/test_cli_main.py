@@ -231,3 +231,16 @@ def test_commands_that_only_read_load_nothing_of_the_network(words: tuple[str, .
     command = [sys.executable, "-c", program, *words, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_a_plan_for_one_model_loads_nothing_that_looks_elsewhere() -> None:
+    """Three tenths of what `fit` took was the import of what it never used."""
+    unused = {"asyncio", "ssl", "psutil", "freehold.catalog.openness", "freehold.weights.gguf"}
+    unused |= {"freehold.hardware.devices", "freehold.trials"}
+    program = (
+        "import sys; from freehold.cli.main import main; main(sys.argv[1:]); "
+        f"print(sorted({unused} & set(sys.modules)), file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", program, "fit", "llama-3.1-8b-instruct", "--on", "64GB", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "[]"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from freehold.engines.llamacpp import native
-from freehold.weights.gguf.tensor_types import TENSOR_TYPES
+from freehold.weights.tensor_types import TENSOR_TYPES
 from tests.gguf_bytes import KEYS, STRING, U32, header, tensor
 
 np = pytest.importorskip("numpy")

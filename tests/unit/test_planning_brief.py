@@ -7,7 +7,7 @@ from freehold.core.quantity import Unknown
 from freehold.fit.options import offered_options
 from freehold.hardware.describe import described
 from freehold.planning.planner import Planner, Question
-from freehold.planning.targets import Target
+from freehold.planning.target import Target
 
 CATALOG = Catalog.load()
 

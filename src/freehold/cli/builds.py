@@ -12,7 +12,6 @@ import typer
 from freehold.cli.arguments import HeldRef, Json, Quiet, examples, shown_names
 from freehold.cli.layout import wrapped
 from freehold.cli.output import UNKNOWN, Column, Output, Section, size
-from freehold.cli.pull import build_json
 from freehold.core.builds import HeldBuild
 from freehold.core.errors import CallError
 from freehold.core.refs import parse
@@ -238,3 +237,18 @@ def _moment(date: str) -> str:
 
 def _number(value: int | None) -> str | None:
     return None if value is None else f"{value:,}"
+
+
+def build_json(build: HeldBuild) -> dict[str, object]:
+    """What programs get to know of a held build; these keys are stable, null is unknown."""
+    return {
+        "name": build.name,
+        "model": build.model,
+        "digest": build.digest,
+        "size_bytes": build.size_bytes,
+        "quantization": build.facts.quantization,
+        "parameters": build.facts.parameters,
+        "context_tokens": build.facts.context_length,
+        "license": build.license,
+        "files": [str(file) for file in build.files],
+    }

@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import traceback
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -211,6 +210,8 @@ class Bug(FreeholdError):  # noqa: N818 - it is shown as an error, and never rai
 
 
 def _bug(error: Exception) -> Bug:
+    import traceback
+
     trace = "".join(traceback.format_exception(error))
     return Bug(
         f"Freehold has a bug: {type(error).__name__}: {error}\n{trace}",

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from freehold.cli.arguments import Json, Quiet, examples, known_names
+from freehold.cli.builds import build_json
 from freehold.cli.output import Output, size
 from freehold.cli.permitting import By, Reason, Wish, permitted
 from freehold.cli.progress import display_for
@@ -96,18 +97,3 @@ def pull_now(
             return once(refuse_unfit=False)
 
     return permitted(asked, output, wish or Wish())
-
-
-def build_json(build: HeldBuild) -> dict[str, object]:
-    """What programs get to know of a held build; these keys are stable, null is unknown."""
-    return {
-        "name": build.name,
-        "model": build.model,
-        "digest": build.digest,
-        "size_bytes": build.size_bytes,
-        "quantization": build.facts.quantization,
-        "parameters": build.facts.parameters,
-        "context_tokens": build.facts.context_length,
-        "license": build.license,
-        "files": [str(file) for file in build.files],
-    }

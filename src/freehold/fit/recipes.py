@@ -18,7 +18,7 @@ from functools import cache
 from freehold.core.quantity import Estimated
 from freehold.fit.blueprint import Blueprint
 from freehold.fit.counts import Count, Part, attentions, counts, gated
-from freehold.weights.gguf.tensor_types import TENSOR_TYPES
+from freehold.weights.tensor_types import TENSOR_TYPES
 
 BASE = {
     **{name: name for name in ("F32", "F16", "BF16", "Q8_0", "Q6_K", "Q5_0", "Q5_1", "Q4_0", "Q4_1")},

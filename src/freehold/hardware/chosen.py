@@ -10,14 +10,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from freehold.core.errors import DescriptionError
 from freehold.core.quantity import Quantity, Unknown
 from freehold.hardware import figures
-from freehold.hardware.devices import Device, Devices, Offer
 from freehold.hardware.figures import GIB
-from freehold.hardware.rig import PlaceKind
 from freehold.hardware.sentence import Part, wrong
+
+if TYPE_CHECKING:
+    from freehold.hardware.devices import Device, Devices, Offer
+    from freehold.hardware.rig import PlaceKind
 
 _COUNTED = re.compile(r"(?P<first>[0-9]{1,4}) (?P<after>.+)|(?P<before>.+?) ?[xX*] ?(?P<last>[0-9]{1,4})")
 """A name with its number of devices where people write it and it is not understood: "2 l40s", "rtx4090x2"."""

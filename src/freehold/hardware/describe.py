@@ -8,13 +8,16 @@ unknown, what had to be assumed is in the rig's notes, and a name that means sev
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from freehold.core.quantity import Quantity, Unknown
 from freehold.hardware import figures
 from freehold.hardware.chosen import Chosen, chosen
-from freehold.hardware.devices import Device, Devices
 from freehold.hardware.rig import ONE_AFTER_THE_OTHER, Place, Rig
 from freehold.hardware.sentence import Modules, Part, parts, wrong
+
+if TYPE_CHECKING:
+    from freehold.hardware.devices import Device, Devices
 
 _MOST_DEVICES = 1024
 _NO_HOST = (
@@ -26,10 +29,9 @@ _NO_MODULES = 'which modules and how many channels was not said; write for examp
 
 def described(text: str, devices: Devices | None = None) -> Rig:
     """The machine that `text` describes. Raises DescriptionError, and nothing else."""
-    table = devices or Devices.load()
     found = parts(text)
     host = _merged([part for part in found if not part.name])
-    named = [chosen(_with_memory(part, host, table), table) for part in found if part.name]
+    named = _chosen([part for part in found if part.name], host, devices)
     accelerators = [place for which in named if which.kind == "gpu" for place in _accelerators(which)]
     if len(accelerators) > _MOST_DEVICES:
         raise wrong(f"{len(accelerators)} devices are more than one machine has ({_MOST_DEVICES} at most)", text)
@@ -42,6 +44,16 @@ def described(text: str, devices: Devices | None = None) -> Rig:
         here=False,
         notes=(*(note for which in named for note in which.notes), *_assumed(place), *_split(accelerators)),
     )
+
+
+def _chosen(named: list[Part], host: Part, devices: Devices | None) -> list[Chosen]:
+    """The devices that are named; the table is read where one is."""
+    if not named:
+        return []
+    from freehold.hardware.devices import Devices
+
+    table = devices or Devices.load()
+    return [chosen(_with_memory(part, host, table), table) for part in named]
 
 
 def _one_computer(computers: list[Chosen]) -> Chosen | None:

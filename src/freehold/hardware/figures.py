@@ -6,8 +6,12 @@ read less than the low end of a wide memory, and so may types of weights whose u
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from freehold.core.quantity import Estimated, Quantity, Unknown
-from freehold.hardware.devices import Device, Fact, Offer
+
+if TYPE_CHECKING:
+    from freehold.hardware.devices import Device, Fact, Offer
 
 GIB = 2**30
 READ_SHARE = 0.5

@@ -6,14 +6,17 @@ How fast it is stays the data sheet's word, or unknown, until it is measured.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from freehold.core.quantity import Quantity, Unknown
 from freehold.hardware import apple, figures
 from freehold.hardware.accelerators import Accelerator, Found, look
-from freehold.hardware.devices import Device, Devices
 from freehold.hardware.fingerprint import fingerprint
 from freehold.hardware.machine import Machine
 from freehold.hardware.rig import ONE_AFTER_THE_OTHER, Place, Rig
+
+if TYPE_CHECKING:
+    from freehold.hardware.devices import Device
 
 NOT_MEASURED = "not measured on this machine"
 
@@ -60,6 +63,8 @@ def _host(machine: Machine, shared: Accelerator | None) -> Place:
     host = Place("host", "host", total_bytes, free_bytes, Unknown(NOT_MEASURED))
     device = shared.device if shared else None
     if machine.system == "Darwin" and machine.architecture == "arm64":
+        from freehold.hardware.devices import Devices
+
         host = replace(host, usable_bytes=min(free_bytes, apple.working_set_bytes(total_bytes)))
         device = Devices.load().get(machine.cpu_model or "")
     elif shared is None:

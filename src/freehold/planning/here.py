@@ -7,8 +7,7 @@ from pathlib import Path
 
 from freehold.catalog import Catalog
 from freehold.core.quantity import Unknown
-from freehold.engines.llamacpp.identity import engine_id
-from freehold.hardware import calibration, here, measured_speeds, probe
+from freehold.hardware import calibration, measured_speeds
 from freehold.hardware.rig import Rig
 from freehold.planning.planner import Planner
 
@@ -16,6 +15,8 @@ from freehold.planning.planner import Planner
 def planner_here(catalog: Catalog, home: Path, taken_bytes: int) -> Planner:
     """Plans for this machine. `taken_bytes` are weights that workers have mapped: the kernel counts their pages as
     available, and they are in use."""
+    from freehold.hardware import here, probe  # what looks at a machine is not needed for one that is described
+
     return planner_of(catalog, without(here.rig(probe.machine()), taken_bytes), home)
 
 
@@ -23,6 +24,8 @@ def planner_of(catalog: Catalog, rig: Rig, home: Path) -> Planner:
     """Plans for `rig`, by the measurements of it that `home` keeps."""
     if rig.fingerprint is None:
         return Planner(catalog, rig, Unknown("a machine that is described was not measured"))
+    from freehold.engines.llamacpp.identity import engine_id
+
     engine = engine_id()
     ran = [row for row in measured_speeds.read(home, rig.fingerprint) if row.way.engine == engine]
     return Planner(catalog, rig, calibration.read(home, fingerprint=rig.fingerprint, engine=engine), ran)

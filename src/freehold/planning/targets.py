@@ -6,67 +6,52 @@ Nothing is downloaded here: what only a source has is read by `store.headers`, b
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from freehold.catalog import Catalog
 from freehold.catalog.model import CatalogModel
 from freehold.core.builds import HeldBuild
-from freehold.core.errors import CallError, NotFoundError, WeightsError
+from freehold.core.errors import NotFoundError, WeightsError
 from freehold.core.names import nearest
 from freehold.core.quantity import Quantity, Unknown
 from freehold.core.refs import FileRef, HubRef, ModelRef, Reference
 from freehold.fit.loss import expected_loss, loss_after
 from freehold.fit.options import Distance, Option, catalog_options, offered_options, option
-from freehold.fit.read_gguf import blueprint_of_outline, blueprint_of_unreadable
-from freehold.store.holdings import holding
-from freehold.store.naming import absolute
+from freehold.planning.target import Target, read_build, target_of_file
+from freehold.store.holdings import model_of
 from freehold.store.store import Store
-from freehold.weights.gguf import read_outline
 
 Distances = Callable[[str], Distance | None]
 """How far a held build was measured here to be from what it was made from, by its digest."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What was asked about. `model` None: the catalog does not know whose it is. `one`: one build is meant."""
-
-    name: str
-    model: CatalogModel | None
-    options: tuple[Option, ...]
-    one: bool
-
-
 class Targets:
-    """Looks references up in the catalog and the store."""
+    """Looks references up in the catalog and the store, as it was at the first look."""
 
     def __init__(self, catalog: Catalog, store: Store, distances: Distances = lambda _: None) -> None:
         self._catalog = catalog
         self._store = store
         self._distances = distances
 
+    @functools.cached_property
+    def _held(self) -> tuple[HeldBuild, ...]:
+        return self._store.builds()
+
     def of(self, ref: Reference) -> Target | None:
         """What `ref` means; None where only its source can tell. Raises NotFoundError with the nearest names,
         WeightsError, StoreError."""
         if isinstance(ref, FileRef):
-            return self.of_files(str(ref), [_file(absolute(ref))])
+            return target_of_file(ref)
         if isinstance(ref, ModelRef):
             return self._named(ref)
         model = self._catalog.get(ref.repository) if isinstance(ref, HubRef) and ref.tag is None else None
         return self.of_model(model) if model is not None else self._held_from(ref)
 
-    def of_files(self, name: str, paths: Sequence[Path]) -> Target:
-        """One build that lies in `paths`, or whose headers do. Raises WeightsError."""
-        outline = read_outline(paths)
-        blueprint = blueprint_of_outline(outline, name=name)
-        given = option(blueprint.quantization or "its file", "given", blueprint, outline)
-        return Target(name, None, (given,), one=True)
-
     def of_model(self, model: CatalogModel) -> Target:
         """Every build of a model of the catalog. A held one that cannot be read says why, and the others stand."""
-        held = [self._one_of_several(build) for build in self._store.builds() if self._is_of(build, model)]
+        held = [self._one_of_several(build) for build in self._held if self._is_of(build, model)]
         return Target(
             model.name, model, _distinct([*held, *catalog_options(model), *offered_options(model)]), one=False
         )
@@ -75,7 +60,7 @@ class Targets:
         model = self._catalog.get(ref.model)
         if ref.tag is None:
             return self.of_model(model) if model is not None else self._held_as(ref)
-        held = [build for build in self._store.builds() if build.name == str(ref)]
+        held = [build for build in self._held if build.name == str(ref)]
         if held:
             return Target(str(ref), model, (self._of_held(held[0]),), one=True)
         every = self.of_model(model).options if model is not None else ()
@@ -90,7 +75,7 @@ class Targets:
 
     def _held_as(self, ref: ModelRef) -> Target:
         """Builds that somebody gave this name."""
-        held = [self._one_of_several(build) for build in self._store.builds() if build.model == ref.model]
+        held = [self._one_of_several(build) for build in self._held if build.model == ref.model]
         if not held:
             raise self._unknown(ref)
         return Target(ref.model, None, tuple(held), one=False)
@@ -103,7 +88,7 @@ class Targets:
         return Target(build.name, None, (self._of_held(build),), one=True)
 
     def _unknown(self, ref: ModelRef) -> NotFoundError:
-        known = {*(build.model for build in self._store.builds()), *(model.name for model in self._catalog.models)}
+        known = {*(build.model for build in self._held), *(model.name for model in self._catalog.models)}
         hint = "`freehold find TEXT` searches the catalog; a file or a source is planned for as well."
         return NotFoundError("model", ref.model, nearest=nearest(ref.model, known), hint=hint)
 
@@ -117,12 +102,14 @@ class Targets:
             return self._unreadable(build, f"its header cannot be read: {error.message}")
 
     def _unreadable(self, build: HeldBuild, reason: str) -> Option:
+        from freehold.fit.read_gguf import blueprint_of_unreadable
+
         found = option(_tag(build), "held", blueprint_of_unreadable(build, reason))
         return replace(found, made_here=build.parent is not None)
 
     def _of_held(self, build: HeldBuild) -> Option:
-        outline = read_outline(build.files)
-        found = option(_tag(build), "held", blueprint_of_outline(outline, name=build.name), outline)
+        blueprint, outline = read_build(build.files, build.name)
+        found = option(_tag(build), "held", blueprint, outline)
         distance = self._distances(build.digest)
         return replace(
             found,
@@ -139,23 +126,14 @@ class Targets:
             return distance.nats
         if build.parent is None:
             return expected
-        parent = self._store.by_digest(build.parent)
+        parent = next((each for each in self._held if each.digest == build.parent), None)
         if parent is None:
             return Unknown("what it was made from is not held any more, and had lost something before")
         own = distance.nats if distance is not None and distance.digest == parent.digest else expected
         return loss_after(expected_loss(parent.facts.quantization, parent.facts.parameters), own)
 
     def _is_of(self, build: HeldBuild, model: CatalogModel) -> bool:
-        return holding(build, self._store, self._catalog).model == model.name
-
-
-def _file(path: Path) -> Path:
-    """`path` where something is that may be read. Raises NotFoundError, CallError for a folder."""
-    if path.is_dir():
-        raise CallError(f"{path} is a folder, and what is planned for is one file.", hint="Name a GGUF file in it.")
-    if not path.exists():
-        raise NotFoundError("file", str(path), hint="Look at the path; a model's name needs no ./ before it.")
-    return path
+        return model_of(build, self._store, self._catalog) == model.name
 
 
 def _tag(build: HeldBuild) -> str:

@@ -24,7 +24,6 @@ from freehold.catalog.licenses.shelf import Licenses
 from freehold.catalog.openness import LABELS
 from freehold.core.errors import NotFoundError
 from freehold.core.names import nearest
-from freehold.core.settings import load
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +74,7 @@ def find(asked: Asked) -> Found:
 
 
 def _fitting(found: Sequence[Graded], inheriting: int) -> Found:
+    from freehold.core.settings import load
     from freehold.python.fitting import planner_for
 
     planner = planner_for(None, load())

@@ -6,22 +6,22 @@ the running house has loaded is counted as taken.
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from freehold.catalog import Catalog
 from freehold.core.errors import CallError, FreeholdError
-from freehold.core.refs import FakeRef, ModelRef, RemoteRef, SourceRef, parse
+from freehold.core.refs import FakeRef, FileRef, ModelRef, RemoteRef, SourceRef, parse
 from freehold.core.settings import Settings, load
-from freehold.hardware.describe import described
 from freehold.planning.here import planner_here, planner_of
 from freehold.planning.planner import Judge, Planner, Question
-from freehold.planning.targets import Target, Targets
-from freehold.store.store import Store
-from freehold.trials.distances import distances_here
+from freehold.planning.target import Target, target_of_file, target_of_files
+
+if TYPE_CHECKING:
+    from freehold.planning.targets import Distances
+    from freehold.store.store import Store
 
 __all__ = ["Fitting", "Question", "best_build", "fit", "planner_for", "target"]
 
@@ -71,6 +71,8 @@ def planner_for(on: str | None, settings: Settings) -> Planner:
     """Who plans for the machine that `on` describes, or for this one without what the house's workers have mapped."""
     catalog = Catalog.load()
     if on is not None:
+        from freehold.hardware.describe import described
+
         return planner_of(catalog, described(on), settings.home)
     return planner_here(catalog, settings.home, _taken_bytes(settings))
 
@@ -80,15 +82,38 @@ def target(ref: str, settings: Settings) -> Target:
     parsed = parse(ref)
     if isinstance(parsed, RemoteRef | FakeRef):
         raise CallError(f"{ref} runs elsewhere or nowhere: there is nothing to fit.", reference=ref)
+    if isinstance(parsed, FileRef):
+        return target_of_file(parsed)
+    # The store and the deeds: a tenth of the time of a plan for a file, which asks nothing of them.
+    from freehold.planning.targets import Targets
+    from freehold.store.store import Store
+
     store = Store.of(settings)
-    found = Targets(Catalog.load(), store, distances_here(settings.home, store)).of(parsed)
+    found = Targets(Catalog.load(), store, _distances(store, settings)).of(parsed)
     if found is not None:
         return found
     assert not isinstance(parsed, ModelRef), "a model's name is found or refused"
+    import asyncio
+
     return asyncio.run(_from_source(parsed, settings))
 
 
+def _distances(store: Store, settings: Settings) -> Distances:
+    """What was measured of held builds here; looked up where one is held."""
+
+    @functools.cache
+    def measured() -> Distances:
+        from freehold.trials.distances import distances_here
+
+        return distances_here(settings.home, store)
+
+    return lambda digest: measured()(digest)
+
+
 async def _from_source(ref: SourceRef, settings: Settings) -> Target:
+    import asyncio
+    import tempfile
+
     from freehold.app import build_house
     from freehold.store.headers import fetch_headers
 
@@ -96,12 +121,14 @@ async def _from_source(ref: SourceRef, settings: Settings) -> Target:
     plan = await house.sources[ref.kind].plan(ref)
     with tempfile.TemporaryDirectory(prefix="freehold-header-") as folder:
         paths = await fetch_headers(plan, Path(folder))
-        return await asyncio.to_thread(Targets(house.catalog, house.store).of_files, str(ref), paths)
+        return await asyncio.to_thread(target_of_files, str(ref), paths)
 
 
 def _with_the_engines_word(
     answer: dict[str, Any], target: Target, question: Question, settings: Settings
 ) -> dict[str, Any]:
+    import asyncio
+
     from freehold.engines.llamacpp.oracle import Oracle
     from freehold.planning.asked import ask
 
@@ -113,6 +140,7 @@ def _with_the_engines_word(
 
 def _judge(settings: Settings) -> Judge:
     from freehold.permits import Permits
+    from freehold.store.store import Store
 
     permits = Permits(Catalog.load(), Store.of(settings))
     return lambda model: permits.of_model(model, settings)
@@ -124,6 +152,11 @@ def _taken_bytes(settings: Settings) -> int:
 
     try:
         workers = ps(settings)["workers"]
+    except FreeholdError:
+        return 0
+    from freehold.store.store import Store
+
+    try:
         sizes = {build.name: build.size_bytes for build in Store.of(settings).builds()}
     except FreeholdError:
         return 0

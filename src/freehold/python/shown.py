@@ -12,7 +12,7 @@ from freehold.core.builds import HeldBuild
 from freehold.core.errors import NotFoundError
 from freehold.core.names import nearest
 from freehold.core.refs import HubRef, ModelRef, Reference
-from freehold.store.holdings import holding
+from freehold.store.holdings import model_of
 from freehold.store.store import Store
 
 
@@ -68,5 +68,5 @@ def _model(ref: Reference, catalog: Catalog) -> CatalogModel | None:
 
 def _of_build(build: HeldBuild, store: Store, catalog: Catalog) -> CatalogModel | None:
     """The model that its bytes or its source say it is of; a name that somebody gave it says nothing."""
-    name = holding(build, store, catalog).model
+    name = model_of(build, store, catalog)
     return catalog.get(name) if name else None

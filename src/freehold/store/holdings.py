@@ -65,6 +65,13 @@ def holding(build: HeldBuild, store: Store, catalog: Catalog) -> Holding:
     )
 
 
+def model_of(build: HeldBuild, store: Store, catalog: Catalog) -> str | None:
+    """The model that a build of `store` is of, as in `holding`; its deed is read where its bytes do not tell. Raises
+    DeedError."""
+    entry = catalog.by_sha256(build.digest.removeprefix("sha256:"))
+    return entry.model.name if entry else _claimed(store.deed(build), catalog)
+
+
 def _signature(deed: Deed, keys: Keys) -> SignatureState | Literal["undecided"]:
     try:
         return keys.state(deed)

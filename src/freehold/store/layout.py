@@ -13,8 +13,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from freehold.store.plan import Plan
+if TYPE_CHECKING:
+    from freehold.store.plan import Plan
 
 DEED_FILE = "deed.json"
 PAPERS_FOLDER = "papers"

@@ -6,7 +6,6 @@ removed: removing one would let two holders lock two files of one name.
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -21,6 +20,8 @@ POLL_S = 0.1
 @asynccontextmanager
 async def hold(path: Path, *, waiting: Callable[[], None]) -> AsyncIterator[None]:
     """Hold the lock at `path`. `waiting` is called once if somebody else holds it."""
+    import asyncio  # whoever waits runs it already; a command that only reads the store need not load it
+
     with _opened(path) as descriptor:
         if not _taken(descriptor):
             waiting()

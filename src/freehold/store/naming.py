@@ -12,7 +12,6 @@ from urllib.parse import urlsplit, urlunsplit
 from freehold.core.builds import WeightFacts
 from freehold.core.errors import CallError
 from freehold.core.refs import FileRef, ModelRef, Reference, WebRef, parse
-from freehold.store.sources.gguf_names import quantization
 
 _SPLIT = re.compile(r"-(\d{5})-of-(\d{5})(?=\.[^.]+$|$)")
 
@@ -34,6 +33,8 @@ def name_from_file(file: str, facts: WeightFacts) -> str:
 def may_be_named(file: str, ref: ModelRef) -> bool:
     """Whether a build may have got the name `ref` from `file`, one of its files. Its header is not read: where its name
     speaks of no quantization, every tag may be meant."""
+    from freehold.store.sources.gguf_names import quantization  # its patterns are needed for a deed that cannot be read
+
     found = quantization(file)
     tag = _legal(found) if found else None
     stem = _legal(_SPLIT.sub("", file).removesuffix(".gguf"))

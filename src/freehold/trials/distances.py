@@ -6,6 +6,7 @@ a cache of another type than the usual, or by another engine than llama.cpp, is 
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -18,27 +19,36 @@ from freehold.core.formats import TRIAL
 from freehold.core.quantity import Measured
 from freehold.fit.loss import WHOLE
 from freehold.fit.options import Distance
-from freehold.hardware import probe
-from freehold.hardware.fingerprint import fingerprint
 from freehold.store.store import Store
-from freehold.trials.record import LARGEST_BYTES, folder
+from freehold.trials.record import LARGEST_BYTES, are_there, folder
 
 ENGINE = "llama.cpp"
 
 
 def distances_here(home: Path, store: Store) -> Callable[[str], Distance | None]:
     """What was measured of the builds of `store` on this machine, by their digests."""
-    return measured_distances(home, lambda: fingerprint(probe.machine()), store.by_digest)
+
+    def machine() -> str:
+        from freehold.hardware import probe
+        from freehold.hardware.fingerprint import fingerprint
+
+        return fingerprint(probe.machine())
+
+    return measured_distances(home, machine, store.by_digest)
 
 
 def measured_distances(
     home: Path, machine: Callable[[], str], by_digest: Callable[[str], HeldBuild | None]
 ) -> Callable[[str], Distance | None]:
     """What was measured of a build, by its digest. `machine` gives a fingerprint and `by_digest` finds a held build;
-    both are asked when they are needed."""
+    both are asked when they are needed, and the records read once."""
+
+    @functools.cache
+    def rows() -> tuple[_Row, ...]:
+        return tuple(_rows(home, machine())) if are_there(home) else ()
 
     def of(digest: str) -> Distance | None:
-        found = [row for row in _rows(home, machine()) if row[0] == digest]
+        found = [row for row in rows() if row[0] == digest]
         if not found:
             return None
         _, held_against, name, nats = max(found, key=lambda row: row[3].on)

@@ -47,7 +47,16 @@ def place(home: Path, fingerprint: str, digest: str, workload: str) -> Path:
 
 def folder(home: Path, fingerprint: str) -> Path:
     """Where everything lies that was found on that machine."""
-    return home / "trials" / fingerprint
+    return _every(home) / fingerprint
+
+
+def are_there(home: Path) -> bool:
+    """Whether anything was found on any machine."""
+    return _every(home).is_dir()
+
+
+def _every(home: Path) -> Path:
+    return home / "trials"
 
 
 def write(home: Path, report: Mapping[str, Any]) -> Path:

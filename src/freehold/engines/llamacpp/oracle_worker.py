@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from freehold.engines.inside import CannotServeError, Orders, run
-from freehold.weights.gguf.tensor_types import TYPE_NUMBERS
+from freehold.weights.tensor_types import TYPE_NUMBERS
 
 MIB = 1 << 20
 MEMORY_BYTES = 4 << 30

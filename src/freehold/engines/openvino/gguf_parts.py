@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from freehold.weights.gguf.tensor_types import TENSOR_TYPES
+from freehold.weights.tensor_types import TENSOR_TYPES
 
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9

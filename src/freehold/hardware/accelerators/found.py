@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from freehold.core.quantity import Quantity
-from freehold.hardware.devices import Device
+if TYPE_CHECKING:
+    from freehold.core.quantity import Quantity
+    from freehold.hardware.devices import Device
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from freehold.core.quantity import Quantity
 from freehold.hardware import figures
 from freehold.hardware.accelerators.found import Accelerator, Found
 from freehold.hardware.bus import OnBus
-from freehold.hardware.devices import Devices
+
+if TYPE_CHECKING:
+    from freehold.hardware.devices import Devices
 
 LIBRARY = "libnvidia-ml.so.1"
 _NOT_SUPPORTED = 3
@@ -37,6 +39,15 @@ class _NvmlError(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(f"NVML error {code}")
         self.code = code
+
+
+def is_installed(load: Callable[[str], Any] = ctypes.CDLL) -> bool:
+    """Whether the driver's library is there, with or without a device."""
+    try:
+        load(LIBRARY)
+    except OSError:
+        return False
+    return True
 
 
 def nvidia(on_bus: Iterable[OnBus], table: Devices, load: Callable[[str], Any] = ctypes.CDLL) -> Found:

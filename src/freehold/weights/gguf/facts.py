@@ -9,9 +9,9 @@ from freehold.core.builds import WeightFacts
 from freehold.weights.checks import Findings
 from freehold.weights.gguf.architecture import Model, architecture_of
 from freehold.weights.gguf.header import Header
-from freehold.weights.gguf.tensor_types import FILE_TYPES
 from freehold.weights.gguf.tensors import Tensor
 from freehold.weights.gguf.tokenizer import token_count
+from freehold.weights.tensor_types import FILE_TYPES
 
 TEMPLATE = "tokenizer.chat_template"
 # Upper bits of general.file_type carry flags ("guessed"), not the type.

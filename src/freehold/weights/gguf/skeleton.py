@@ -13,9 +13,9 @@ from pathlib import Path
 from freehold.weights.gguf.header import MAGIC
 from freehold.weights.gguf.layout import DEFAULT_ALIGNMENT
 from freehold.weights.gguf.outline import Outline
-from freehold.weights.gguf.tensor_types import TYPE_NUMBERS
 from freehold.weights.gguf.tensors import Tensor
 from freehold.weights.gguf.values import ARRAY, NUMBERS, STRING, U32, Array, Entry
+from freehold.weights.tensor_types import TYPE_NUMBERS
 
 _VERSION = 3
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from freehold.weights.checks import Findings, in_bytes, quoted
 from freehold.weights.gguf.cursor import Cursor
-from freehold.weights.gguf.tensor_types import TENSOR_TYPES, TensorType
+from freehold.weights.tensor_types import TENSOR_TYPES, TensorType
 
 MAX_DIMENSIONS = 4
 MAX_NAME_BYTES = 64

@@ -25,7 +25,7 @@ from freehold.engines.llamacpp.gauge.loaded import Loaded, RefusedError, Room
 from freehold.engines.llamacpp.gauge.plan import Pass
 from freehold.engines.llamacpp.gauge.shapes import Shape, written
 from freehold.engines.sandbox import lock
-from freehold.weights.gguf.tensor_types import TENSOR_TYPES
+from freehold.weights.tensor_types import TENSOR_TYPES
 
 _ROWS, _ROW = 64, 1024
 _SHORT, _LONG, _LONG_S = 5, 3, 0.1

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from freehold.weights.gguf.tensor_types import TENSOR_TYPES
+from freehold.weights.tensor_types import TENSOR_TYPES
 
 _ALIGNMENT = 32
 _NUMBERS = {name: number for number, (name, _, _) in TENSOR_TYPES.items()}
