@@ -42,20 +42,21 @@ class Header:
     end: int
 
 
-def read_header(cursor: Cursor) -> Header:
-    """The header at the start of the file. Raises Stopped where it cannot be read to its end."""
+def read_header(cursor: Cursor, *, tokens: bool = True) -> Header:
+    """The header at the start of the file. Raises Stopped where it cannot be read to its end. Without `tokens` the
+    strings of the token table are passed by their lengths, and nothing in them is judged."""
     version = _begin(cursor)
     tensor_count = cursor.u64("the number of tensors")
     key_count = cursor.u64("the number of keys")
     _bound(cursor, "tensors", tensor_count, MAX_TENSORS, LEAST_TENSOR_BYTES)
     _bound(cursor, "keys", key_count, MAX_KEYS, LEAST_KEY_BYTES)
-    tokens = TokenTable(cursor.notes, cursor.order)
-    reader = Reader(cursor, tokens)
+    table = TokenTable(cursor.notes, cursor.order)
+    reader = Reader(cursor, table if tokens else None)
     keys: dict[str, Entry] = {}
     for number in range(key_count):
         _read_key(reader, keys, number)
     tensors = tuple(read_tensor(cursor) for _ in range(tensor_count))
-    return Header(version, cursor.order, keys, tensors, tokens, cursor.position)
+    return Header(version, cursor.order, keys, tensors, table, cursor.position)
 
 
 def _begin(cursor: Cursor) -> int:

@@ -107,8 +107,9 @@ def read_split(paths: Sequence[Path]) -> WeightFacts:
 
 
 def read_outline(paths: Sequence[Path]) -> Outline:
-    """The numbers and the tensors of a build of one file or several, in order. Raises WeightsError as `read_split`."""
-    headers = _checked(paths)
+    """The numbers and the tensors of a build of one file or several, in order. Raises WeightsError as `read_split`, but
+    for what is wrong in the strings of the token table, of which an outline says nothing: they are most of a header."""
+    headers = _checked(paths, tokens=False)
     outline = outline_of(headers[0], [tensor for header in headers for tensor in header.tensors])
     if outline is None:
         raise _says_nothing(paths[0])
@@ -123,19 +124,19 @@ def holds_header(path: Path) -> bool:
     notes = Findings(path.name)
     try:
         with _opened(path, notes) as (descriptor, size_bytes):
-            read_header(Cursor(descriptor, size_bytes, notes))
+            read_header(Cursor(descriptor, size_bytes, notes), tokens=False)
     except Stopped:
         return not any(finding.check in _TOO_SHORT for finding in (*notes.found, *notes.undecided))
     return True
 
 
-def _checked(paths: Sequence[Path]) -> list[Header]:
+def _checked(paths: Sequence[Path], *, tokens: bool = True) -> list[Header]:
     """The headers of `paths`, with nothing in them or between them that is refused."""
     headers: list[Header] = []
     pieces: list[tuple[str, Piece]] = []
     for number, path in enumerate(paths):
         notes = Findings(path.name)
-        header, piece = _looked(path, notes)
+        header, piece = _looked(path, notes, tokens=tokens)
         if header is None:
             raise _refusal(path, notes)
         _refuse(path, notes)
@@ -149,12 +150,12 @@ def _checked(paths: Sequence[Path]) -> list[Header]:
     return headers
 
 
-def _looked(path: Path, notes: Findings) -> tuple[Header | None, Piece | None]:
+def _looked(path: Path, notes: Findings, *, tokens: bool = True) -> tuple[Header | None, Piece | None]:
     """The header and the place of a file, with all that is wrong in `notes`; no header where it cannot be read."""
     try:
         with _opened(path, notes) as (descriptor, size_bytes):
             cursor = Cursor(descriptor, size_bytes, notes)
-            header = read_header(cursor)
+            header = read_header(cursor, tokens=tokens)
             read = partial(os.pread, descriptor)
             trailing_at = check_layout(header, size_bytes, read, notes)
             trailing = b"" if trailing_at is None else read(LOOKED_AT_BYTES, trailing_at)

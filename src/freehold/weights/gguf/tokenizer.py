@@ -75,6 +75,8 @@ def _check_types(header: Header, notes: Findings) -> None:
     if (other := header.tokens.other_type()) is not None:
         notes.add("gguf.tokenizer.token_type", f"It has a token of type {other}; 0 to {BYTE_TYPE} are known.")
     malformed = header.tokens.malformed_byte_tokens()
+    if not any(malformed):
+        return
     messages = (
         f"Token {index:,} is a byte token and not written as <0x, two hexadecimal digits and >."
         for index, flag in enumerate(malformed)

@@ -95,7 +95,7 @@ class TokenTable:
     def _see_merges(self, batch: list[bytes]) -> None:
         self._joined(batch, "merge", self._merges_seen)
         # Where a part begins with a space itself, the one that divides comes after it.
-        wrong = [index for index, merge in enumerate(batch) if not 0 < merge.find(b" ", 1) < len(merge) - 1]
+        wrong = [index for index, merge in enumerate(batch) if merge.find(b" ", 1, -1) < 0]
         first = self._merges_seen
         messages = (
             f"Merge {first + index:,} is {quoted(batch[index][:64])}: not two parts with a space between."

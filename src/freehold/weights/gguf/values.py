@@ -67,9 +67,9 @@ class Entry:
 
 
 class Reader:
-    """Reads values at `cursor`; `tokens` sees the token table pass."""
+    """Reads values at `cursor`; `tokens` sees the token table pass, None where nobody looks at it."""
 
-    def __init__(self, cursor: Cursor, tokens: TokenTable) -> None:
+    def __init__(self, cursor: Cursor, tokens: TokenTable | None) -> None:
         self.cursor = cursor
         self._tokens = tokens
         self._kept_bytes = 0
@@ -179,14 +179,15 @@ class Reader:
             message = f"It has the array {key!r} of {nbytes:,} bytes; {MAX_NUMBERS_BYTES:,} is the limit."
             raise cursor.notes.stop("gguf.array.long", message, cursor.position)
         head = cursor.peek(min(4, nbytes))
-        watched = kind == BOOL or self._tokens.watches(key)
+        watched = kind == BOOL or (self._tokens is not None and self._tokens.watches(key))
         if not watched and length > MAX_KEPT_ITEMS:
             cursor.position += nbytes
             return Array(kind, length, head=head)
         data = cursor.take(nbytes, f"{length:,} items of {key!r}")
         if kind == BOOL:
             self._check_bools(key, data)
-        self._tokens.numbers(key, data)
+        if self._tokens is not None:
+            self._tokens.numbers(key, data)
         numbers = cursor.numbers(code, data) if length <= MAX_KEPT_ITEMS else None
         if numbers:
             self.keep(_NUMBER_BYTES * len(numbers))
@@ -196,8 +197,11 @@ class Reader:
         cursor = self.cursor
         cursor.need(length * 8, f"{length:,} strings of {key!r}", "gguf.array.length")
         cursor.spend(length)
-        watcher = self._tokens.watcher(key)
         kept: list[str] | None = [] if key.startswith("general.") and length <= MAX_KEPT_ITEMS else None
+        if self._tokens is None and kept is None:
+            self._pass_texts(key, length)
+            return Array(STRING, length)
+        watcher = self._tokens.watcher(key) if self._tokens is not None else None
         for batch in self._batches(key, length):
             if watcher is None:
                 self._check_texts(key, batch)
@@ -207,6 +211,19 @@ class Reader:
                 self.keep(sum(map(len, batch)))
                 kept += [item.decode("utf-8", "replace") for item in batch]
         return Array(STRING, length, texts=None if kept is None else tuple(kept))
+
+    def _pass_texts(self, key: str, length: int) -> None:
+        """Go on behind the strings of an array, by their lengths alone."""
+        cursor = self.cursor
+        length_at = struct.Struct(f"{cursor.mark}Q").unpack_from
+        while length:
+            passed, nbytes = _passed(cursor.peek(WINDOW_BYTES), length, length_at)
+            if passed:
+                cursor.need(nbytes, f"strings of {key!r}")
+                cursor.position += nbytes
+            else:
+                self._long_item(key)
+            length -= passed or 1
 
     def _check_texts(self, key: str, batch: list[bytes]) -> None:
         try:
@@ -241,17 +258,36 @@ class Reader:
         return b""
 
 
+def _passed(block: bytes, most: int, length_at: Callable[[bytes, int], tuple[int]]) -> tuple[int, int]:
+    """How many strings are whole in `block`, at most `most`, and how many bytes they take with their lengths."""
+    at, size = 0, len(block)
+    last = size - 8
+    for number in range(most):
+        if at > last:
+            return number, at
+        end = at + 8 + length_at(block, at)[0]
+        if end > size:
+            return number, at
+        at = end
+    return most, at
+
+
 def _whole(block: bytes, most: int, length_at: Callable[[bytes, int], tuple[int]]) -> tuple[list[bytes], int]:
     """The strings that are whole in `block`, at most `most`, and how many bytes they take with their lengths.
 
     Hundreds of thousands of strings pass here; nothing is called for each of them but `length_at`.
     """
     items: list[bytes] = []
-    at, start, size = 0, 8, len(block)
-    while start <= size and len(items) < most:
+    keep = items.append
+    at, size = 0, len(block)
+    last = size - 8
+    for _ in range(most):
+        if at > last:
+            break
+        start = at + 8
         end = start + length_at(block, at)[0]
         if end > size:
             break
-        items.append(block[start:end])
-        at, start = end, end + 8
+        keep(block[start:end])
+        at = end
     return items, at
