@@ -378,7 +378,7 @@ async def test_what_fits_is_a_column_a_filter_and_an_order(house: Open, visit: V
     small = row(page, "SmolLM2 135M Instruct").locator(".c-fits")
     await expect(small).to_have_text(re.compile("^Fits in "))
     vast = row(page, "DeepSeek V3").locator(".c-fits")
-    await expect(vast).to_have_text("Does not fit")
+    await expect(vast).to_have_text("No build to take")
     await expect(vast.locator("span")).to_have_attribute("title", re.compile("it needs .* GB and this machine has"))
     await expect(row(page, "GPT-4o").locator(".c-fits")).to_have_text("")
     await choice(page, "Here").select_option("Fits this machine")
@@ -392,7 +392,7 @@ async def test_what_fits_is_a_column_a_filter_and_an_order(house: Open, visit: V
     await head.get_by_role("button").click()
     await expect(head).to_have_attribute("aria-sort", "descending")
     first, *_, last = await page.locator("tbody .c-fits").all_text_contents()
-    assert (first[:8], last) == ("Fits in ", "Does not fit")
+    assert (first[:8], last) == ("Fits in ", "No build to take")
 
 
 async def test_a_paper_shows_every_build_with_what_each_figure_rests_on(house: Open, visit: Visit) -> None:

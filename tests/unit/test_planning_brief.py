@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from freehold.catalog import Catalog
 from freehold.core.quantity import Unknown
 from freehold.fit.options import offered_options
@@ -12,13 +14,21 @@ from freehold.planning.target import Target
 CATALOG = Catalog.load()
 
 
-def test_what_fits_in_few_bits_alone_is_named_in_the_list_as_in_its_own_plan() -> None:
+@pytest.mark.parametrize(
+    ("name", "tag"),
+    [
+        ("mixtral-8x7b-instruct-v0.1", "q3_k_m"),
+        ("llama-3.3-70b-instruct", None),  # what fits has 2 bits
+    ],
+)
+def test_what_fits_in_few_bits_alone_is_in_the_list_what_it_is_in_its_own_plan(name: str, tag: str | None) -> None:
     planner = Planner(CATALOG, described("1x rtx-4090"), Unknown("a machine that is described was not measured"))
-    model = CATALOG.model("mixtral-8x7b-instruct-v0.1")
+    model = CATALOG.model(name)
     brief = planner.in_brief(model)
     whole = planner.of_target(Target(model.name, model, tuple(offered_options(model)), one=False), Question())
-    assert whole["fits"] is True
-    assert (brief["fits"], brief["tag"]) == (True, whole["recommended"])
+    assert any(each["fits"] for each in whole["builds"])
+    assert (whole["fits"], whole["recommended"]) == (tag is not None, tag)
+    assert brief == {"fits": whole["fits"], "tag": tag, "reason": whole["reason"]}
 
 
 def test_a_list_and_a_plan_agree_on_every_model_whether_it_fits() -> None:

@@ -56,7 +56,7 @@ def fit_command(  # noqa: PLR0913 - every option of a command is a parameter
     where the low end does. LOSS is how far answers are expected to move from those of the 16-bit model, in nats a token
     (KL divergence): 0.005 is hardly to be seen, 0.1 is. Several accelerators add memory, and no speed for one request:
     layers lie on one after the other. --ask-engine sets the engine's own word on its buffers beside the arithmetic.
-    Exit code 1: nothing fits; 4: it cannot be said.
+    Exit code 1: nothing fits that could be recommended; 4: it cannot be said.
     """
     from freehold.cli.page_fit import models_page, plan_page
     from freehold.python.fitting import Fitting, Question, fit

@@ -2,13 +2,17 @@
 
 Of those that fit and are fast enough, the one that is expected to lose least; losses below NEGLIGIBLE_NATS count as
 none, and the smallest of those wins, because it is the fastest and leaves the most room. Where nothing is fast enough,
-the fastest; where no speed is known, speed does not count and the answer says so.
+the fastest, and how slow it is; where no speed is known, speed does not count and the answer says so.
+
+Speed is never bought with more than MOST_NATS, and nothing is recommended that loses more than LAST_NATS: then there is
+no build to take, and the answer names what does fit and what it loses. A need that names a loss of its own, and a
+question about one build, ask for what they get.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from freehold.core.quantity import at_least, at_most, likeliest
 from freehold.fit.needs import Need
@@ -18,10 +22,8 @@ NEGLIGIBLE_NATS = 0.006
 """That of Q6_K on Llama 3 8B, where 96 of 100 first choices stay what they were (llama.cpp, tools/perplexity)."""
 MOST_NATS = 0.15
 """More than this is taken only where nothing else fits: about what 3 bits lose."""
-UNFAITHFUL = (
-    f"; the need cannot be met faithfully: the low end of a range decides, and by it none that loses less than "
-    f"{MOST_NATS} nats is fast enough; a smaller model may answer better"
-)
+LAST_NATS = 0.25
+"""More than this is never taken: types of 3 bits lose less, those of 2 bits more (`loss.toml`, on Llama 3 8B)."""
 READING_TOKENS_PER_S = 6.0
 """238 words a minute are read in silence (Brysbaert 2019, doi:10.1016/j.jml.2019.104047), at 1.4 tokens a word."""
 
@@ -39,19 +41,42 @@ def choose(plans: Iterable[BuildPlan], need: Need | None = None) -> Choice:
     """The build that `need` is best met by; without one, the best that fits."""
     every = list(plans)
     asked = need or Need()
-    meeting = [each for each in every if meets(each, asked) is True]
+    if len(every) <= 1:
+        return _chosen(every, asked)
+    for most in (asked.loss or MOST_NATS, max(asked.loss or 0, LAST_NATS)):
+        among = [each for each in every if _loses_at_most(each, most)]
+        if any(each.fits is not False for each in among):
+            found = _chosen(among, asked)
+            break
+    else:
+        found = _none(every, asked)
+    lossy = [] if found.build is not None else [each for each in every if meets(each, asked) is True]
+    return _beside(found, min(lossy, key=_counted_loss)) if lossy else found
+
+
+def _beside(found: Choice, least: BuildPlan) -> Choice:
+    """`found`, no build, with the one that would do it and loses too much to be recommended."""
+    low, high = at_least(least.loss) or 0, at_most(least.loss) or 0
+    lost = (
+        f"{least.tag} does it and is expected to lose {low:.2g} to {high:.2g} nats a token: a smaller model answers "
+        "better, and `freehold fit` without a name lists models"
+    )
+    return replace(found, reason=f"{found.reason}; {lost}" if found.fits is None else f"none to recommend: {lost}")
+
+
+def _chosen(among: list[BuildPlan], asked: Need) -> Choice:
+    meeting = [each for each in among if meets(each, asked) is True]
     if not meeting:
-        return _none(every, asked)
+        return _none(among, asked)
     if asked.generation_tokens_per_s is not None:
-        return _least_lossy(meeting, "of those that meet the need", unfaithful=UNFAITHFUL)
+        return _least_lossy(meeting, "of those that meet the need")
     fast = [each for each in meeting if (_speed(each) or 0) >= READING_TOKENS_PER_S]
     if fast:
         return _least_lossy(fast, "of those that fit and write faster than people read")
     known = [each for each in meeting if _speed(each) is not None]
     if not known:
         return _least_lossy(meeting, "of those that fit; how fast they are is not known")
-    fastest = max(known, key=lambda each: _speed(each) or 0)
-    return Choice(fastest, f"{fastest.tag}: the fastest that fits; none writes as fast as people read", True)
+    return _slow(max(known, key=lambda each: _speed(each) or 0))
 
 
 def meets(each: BuildPlan, need: Need) -> bool | None:
@@ -83,16 +108,23 @@ def _reaches(low: float | None, high: float | None, wanted: float) -> bool | Non
     return True if low >= wanted else False if high < wanted else None
 
 
-def _least_lossy(
-    among: list[BuildPlan], how: str, *, unfaithful: str = "; a smaller model may answer better"
-) -> Choice:
+def _slow(fastest: BuildPlan) -> Choice:
+    """What is taken where nothing writes as fast as people read."""
+    reason = (
+        f"{fastest.tag}: the fastest that can be recommended; it surely writes {_speed(fastest):.2g} tokens "
+        f"a second and people read {READING_TOKENS_PER_S:g}: a smaller model is faster"
+    )
+    return Choice(fastest, reason, True)
+
+
+def _least_lossy(among: list[BuildPlan], how: str) -> Choice:
     best = min(among, key=lambda each: (_counted_loss(each), _bytes(each), each.origin != "held"))
     value = likeliest(best.loss)
     if value is None:
         return Choice(best, f"{best.tag}: the only sort {how}; what it loses has not been measured", True)
     if value <= NEGLIGIBLE_NATS:
         return Choice(best, f"{best.tag}: the smallest with a negligible expected loss {how}", True)
-    warning = unfaithful if value > MOST_NATS else ""
+    warning = "; a smaller model may answer better" if value > MOST_NATS else ""
     return Choice(best, f"{best.tag}: the least expected loss {how}{warning}", True)
 
 
@@ -120,6 +152,12 @@ def _why_untold(each: BuildPlan) -> str:
 
 def _speed(each: BuildPlan) -> float | None:
     return at_least(each.speeds.generation_tokens_per_s)
+
+
+def _loses_at_most(each: BuildPlan, nats: float) -> bool:
+    """Whether it may be taken: nobody holds against a build what nobody has measured."""
+    value = likeliest(each.loss)
+    return value is None or value <= nats
 
 
 def _counted_loss(each: BuildPlan) -> float:

@@ -88,7 +88,7 @@ class Planner:
     def of_target(self, target: Target, question: Question) -> dict[str, Any]:
         """Every build of `target` on the machine, which of them to take and why, and machines where none does."""
         wanted, need = question.read()
-        plans = plan(target.options, self._rig, wanted, self._speedometer(self._rig))
+        plans = self._plans(target.options, wanted)
         chosen = choose(plans, need)
         bought = self._machines(target, need, wanted) if question.need is not None and chosen.fits is False else []
         return {
@@ -141,25 +141,21 @@ class Planner:
     def in_brief(self, model: CatalogModel) -> dict[str, Any]:
         """Whether `model` fits, in which build, and why not. Where none of those fits that are tried first, those in
         fewer bits are looked at as well, as they are for `of_target`."""
-        chosen = self._chosen(tried(model))
+        plans = self._plans(tried(model), Wanted())
+        chosen = choose(plans)
         if chosen.fits is False:
-            fewer = in_fewer_bits(model)
-            chosen = self._chosen(fewer[-1:]) if fewer else chosen
-            chosen = self._chosen(fewer) if chosen.fits else chosen
+            chosen = choose([*plans, *self._plans(in_fewer_bits(model), Wanted())])
         return {"fits": chosen.fits, "tag": chosen.build.tag if chosen.build else None, "reason": chosen.reason}
-
-    def _chosen(self, options: Iterable[Option]) -> Choice:
-        return choose(plan(options, self._rig, Wanted(), self._speedometer(self._rig)))
 
     def best(self, target: Target, wanted: Wanted | None = None) -> Choice:
         """Which build of `target` to take here."""
-        return choose(self._plans(target, wanted or Wanted()))
+        return choose(self._plans(target.options, wanted or Wanted()))
 
     def _ran(self, each: BuildPlan) -> tuple[MeasuredSpeed, ...]:
         return of_build(self._measured, each.digest) if each.digest is not None else ()
 
-    def _plans(self, target: Target, wanted: Wanted) -> list[BuildPlan]:
-        return plan(target.options, self._rig, wanted, self._speedometer(self._rig))
+    def _plans(self, options: Iterable[Option], wanted: Wanted) -> list[BuildPlan]:
+        return plan(options, self._rig, wanted, self._speedometer(self._rig))
 
     def _speedometer(self, rig: Rig) -> Speedometer:
         def measure(blueprint: Blueprint, run: RunShape, placement: Placement) -> Speeds:

@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 import { bytes, count } from "./numbers.js";
 
 const HAD = { held: "held", catalog: "by name", offered: "from hubs", given: "as given" };
-const FITS = new Map([[true, "Fits"], [false, "Does not fit"], [null, "Cannot say"]]);
+const FITS = new Map([[true, "Fits"], [false, "No build to take"], [null, "Cannot say"]]);
 
 /** What the table says of a row: `brief` is what the house said of the model, null where it was not asked. */
 export function fitCell(brief) {
