@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from freehold.catalog import Catalog
 from freehold.cli.main import main
 from tests.gguf_bytes import KEYS, STRING, gguf
 
@@ -153,6 +154,34 @@ def test_what_no_machine_here_does_is_answered_with_the_smallest_that_would(
     assert found["machines"][0]["on"] in out
 
 
+def test_where_no_model_does_it_here_the_best_that_would_are_named_each_with_the_smallest_machine(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "freehold.toml").write_text('[policy]\ndenied_licenses = ["apache-2.0"]\n')
+    need = "8 users, 16k context, 10 tok/s"
+    code, found = data(capsys, "--need", need, "--on", "8GB")
+    assert (code, found["models"]) == (4, []), "of some nobody can tell"
+    bought = found["machines"]
+    assert 3 <= len(bought) == len({each["model"] for each in bought})
+    assert [each["memory_bytes"] for each in bought] == sorted(each["memory_bytes"] for each in bought)
+    for each in bought:
+        build = each["build"]
+        assert build["generation_tokens_per_s"]["low"] >= 10
+        assert (build["run"]["slots"], build["run"]["context_tokens"]) == (8, 16_384)
+        again, alone = data(capsys, each["model"], "--need", need, "--on", each["on"])
+        assert (again, alone["recommended"]) == (0, build["tag"])
+        assert Catalog.load().model(each["model"]).license != "apache-2.0"
+    _, out, _ = called(capsys, "--need", need, "--on", "8GB")
+    rows = [line.split() for line in out.splitlines()]
+    assert all(any(row[:1] == [each["model"]] for row in rows) for each in bought)
+
+
+def test_a_need_that_a_model_meets_here_names_no_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    code, found = data(capsys, "--need", "1 user, 10 tok/s", "--on", "1x rtx-4090, 64GB")
+    assert (code, found["machines"]) == (0, [])
+    assert data(capsys, "--on", "1GB")[1]["machines"] == [], "nobody said what is needed"
+
+
 def test_a_file_is_read_and_its_weights_are_exact(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "own.gguf").write_bytes(gguf(rows=4000))
     code, found = data(capsys, "./own.gguf")
@@ -228,7 +257,7 @@ def test_on_a_machine_that_was_not_measured_a_needed_speed_is_untold_with_the_re
 ) -> None:
     words = ("--need", "8 users, 1k context, 10 tok/s")
     code, found = data(capsys, *words)
-    assert (code, found["fits"], found["models"]) == (4, None, [])
+    assert (code, found["fits"], found["models"], found["machines"]) == (4, None, [], [])
     assert found["untold"] == sum(found["untold_because"].values()) > 0
     _, out, _ = called(capsys, *words)
     assert "No model of the catalog does that here" not in out

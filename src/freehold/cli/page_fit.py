@@ -43,6 +43,7 @@ MACHINES = (
     Column("tag", "BUILD"),
     Column("speed", "TOK/S", right=True),
 )
+MODEL = Column("model", "MODEL")
 MOST_REASONS = 3
 _FITS = {True: "yes", False: "no", None: "cannot say"}
 _HAD = {"held": "held", "catalog": "by name", "offered": "from hubs", "given": "as given"}
@@ -84,6 +85,9 @@ def models_page(found: Data, output: Output) -> None:
     rows = [_model_row(each) for each in found["models"]]
     output.table(MODELS, rows, empty=_no_model(found))
     output.pages(found, [_standing(found), *_notes(found)], bare="")
+    if found["machines"]:
+        output.line("")
+        output.table((MODEL, *MACHINES), [_machine_row(each) for each in found["machines"]], empty="")
 
 
 def _no_model(found: Data) -> str:

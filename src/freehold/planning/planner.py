@@ -21,7 +21,7 @@ from freehold.fit.needs import Need, read_need
 from freehold.fit.options import Option
 from freehold.fit.placement import Placement
 from freehold.fit.plan import BuildPlan, Speedometer, Wanted, plan
-from freehold.fit.recommend import ORDERED_BY, Machine, Recommendation, in_fewer_bits, recommend, tried
+from freehold.fit.recommend import ORDERED_BY, Machine, Recommendation, Recommended, in_fewer_bits, recommend, tried
 from freehold.fit.speed import Speeds, speeds
 from freehold.hardware.calibration import Calibration
 from freehold.hardware.measured_speeds import MeasuredSpeed, of_build
@@ -100,11 +100,12 @@ class Planner:
             "fits": chosen.fits,
             "recommended": chosen.build.tag if chosen.build else None,
             "reason": chosen.reason if target.options else _NOTHING_TO_RUN,
-            "machines": [_purchase(each) for each in bought],
+            "machines": [_purchase(each, target.name) for each in bought],
         }
 
     def of_catalog(self, question: Question, judge: Judge, *, limit: int = 10) -> dict[str, Any]:
-        """The models to run on the machine, for a task and a need."""
+        """The models to run on the machine, for a task and a need; where none does what is needed, for the best models
+        that would the machines to buy."""
         wanted, need = question.read()
         machine = Machine(self._rig, wanted, self._speedometer(self._rig))
         verdicts: dict[str, Verdict] = {}
@@ -123,8 +124,22 @@ class Planner:
             "untold": sum(found.untold.values()),
             "untold_because": dict(found.untold),
             "denied": found.denied,
+            "machines": self._machines_for_models(need, wanted, allowed) if self._misses(found, question) else [],
             "fits": bool(found.found) or (None if found.untold else False),
         }
+
+    def _misses(self, found: Recommended, question: Question) -> bool:
+        """Whether a need is not met here. That of a machine which was not measured may be: nobody looked."""
+        unmeasured = self._rig.here and isinstance(self._calibration, Unknown)
+        return question.need is not None and not found.found and not (unmeasured and found.untold)
+
+    def _machines_for_models(
+        self, need: Need, wanted: Wanted, allowed: Callable[[CatalogModel], bool]
+    ) -> list[dict[str, Any]]:
+        from freehold.fit.buy_models import buy_models
+
+        bought = buy_models(self._catalog.models, need, wanted, self._speedometer, allowed)
+        return [_purchase(each.purchase, each.model.name) for each in bought]
 
     def _recommendation(self, each: Recommendation, verdict: Verdict) -> dict[str, Any]:
         # Openness and the licenses come with it: a tenth of the time of a plan for one model, which needs neither.
@@ -191,9 +206,10 @@ def _recommendation(each: Recommendation, verdict: Verdict, inherited: Iterable[
     }
 
 
-def _purchase(each: Purchase) -> dict[str, Any]:
+def _purchase(each: Purchase, model: str) -> dict[str, Any]:
     machine = each.machine
     return {
+        "model": model,
         "on": machine.text,
         "device": machine.device.key,
         "name": machine.device.name,
