@@ -31,10 +31,16 @@ COMPLETE = {
 # Models whose parameters the formula of a plain transformer does not count, and why.
 OTHERWISE_BUILT = {
     "falcon-40b": "a feed-forward of two matrices, and a round number of the publisher's",
+    "gemma-3n-e4b": "embeddings per layer",
     "gemma-3n-e4b-it": "embeddings per layer",
+    "llama-3.2-11b-vision": "the vision tower counts too",
     "llama-3.2-11b-vision-instruct": "the vision tower counts too",
+    "llama-4-maverick-17b-128e": "every second layer has experts",
     "llama-4-maverick-17b-128e-instruct": "every second layer has experts",
+    "ministral-3-14b-base-2512": "the vision tower counts too",
+    "ministral-3-14b-instruct-2512": "the vision tower counts too",
     "nemotron-3-nano-30b-a3b": "most layers are recurrent",
+    "nemotron-3-nano-30b-a3b-base": "most layers are recurrent",
     "nemotron-3-super-120b-a12b": "most layers are recurrent",
 }
 
