@@ -67,7 +67,8 @@ class Link:
 class Device:
     """`kind` "unified" and "host" are whole computers. None is unknown.
 
-    A card of several `dies` is as many devices to its driver, and memory, bandwidth and rates are those of one of them.
+    A card of several `dies` is as many devices to its driver: memory, bandwidth and rates are those of one of them,
+    power is the card's.
     Devices of one `family` share a name that people use ("h100"); `aliases` are other spellings of this one. `pci`
     holds the ids it has on the bus, as vendor:device or vendor:device:revision, in lower-case hexadecimal.
     `no_engine`: why no engine here runs on it, None where one does.
