@@ -6,8 +6,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,6 +15,7 @@ import pytest
 
 from freehold.engines.sandbox import house as sandbox
 from freehold.ledger.verify import verify
+from tests.integration.commands import bearer, freehold, made
 from tests.integration.house_process import DEADLINE_S, HELLO, Reply, RunningHouse, running_house, until
 from tests.integration.test_logs import ROUTES, SECRET, STREAMED
 from tests.servers.collector import METRICS, TRACES, LocalCollector, local_collector, read
@@ -50,11 +49,6 @@ def collector() -> Iterator[LocalCollector]:
 def house(tmp_path: Path, collector: LocalCollector) -> Iterator[RunningHouse]:
     with running_house(tmp_path, TOML.format(url=collector.url, more="")) as running:
         yield running
-
-
-def freehold(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "freehold", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
 def ask(house: RunningHouse, model: str, request: str, path: str = CHAT, **more: Any) -> Reply:
@@ -187,8 +181,8 @@ def test_what_failed_says_why_and_how_far_it_came(house: RunningHouse, collector
 
 
 def test_who_is_refused_at_the_door_is_in_the_traces_too(house: RunningHouse, collector: LocalCollector) -> None:
-    done = freehold("keys", "create", "lovelace", "--requests-per-minute", "1", "--quiet")
-    key = {"authorization": f"Bearer {done.stdout.strip()}"}
+    secret = made("lovelace", "--requests-per-minute", "1")
+    key = bearer(secret)
     assert ask(house, "small", "nobody").status == 401
     assert ask(house, "small", "once", headers=key).status == 200
     assert ask(house, "small", "again", headers=key).status == 429
@@ -197,7 +191,7 @@ def test_who_is_refused_at_the_door_is_in_the_traces_too(house: RunningHouse, co
     assert nobody["attributes"]["error.type"] == "invalid_api_key"
     assert often["attributes"]["error.type"] == "rate_limit_exceeded"
     everything = b"".join(sent.body for sent in collector.sent)
-    assert done.stdout.strip().encode() not in everything and b"lovelace" not in everything
+    assert secret.encode() not in everything and b"lovelace" not in everything
 
 
 def test_a_client_that_left_is_no_error_of_the_house(house: RunningHouse, collector: LocalCollector) -> None:

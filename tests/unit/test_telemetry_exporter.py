@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +14,7 @@ from freehold.server.telemetry import exporter as module
 from freehold.server.telemetry.collector import Collector
 from freehold.server.telemetry.exporter import Exporter
 from freehold.server.telemetry.reach import Reach
+from tests.processes import until
 from tests.servers.collector import LocalCollector, local_collector
 
 
@@ -40,12 +40,6 @@ def exporter_to(collector: LocalCollector, registry: CollectorRegistry) -> Expor
     return Exporter(TelemetrySettings(collector.url), lambda: Collector(collector.url, {}, None), registry)
 
 
-async def until(registry: CollectorRegistry, sample: str, value: float, **labels: str) -> None:
-    async with asyncio.timeout(60):
-        while registry.get_sample_value(sample, labels) != value:  # noqa: ASYNC110  # nothing to wait for tells of it
-            await asyncio.sleep(0.01)
-
-
 async def test_beyond_what_may_wait_spans_are_dropped_and_counted(
     collector: LocalCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,7 +51,8 @@ async def test_beyond_what_may_wait_spans_are_dropped_and_counted(
     for _ in range(10):
         exporter.end(ended())
     exporter.start()
-    await until(registry, "freehold_otlp_spans_dropped_total", 6, reason="queue_full")
+    dropped = "freehold_otlp_spans_dropped_total"
+    await until(lambda: registry.get_sample_value(dropped, {"reason": "queue_full"}) == 6)
     collector.open.set()
     await exporter.close(60)
     assert registry.get_sample_value("freehold_otlp_spans_sent_total") == len(collector.spans()) == 4

@@ -1,7 +1,7 @@
 """Spans and histograms as OTLP's messages, and what a collector answers: the seam of opentelemetry-proto.
 
 Its messages are OpenTelemetry's own, generated from the protocol's definition; importing them needs the extra
-`freehold[otlp]`, so nothing but `configured` imports this file, and only where a collector is named.
+`freehold[otlp]`, so this file is imported only where a collector is named: by what `configured` makes then.
 """
 
 from __future__ import annotations
