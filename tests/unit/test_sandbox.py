@@ -159,8 +159,11 @@ def test_a_house_keeps_accepting_and_starting_programs_and_nothing_that_leads_ou
     assert families == {"EPERM"}
     assert of(architecture, "socket", 1, 2, rules=HOUSE) == "EPERM"
     assert of(architecture, "socket", 1, 1 | 0o2004000, rules=HOUSE) == "allowed"
-    refused = ("connect", "ptrace", "process_vm_readv", "pidfd_getfd", "io_uring_setup", "unshare", "bpf")
+    refused = ("connect", "ptrace", "process_vm_readv", "pidfd_getfd", "io_uring_setup", "unshare", "bpf", "add_key")
     assert {of(architecture, name, rules=HOUSE) for name in refused} == {"EPERM"}
+    typing, resizing = 0x5412, 0x5413
+    assert of(architecture, "ioctl", 0, typing, rules=HOUSE) == "EPERM"
+    assert of(architecture, "ioctl", 0, resizing, rules=HOUSE) == "allowed"
     going_on = ("execve", "clone", "clone3", "kill", "recvmsg", "prctl", "close", "dup", "pidfd_open")
     assert {of(architecture, name, rules=HOUSE) for name in going_on} == {"allowed"}
     accept4 = 288 if architecture.name == "x86_64" else 242

@@ -49,7 +49,8 @@ def enforced() -> tuple[tuple[str, str], ...]:
         ("internet and all other sockets but Unix streams", "seccomp"),
         ("every connection, to other hosts and to Unix sockets", "seccomp"),
         ("ptrace, memory and descriptors of other processes", "seccomp"),
-        ("io_uring, bpf, namespaces, mounts, kernel modules", "seccomp"),
+        ("io_uring, bpf, namespaces, mounts, kernel modules, the kernel's keys", "seccomp"),
+        ("typing into the terminal it was started from", "seccomp"),
         ("changing files outside the house's folders", f"landlock {abi}"),
     ]
     if abi >= 4:

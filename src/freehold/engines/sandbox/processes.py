@@ -1,8 +1,10 @@
 """What the processes of a house that may not connect are refused, beside a worker's rules: data only.
 
 the house     makes no socket but Unix streams, connects to nothing, sees into no other process, and none of the wide
-              doors into the kernel. Whatever it starts is under the same filter, whose listener the witness holds.
-              It starts programs, and it receives descriptors: connected sockets, from the broker.
+              doors into the kernel; nor has it done by others what it may not: by the kernel, which has names looked
+              up for whoever asks for a key (request_key(2)), and by the shell it was started from (TIOCSTI). Whatever
+              it starts is under the same filter, whose listener the witness holds. It starts programs, and it receives
+              descriptors: connected sockets, from the broker.
 the broker    connects. To which families depends on what the policy lists.
 the witness   holds the listeners. It reads the memory of who is refused, for the address of a `connect`.
 """
@@ -25,6 +27,7 @@ HOUSE: Final = Rules(
             *("mount", "umount2", "pivot_root", "chroot", "unshare", "setns", "mount_setattr", "move_mount"),
             *("fsopen", "fsconfig", "fsmount", "fspick", "open_tree", "open_tree_attr", "open_by_handle_at"),
             *("kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "iopl", "ioperm"),
+            *("keyctl", "add_key", "request_key", "ioctl"),
         }
     ),
     answers=True,
