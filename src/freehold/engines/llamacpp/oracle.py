@@ -17,9 +17,8 @@ from typing import Any
 
 from freehold.core.errors import WorkerStartError
 from freehold.core.quantity import Unknown
-from freehold.engines.folder import WorkerFolder
-from freehold.engines.log import WorkerLog, log_name
-from freehold.engines.process import WorkerProcess
+from freehold.engines.errand import started
+from freehold.engines.log import log_name
 from freehold.engines.program import WorkerProgram
 from freehold.fit.blueprint import RunShape
 from freehold.weights.gguf import Outline, write_skeleton
@@ -67,19 +66,12 @@ class Oracle:
         return _answers(facts, len(runs))
 
     async def _facts(self, name: str, file: Path, runs: Sequence[RunShape]) -> Mapping[str, Any]:
-        folder = WorkerFolder(self.runtime_dir)
-        log = WorkerLog(self.log_dir / log_name("oracle", name))
-        log.open()
-        try:
-            process = await WorkerProcess.spawn(_program(name, file, runs, self.lock), folder, log)
+        program, log = _program(name, file, runs, self.lock), self.log_dir / log_name("oracle", name)
+        async with started(program, runtime_dir=self.runtime_dir, log=log) as process:
             # It ends by itself; a signal that meets its end makes asyncio warn of a process it does not know.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), ENDING_S)
-            await process.kill()
             return process.started.facts
-        finally:
-            log.close()
-            folder.remove()
 
 
 def _program(name: str, file: Path, runs: Sequence[RunShape], lock: str) -> WorkerProgram:

@@ -16,11 +16,10 @@ from pathlib import Path
 from freehold.core.builds import HeldBuild, Stamp, WeightFacts
 from freehold.core.errors import WorkerStartError
 from freehold.core.settings import EngineOptions
-from freehold.engines.folder import WorkerFolder
-from freehold.engines.log import WorkerLog, log_name
+from freehold.engines.errand import started
+from freehold.engines.log import log_name
 from freehold.engines.openvino import installed
 from freehold.engines.openvino.files import FILES, FORMAT, MODEL, binary
-from freehold.engines.process import WorkerProcess
 from freehold.engines.program import WorkerProgram
 from freehold.engines.watcher import Watcher
 from freehold.store.derived import Make, Making
@@ -92,16 +91,9 @@ class Converter:
 
     async def _run(self, program: WorkerProgram) -> None:
         """Run the program to the word that it is done. Raises WorkerStartError; then no process is left either."""
-        log = WorkerLog(self.log_dir / log_name(program.engine, program.build))
-        log.open()
-        log.begin()
-        folder = WorkerFolder(self.runtime_dir)
-        try:
-            process = await WorkerProcess.spawn(program, folder, log)
+        log = self.log_dir / log_name(program.engine, program.build)
+        async with started(program, runtime_dir=self.runtime_dir, log=log) as process:
             await process.stop(_GRACE_S)
-        finally:
-            folder.remove()
-            log.close()
 
 
 def _refuse(build: HeldBuild) -> None:

@@ -23,9 +23,9 @@ from freehold.core.errors import EngineError
 from freehold.core.settings import EngineOptions
 from freehold.engines.llamacpp.engine import LlamaCpp
 from freehold.engines.llamacpp.gauge import plan, solve
+from freehold.engines.llamacpp.gauge.cells import serving
 from freehold.engines.llamacpp.gauge.disturbance import Window
 from freehold.engines.llamacpp.gauge.solve import Key
-from freehold.engines.llamacpp.gauge.timing import timing_of
 from freehold.engines.llamacpp.identity import engine_id
 from freehold.hardware import caches
 from freehold.hardware.calibration import Calibration, Quiet
@@ -46,7 +46,7 @@ Windows = Mapping[Key, Sequence[Window]]
 
 @dataclass(slots=True)
 class Heard:
-    """What the program has said: windows by probe, tokens and held tokens; and what the engine refused."""
+    """What the program has said: windows by probe, tokens and held tokens."""
 
     windows: defaultdict[Key, list[Window]] = field(default_factory=lambda: defaultdict(list))
 
@@ -122,20 +122,13 @@ async def _served(file: Path, vocabulary: int, threads: int, heard: Heard, runti
     build = HeldBuild(file.stem, file.stem, "sha256:0", (file,), 0, read_facts(file))
     slots = max(plan.SPOKEN_TOGETHER)
     options = EngineOptions(context_tokens=512, slots=slots, threads=threads, batch_tokens=128, prompt_cache_mib=0)
-    worker = LlamaCpp(runtime_dir=runtime_dir, log_dir=log_dir).worker(build, options)
-    await worker.start()
-    try:
-        pid, socket_path = worker.report().pid, worker.upstream.socket_path
-        assert pid is not None and socket_path is not None, "a worker that was started has both"
-        async with timing_of(socket_path, pid=pid, vocabulary=vocabulary) as timing:
-            for together in plan.SPOKEN_TOGETHER:
-                await timing.hold(8, together)
-                for turn in range(1 + _REPEATED):
-                    window = await timing.step(8, together, steps=_STEPS)
-                    if turn:
-                        heard.windows[f"spoken {vocabulary}", together, 0].append(window)
-    finally:
-        await worker.stop()
+    async with serving(LlamaCpp(runtime_dir=runtime_dir, log_dir=log_dir), build, options) as timing:
+        for together in plan.SPOKEN_TOGETHER:
+            await timing.hold(8, together)
+            for turn in range(1 + _REPEATED):
+                window = await timing.step(8, together, steps=_STEPS)
+                if turn:
+                    heard.windows[f"spoken {vocabulary}", together, 0].append(window)
 
 
 def fastest(windows: Windows, tried: Sequence[int]) -> int:
