@@ -32,8 +32,13 @@ from freehold.gateway.gateway import Gateway
 from freehold.hardware import probe
 from freehold.hardware.fingerprint import fingerprint
 from freehold.ledger.cards import cards
+from freehold.ledger.content.erasing import Why as Why
+from freehold.ledger.content.house_key import FILE as CONTENT_KEY
+from freehold.ledger.content.house_key import KeyRing
+from freehold.ledger.content.spans import read_spans as read_spans
 from freehold.ledger.energy import Counter, Meter, packages
-from freehold.ledger.ledger import Ledger, opened
+from freehold.ledger.ledger import Ledger as Ledger
+from freehold.ledger.ledger import opened
 from freehold.ledger.report import UsageAsked as UsageAsked
 from freehold.ledger.report import read_by as read_by
 from freehold.ledger.report import read_day as read_day
@@ -259,7 +264,8 @@ def _counters() -> list[Counter]:
 
 async def _ledger(settings: Settings, keys: Access) -> Ledger:
     folder = settings.ledger_folder
-    ledger = await opened(folder, settings.ledger.mode, version=__version__, meter=Meter(_counters()))
+    ring = KeyRing(settings.home / CONTENT_KEY)
+    ledger = await opened(folder, settings.ledger.mode, version=__version__, ring=ring, meter=Meter(_counters()))
     if keys.needed:
         keys.spent(await asyncio.to_thread(spent, folder, time.time()))
     return ledger

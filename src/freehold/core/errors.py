@@ -26,7 +26,7 @@
     │   ├── NoSpaceError             not enough room                          (needed, free)
     │   ├── ReadOnlyError            the store cannot be written
     │   ├── BuildChangedError        the files are not what their deed says   HTTP 500
-    │   ├── HouseKeyError            the house's signing key cannot be used   HTTP 500
+    │   ├── HouseKeyError            a key of the house's own cannot be used   HTTP 500
     │   ├── KeyBookError             the file of API keys cannot be used      HTTP 500
     │   ├── BundleError              a bundle is damaged, or nobody's whom the house trusts
     │   └── DeedError                a deed is damaged or another build's     HTTP 500

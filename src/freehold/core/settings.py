@@ -16,6 +16,7 @@ from typing import Any, Literal, cast, get_args
 
 from freehold.core import paths
 from freehold.core.admission_settings import AdmissionSettings, read_admission
+from freehold.core.content_settings import read_keep_content
 from freehold.core.errors import SettingsError
 from freehold.core.log_settings import LogSettings, read_log
 from freehold.core.memory_settings import MemorySettings, StaySettings, read_memory, read_stay
@@ -72,13 +73,15 @@ class EngineOptions:
 
 @dataclass(frozen=True, slots=True)
 class EndpointSettings:
-    """One line of `[endpoints]`: a name that clients send as `model`, and what it points at."""
+    """One line of `[endpoints]`: a name that clients send as `model`, and what it points at. What it is asked and
+    answers is kept for `keep_content_s`, None is not at all."""
 
     name: str
     ref: Reference
     key_env: str | None = None
     options: EngineOptions = EngineOptions()
     stay: StaySettings = field(default_factory=StaySettings)
+    keep_content_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +238,8 @@ def _from(top: TableReader, env: Mapping[str, str], file: Path | None) -> Settin
         file=file,
         environment=env,
     )
+    if settings.ledger.mode == "off" and any(row.keep_content_s for row in (settings.endpoints or {}).values()):
+        top.table("ledger").problem("mode", 'is "off", and keep_content needs the records that name what is kept')
     top.refuse_unknown()
     return settings
 
@@ -321,9 +326,10 @@ def _endpoints(top: TableReader) -> dict[str, EndpointSettings]:
         row = table.table(name)
         ref = row.reference("ref", required=True)
         key_env, options, stay = row.text("key_env", "") or None, _options(row), read_stay(row)
+        keep_content_s = read_keep_content(row)
         row.refuse_unknown()
         if ref is not None:
-            found[name] = EndpointSettings(name, ref, key_env, options, stay)
+            found[name] = EndpointSettings(name, ref, key_env, options, stay, keep_content_s)
     return found
 
 

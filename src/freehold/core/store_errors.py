@@ -39,7 +39,7 @@ class BuildChangedError(StoreError):
 
 
 class HouseKeyError(StoreError):
-    """The key that signs deeds is missing, locked, badly kept or already there."""
+    """A key that signs deeds, or opens kept content, is missing, locked, badly kept or already there."""
 
     code = "house_key"
     status = 500

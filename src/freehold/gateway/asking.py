@@ -6,7 +6,8 @@ fails earlier because its model cannot start was the house's to answer, and leav
 that is lost before anybody saw anything of its answer is followed to its next start, once: that is the same request, of
 one admission and one outcome.
 
-Without a ledger (`mode = "off"`, or a model of the running house, which records) it only passes on."""
+Without a ledger (`mode = "off"`, or a model of the running house, which records) it only passes on. Where the endpoint's
+content is kept, what is sent is kept before the admission and the answer before the outcome, since those name it."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ from freehold.gateway.access.access import Holder, Permit
 from freehold.gateway.access.key import Key
 from freehold.gateway.access.meter import Meter
 from freehold.gateway.admission.ticket import Wish
+from freehold.gateway.keeping import Keeping
 from freehold.gateway.upstream import NotListeningError, UpstreamClient
+from freehold.ledger.content.container import Kept
 from freehold.ledger.energy import Mark
 from freehold.ledger.ledger import Ledger
 from freehold.ledger.record import Asked, Ending, Outcome
@@ -75,9 +78,9 @@ class Local:
 class Asking:
     """`client` may be exchanged for the one of the worker's next start. `usage` is what the engine counted, None where
     it has not told; `prompt_tokens` what it said of the prompt before, `pieces` how many pieces of an answer have come,
-    `reasons` why each answer ended. `sent_at` is when the engine was first asked (`time.perf_counter`), None until
-    then; `outcome` how it went, None until it has ended. End it with `done` or `failed`, once; the permit is closed by
-    whoever asked for it."""
+    `reasons` why each answer ended. `content` keeps what passes, None where nothing is kept. `sent_at` is when the
+    engine was first asked (`time.perf_counter`), None until then; `outcome` how it went, None until it has ended. End
+    it with `done` or `failed`, once; the permit is closed by whoever asked for it."""
 
     __slots__ = (
         "_admission",
@@ -88,6 +91,7 @@ class Asking:
         "_ledger",
         "_successor",
         "client",
+        "content",
         "first_at",
         "outcome",
         "permit",
@@ -106,8 +110,10 @@ class Asking:
         ledger: Ledger | None,
         permit: Permit | None,
         successor: Successor,
+        content: Keeping | None = None,
     ) -> None:
         self.client = client
+        self.content = content
         self.usage: Mapping[str, Any] | None = None
         self.prompt_tokens: int | None = None
         self.pieces: int | None = None
@@ -135,13 +141,16 @@ class Asking:
 
     async def stream(self, path: str, body: Mapping[str, Any]) -> aiohttp.ClientResponse:
         """As the client's own. Raises LedgerError where the request cannot be recorded; then nothing was sent."""
-        await self._admit()
+        await self._admit(path, body)
         return await self._answered(lambda client: client.stream(path, body))
 
     async def call(self, path: str, body: Mapping[str, Any], *, root: bool = False) -> dict[str, Any]:
         """As the client's own. Raises LedgerError where the request cannot be recorded; then nothing was sent."""
-        await self._admit()
-        return await self._answered(lambda client: client.call(path, body, root=root))
+        await self._admit(path, body)
+        answer = await self._answered(lambda client: client.call(path, body, root=root))
+        if self.content is not None:
+            self.content.answered(answer)
+        return answer
 
     async def follow(self, lost: WorkerLostError) -> None:
         """Turn to the next start of the worker that was `lost`; nothing that it said counts. Raises WorkerLostError
@@ -157,6 +166,8 @@ class Asking:
                 again=True,
             ) from lost
         self._followed.add(type(lost))
+        if self.content is not None:
+            self.content.begin_anew()
         self.usage = self.prompt_tokens = self.pieces = self.first_at = None
         self.client = await self._successor(self.client)
 
@@ -170,58 +181,79 @@ class Asking:
 
     async def done(self) -> None:
         """The answer is whole. Returns once that counts. Raises LedgerError."""
-        self._settle("done", None)
+        await self._settle("done", None)
         if self._ledger is not None:
             await self._ledger.durable()
 
     async def failed(self, error: BaseException | None = None) -> None:
         """There will be no whole answer, because of `error` or because nobody waits for it."""
-        if not isinstance(error, FreeholdError):
-            self._settle("stopped", self._why(error))
-            return
-        self._settle("failed", error.code)
-        if self._ledger is not None:
-            # The error is what the client is told, whether or not the disk takes it.
-            with contextlib.suppress(LedgerError):
+        # What is told is the error, or nobody: whether or not the disk takes it.
+        with contextlib.suppress(LedgerError):
+            if not isinstance(error, FreeholdError):
+                await self._settle("stopped", self._why(error))
+                return
+            await self._settle("failed", error.code)
+            if self._ledger is not None:
                 await self._ledger.durable()
 
-    async def _admit(self) -> None:
+    async def _admit(self, path: str, body: Mapping[str, Any]) -> None:
+        if self.content is not None:
+            self.content.sent(path, body)
         if self.sent_at is None:
             if self._ledger is not None:
-                await self._record(self._ledger)
+                await self._record(self._ledger, self.content)
             self.sent_at = time.perf_counter()
 
-    async def _record(self, ledger: Ledger) -> None:
+    async def _record(self, ledger: Ledger, content: Keeping | None) -> None:
         await ledger.require()
+        kept = await content.kept() if content is not None else None
         upstream = self.client.upstream
         asked = _asked(self._caller, self._endpoint, upstream.digest, upstream.engine)
-        self._admission, self._began = ledger.admit(asked)
+        self._admission, self._began = ledger.admit(asked, kept)
         await ledger.durable()
 
-    def _settle(self, ending: Ending, error: str | None) -> None:
-        usage = self.usage or {}
-        tokens_in = _count(usage.get("prompt_tokens", self.prompt_tokens))
-        tokens_out = _count(usage.get("completion_tokens"))
+    async def _settle(self, ending: Ending, error: str | None) -> None:
+        """Record how it ended; where its content is kept, once that is. Raises LedgerError."""
+        outcome = self.outcome = self._outcome(ending, error)
         if self.permit is not None:
-            counted = tokens_out if tokens_out is not None else self.pieces
-            self.permit.tokens = (tokens_in or 0) + (counted or 0)
+            counted = outcome.tokens_out if outcome.tokens_out is not None else self.pieces
+            self.permit.tokens = (outcome.tokens_in or 0) + (counted or 0)
+        if self._ledger is None or not self._admission:
+            return
+        if self.content is None:
+            self._record_outcome(self._ledger, outcome, None)
+        else:
+            await self._ledger.to_its_end(self._kept_and_recorded(self._ledger, self.content, outcome))
+
+    async def _kept_and_recorded(self, ledger: Ledger, content: Keeping, outcome: Outcome) -> None:
+        try:
+            kept = await content.kept()
+        except LedgerError as error:
+            if outcome.ending == "done":
+                outcome = self.outcome = outcome._replace(ending="failed", error=error.code)
+            self._record_outcome(ledger, outcome, None)
+            raise
+        self._record_outcome(ledger, outcome, kept)
+
+    def _record_outcome(self, ledger: Ledger, outcome: Outcome, kept: Kept | None) -> None:
+        energy = ledger.settle(self._admission, outcome, self._began, kept)
+        if self.permit is not None and energy is not None:
+            self.permit.wh = energy.share_uj / UJ_PER_WH
+
+    def _outcome(self, ending: Ending, error: str | None) -> Outcome:
+        usage = self.usage or {}
         details = usage.get("prompt_tokens_details")
         started_at, first_at = self._caller.started_at, self.first_at
-        outcome = self.outcome = Outcome(
+        return Outcome(
             ending,
             error,
-            tokens_in=tokens_in,
+            tokens_in=_count(usage.get("prompt_tokens", self.prompt_tokens)),
             tokens_cached=_count(details.get("cached_tokens")) if isinstance(details, dict) else None,
-            tokens_out=tokens_out,
+            tokens_out=_count(usage.get("completion_tokens")),
             pieces=self.pieces,
             first_us=None if first_at is None else round(1e6 * (first_at - started_at)),
             total_us=_since_us(started_at),
         )
-        if self._ledger is None or not self._admission:
-            return
-        energy = self._ledger.settle(self._admission, outcome, self._began)
-        if self.permit is not None and energy is not None:
-            self.permit.wh = energy.share_uj / UJ_PER_WH
 
     def _why(self, error: BaseException | None) -> str:
         ended = self._caller.ended

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from freehold.core.content_settings import told
 from freehold.core.memory_settings import MemorySettings
 from freehold.core.settings import Settings
 from freehold.core.sizes import size
@@ -23,6 +24,7 @@ def changes(old: EndpointTable, new: EndpointTable) -> Changes:
     lines = [_repointed(name, old.targets[name].reference, new.targets[name].reference) for name in repointed]
     lines += [f"{name}: added, {new.targets[name].reference}" for name in new.targets if name not in old.targets]
     lines += [f"{name}: removed" for name in old.targets if name not in new.targets]
+    lines += [_kept(name, new.keeps.get(name)) for name in new.targets if old.keeps.get(name) != new.keeps.get(name)]
     same = (name for name in new.targets if name in old.targets and name not in repointed)
     lines += [f"{name}: its stay in memory" for name in same if old.stays.get(name) != new.stays.get(name)]
     return Changes(tuple(lines), repointed)
@@ -30,6 +32,12 @@ def changes(old: EndpointTable, new: EndpointTable) -> Changes:
 
 def _repointed(name: str, old: str, new: str) -> str:
     return f"{name}: {old} -> {new}" if old != new else f"{name}: {new}, run another way"
+
+
+def _kept(name: str, keep_s: float | None) -> str:
+    if keep_s is None:
+        return f"{name}: what it is asked and answers is kept no more; what was kept stays for as long as was said then"
+    return f"{name}: what it is asked and answers is kept {told(keep_s)}"
 
 
 def of_memory(old: MemorySettings, new: MemorySettings) -> tuple[str, ...]:

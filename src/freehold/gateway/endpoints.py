@@ -63,7 +63,7 @@ class EndpointInfo:
 
 class EndpointTable:
     """A name for every target. `default` is the one the chat page opens with; `stays` what endpoints say of their stay
-    in memory, by name."""
+    in memory, by name; `keeps` for how many seconds those that keep what they are asked and answer keep it."""
 
     def __init__(
         self,
@@ -71,9 +71,11 @@ class EndpointTable:
         *,
         aliases: Mapping[str, str] | None = None,
         stays: Mapping[str, StaySettings] | None = None,
+        keeps: Mapping[str, float] | None = None,
     ) -> None:
         self.targets = dict(targets)
         self.stays = dict(stays or {})
+        self.keeps = dict(keeps or {})
         self._aliases = dict(aliases or {})
 
     @property

@@ -159,6 +159,8 @@ class Exchange:
             if asking.first_at is None:
                 asking.first_at, asking.pieces = time.perf_counter(), 0
             asking.pieces += 1  # type: ignore[operator]  # a number since the first
+            if asking.content is not None:
+                asking.content.event(data)
             self._ready.extend(self._shaper.feed(self._parsed(data)))
 
     def _end(self) -> None:

@@ -97,7 +97,7 @@ def _refuse_ignored(body: Mapping[str, Any], verb: Verb) -> None:
         raise UnsupportedError("`modalities` other than text are not supported by this endpoint.", param="modalities")
     _refuse_other_media(body)
     if body.get("store"):
-        raise UnsupportedError("`store` is not supported: this house keeps no prompts and no answers.", param="store")
+        raise UnsupportedError("`store` is not supported: no answer can be fetched here later.", param="store")
 
 
 def _refuse_costly(body: Mapping[str, Any]) -> None:

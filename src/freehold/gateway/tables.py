@@ -47,7 +47,9 @@ class Tables:
             raise SettingsError(f"{len(wrong)} of the endpoints cannot be served:\n" + "\n".join(wrong))
         if refused:
             raise endpoints.together(refused)
-        return EndpointTable(targets, stays={row.name: row.stay for row in settings.endpoints.values()})
+        rows = settings.endpoints.values()
+        keeps = {row.name: row.keep_content_s for row in rows if row.keep_content_s is not None}
+        return EndpointTable(targets, stays={row.name: row.stay for row in rows}, keeps=keeps)
 
     def _permitted(self, settings: Settings) -> tuple[HeldBuild, ...]:
         """The held builds that the policy lets the house serve: nobody asked for one by name, so a refused one is left

@@ -52,6 +52,10 @@ class Appender:
         """Return once everything put so far counts. Raises LedgerError where it cannot be written."""
         await self._writer.durable()
 
+    async def on_disk(self) -> None:
+        """Return once everything put so far is on the disk, whatever the mode. Raises LedgerError."""
+        await self._writer.on_disk()
+
     async def close(self) -> None:
         """Put everything on the disk that it takes, and let another process have the chain."""
         await self._writer.close()

@@ -1,15 +1,25 @@
 """The ledger of one house while it runs: makes records, hands them to the disk, and knows which requests are open.
+Where content is kept, it names it, and says in the chain what of it was erased and who opened it (`ledger.content`).
 
 Everything but `close` and the waiting is done at once, so that records have the order in which things happened."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
+from typing import Any
 
 from freehold.core.errors import LedgerError
 from freehold.core.settings import LedgerMode
 from freehold.ledger.appender import Appender, appending
+from freehold.ledger.content.container import Kept
+from freehold.ledger.content.contents import Contents
+from freehold.ledger.content.erasing import Erasures
+from freehold.ledger.content.house_key import FILE as KEY_FILE
+from freehold.ledger.content.house_key import KeyRing
+from freehold.ledger.content.places import FOLDER
+from freehold.ledger.content.retaining import Retention
 from freehold.ledger.energy import LOOK_EVERY_S, Mark, Meter
 from freehold.ledger.record import Asked, Clock, Energy, Outcome
 from freehold.ledger.recover import Found
@@ -19,14 +29,19 @@ _CLOSING = Outcome("stopped", "house_closing")
 
 
 class Ledger:
-    """Open it with `opened`. `found` is what was there before; `interrupted` how many requests were open in it."""
+    """Open it with `opened`. `found` is what was there before; `interrupted` how many requests were open in it.
+    `contents` keeps content, `erasures` erases it, and `retention` does when its time is over."""
 
-    def __init__(self, appender: Appender, meter: Meter) -> None:
+    def __init__(self, appender: Appender, meter: Meter, contents: Contents) -> None:
+        self.contents = contents
+        self.erasures = Erasures(contents, self.enter, appender.on_disk)
+        self.retention = Retention(contents, self.erasures)
         self._appender = appender
         self._chain = appender.chain
         self._meter = meter
         self._open: set[int] = set(appender.found.open)
         self._looking: asyncio.TimerHandle | None = None
+        self._ending: set[asyncio.Task[None]] = set()
 
     @property
     def found(self) -> Found:
@@ -40,23 +55,43 @@ class Ledger:
         """Raise LedgerError where no request may be admitted, because it could not be recorded."""
         await self._appender.require()
 
-    def admit(self, asked: Asked) -> tuple[int, Mark | None]:
+    def admit(self, asked: Asked, kept: Kept | None = None) -> tuple[int, Mark | None]:
         """Record an admission; its number, and the meter then. It counts once `durable` has returned."""
-        line = self._chain.admission(asked)
+        line = self._chain.admission(asked, kept)
         number = self._chain.seq
+        self.contents.named(kept)
         self._open.add(number)
         self._put(line)  # which may begin a new file, with a record of its own
         return number, self._meter.begin()
 
-    def settle(self, admission: int, outcome: Outcome, began: Mark | None) -> Energy | None:
+    def settle(self, admission: int, outcome: Outcome, began: Mark | None, kept: Kept | None = None) -> Energy | None:
         """Record how the request ended that had this admission; gives its energy, None is unknown. It counts once
         `durable` has returned."""
         if admission not in self._open:
             return None
         self._open.discard(admission)
         energy = self._meter.end(began)
-        self._put(self._chain.outcome(admission, outcome, energy))
+        self._put(self._chain.outcome(admission, outcome, energy, kept))
+        self.contents.named(kept)
         return energy
+
+    async def to_its_end(self, ending: Coroutine[Any, Any, None]) -> None:
+        """Await `ending`, which records how a request ended; it goes on where whoever awaits it is cancelled."""
+        task = asyncio.ensure_future(ending)
+        self._ending.add(task)
+        task.add_done_callback(self._ended)
+        await asyncio.shield(task)
+
+    def enter(self, kind: str, fields: Mapping[str, Any]) -> None:
+        """Record what is no request's. It is on the disk once `on_disk` has returned."""
+        self._put(self._chain.entry(kind, fields))
+
+    async def accessed(self, admission: int, *, by: str, reason: str | None) -> None:
+        """Record that somebody is about to open what was kept of a request. Returns once that is on the disk. Raises
+        LedgerError."""
+        await self.require()
+        self.enter("access", {"by": by, "of": admission, "reason": reason})
+        await self._appender.on_disk()
 
     async def durable(self) -> None:
         """Return once everything recorded so far counts. Raises LedgerError where it cannot be written."""
@@ -66,6 +101,10 @@ class Ledger:
         """End the run in order, what is open with it, and let another process have the ledger."""
         if self._looking is not None:
             self._looking.cancel()
+        await self.retention.close()
+        if self._ending:
+            await asyncio.wait(self._ending)
+        await self.contents.close()
         for admission in sorted(self._open):
             self._put(self._chain.outcome(admission, _CLOSING))
         self._open.clear()
@@ -89,15 +128,29 @@ class Ledger:
     def _put(self, line: bytes) -> None:
         self._appender.put(line, self._open)
 
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._ending.discard(task)
+        if not task.cancelled():
+            task.exception()  # it was raised to whoever still awaits it
+
 
 async def opened(
-    folder: Path, mode: LedgerMode, *, version: str, meter: Meter | None = None, clock: Clock | None = None
+    folder: Path,
+    mode: LedgerMode,
+    *,
+    version: str,
+    ring: KeyRing | None = None,
+    meter: Meter | None = None,
+    clock: Clock | None = None,
 ) -> Ledger:
     """The ledger in `folder`, made where there is none, with a run begun in it. What a crash left is mended: a torn
-    line is set aside, open requests are closed as interrupted. Raises LedgerError where it cannot be written or another
-    process writes it, NewerFormatError where a newer Freehold wrote it."""
+    line is set aside, open requests are closed as interrupted, kept content that no record names is removed. `ring` is
+    what content is sealed with, by default a key beside the folder. Raises LedgerError where it cannot be written or
+    another process writes it, NewerFormatError where a newer Freehold wrote it."""
     appender = await appending(folder, strict=mode == "strict", clock=clock)
-    ledger = Ledger(appender, meter or Meter([]))
+    ring = ring or KeyRing(folder.parent / KEY_FILE)
+    contents = Contents(folder / FOLDER, ring, appender.chain, strict=mode == "strict")
+    ledger = Ledger(appender, meter or Meter([]), contents)
     ledger.begin(version=version, mode=mode)
     try:
         await ledger.durable()
@@ -105,4 +158,5 @@ async def opened(
         await appender.close()
         raise
     ledger.look()
+    await ledger.erasures.mend(folder)
     return ledger

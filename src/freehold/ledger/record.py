@@ -8,11 +8,15 @@ all before it, and `sha256sum` and any reader of JSON check the chain without th
     start       a run of the house began: its version, mode and meter, and what of a torn line was set aside
     admission   a request is about to reach an engine: who asked what of which build
     outcome     how it ended; `of` is the number of its admission
+    erasure     kept content is taken away for good: which (`contents`), by whom (`by`) and why (`cause`, `reason`)
+    access      kept content was opened: that of the request whose admission is `of`, by whom and why
     stop        the run ended in order
 
 Time: `at_ms` is the wall clock, which people may set, `clock_ms` the time since the run began by a clock nobody can
 set. Durations are microseconds of that clock, counted from the request's last byte. null is unknown, never zero. No
-record has room for a prompt or an answer. `request` is the id that the client sent or was given."""
+record has room for a prompt or an answer. `request` is the id that the client sent or was given. Where an endpoint's
+content is kept, `content` of an admission and of an outcome names what was sent and what was answered, each by segment
+and place, and `content_sha256` is the hash of its sealed bytes (`ledger.content`)."""
 
 from __future__ import annotations
 
@@ -25,6 +29,7 @@ from typing import Literal, NamedTuple
 from pydantic_core import to_json
 
 from freehold.core.formats import LEDGER
+from freehold.ledger.content.container import Kept
 
 NOTHING = "0" * 64
 """What the first record has before it."""
@@ -96,7 +101,7 @@ class Chain:
     def start(self, *, version: str, mode: str, meter: str | None, torn_bytes: int) -> bytes:
         return self.entry("start", {"meter": meter, "mode": mode, "torn_bytes": torn_bytes, "version": version})
 
-    def admission(self, asked: Asked) -> bytes:
+    def admission(self, asked: Asked, kept: Kept | None = None) -> bytes:
         at_ms, clock_ms = self._times()
         return self._add(
             {
@@ -112,10 +117,11 @@ class Chain:
                 "request": asked.request,
                 "route": asked.route,
                 "seq": self.seq + 1,
-            }
+            },
+            kept,
         )
 
-    def outcome(self, of: int, outcome: Outcome, energy: Energy | None = None) -> bytes:
+    def outcome(self, of: int, outcome: Outcome, energy: Energy | None = None, kept: Kept | None = None) -> bytes:
         at_ms, clock_ms = self._times()
         return self._add(
             {
@@ -135,7 +141,8 @@ class Chain:
                 "tokens_in": outcome.tokens_in,
                 "tokens_out": outcome.tokens_out,
                 "total_us": outcome.total_us,
-            }
+            },
+            kept,
         )
 
     def stop(self) -> bytes:
@@ -147,11 +154,18 @@ class Chain:
         place = {"at_ms": at_ms, "clock_ms": clock_ms, "kind": kind, "prev": self.head, "seq": self.seq + 1}
         return self._add(dict(sorted({**fields, **place}.items())))
 
+    def now_ms(self) -> int:
+        """The wall clock, as records have it."""
+        return self._clock.wall_ns() // 1_000_000
+
     def _times(self) -> tuple[int, int]:
         clock = self._clock
-        return clock.wall_ns() // 1_000_000, (clock.steady_ns() - self._began_ns) // 1_000_000
+        return self.now_ms(), (clock.steady_ns() - self._began_ns) // 1_000_000
 
-    def _add(self, record: dict[str, object]) -> bytes:
+    def _add(self, record: dict[str, object], kept: Kept | None = None) -> bytes:
+        if kept is not None:
+            named = {**record, "content": list(kept.name), "content_sha256": kept.sha256}
+            record = dict(sorted(named.items()))
         line = to_json(record)
         self.seq += 1
         self.head = hash_of(line)

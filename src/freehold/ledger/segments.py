@@ -34,6 +34,12 @@ def segments(folder: Path) -> list[Path]:
         raise unreadable(folder, error) from error
 
 
+def since(paths: list[Path], record: int) -> list[Path]:
+    """The segments of `paths`, which are all of a ledger, from the one on that holds this record."""
+    before = [n for n, path in enumerate(paths) if path.name <= segment_path(path.parent, max(0, record)).name]
+    return paths[before[-1] :] if before else paths
+
+
 def lines(path: Path) -> Iterator[bytes]:
     """The lines of one segment as they are on the disk, each with its line end but perhaps the last. A line beyond the
     longest there can be comes in pieces, none of which is a record. Raises LedgerError where it cannot be read."""

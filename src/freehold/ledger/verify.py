@@ -4,7 +4,7 @@ Each record holds the hash of the one before it, so the record that follows is t
 A number that is missing was deleted, one that stands elsewhere was moved, one that is there twice was added. What a
 chain cannot show by itself: that records are missing at its end, that the last one was edited, which none follows, or
 that all of it was written anew. A checkpoint that was kept where the writer cannot reach shows each, up to the record
-it saw.
+it saw. Whether what is kept of requests is what the records name is for `content.check` to say.
 
 Nothing is written, and memory does not grow with the ledger. Where a great deal was changed at once every change is
 found, and its name is the likeliest one."""
@@ -12,58 +12,20 @@ found, and its name is the likeliest one."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from freehold.ledger.clocks import ClockWatch
+from freehold.ledger.content.erased import erasure_of
 from freehold.ledger.record import NOTHING, hash_of
 from freehold.ledger.recover import record_of
 from freehold.ledger.segments import lines, segments
-
-Kind = Literal[
-    "damaged", "edited", "deleted", "added", "reordered", "unpaired", "truncated", "rewritten", "another chain"
-]
-MOST_FINDINGS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong: with the records `first` to `last`, and in which words."""
-
-    kind: Kind
-    first: int
-    last: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a checkpoint says: the chain's name, and the hash of record `seq`. `called` is where that stands."""
-
-    chain: str
-    seq: int
-    head: str
-    called: str
-
-
-@dataclass(slots=True)
-class Verdict:
-    """What a ledger holds and what is wrong with it. `open` requests have no outcome (yet), `torn_bytes` stand behind
-    the last whole line, as a crash leaves them; `clock` says where the wall clock was set. `findings` stop at
-    MOST_FINDINGS."""
-
-    chain: str | None = None
-    records: int = 0
-    requests: int = 0
-    interrupted: int = 0
-    open: int = 0
-    last: int = 0
-    head: str = NOTHING
-    last_at_ms: int | None = None
-    torn_bytes: int = 0
-    clock: list[str] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+from freehold.ledger.verdict import MOST_FINDINGS as MOST_FINDINGS
+from freehold.ledger.verdict import Finding as Finding
+from freehold.ledger.verdict import Kind, access_of
+from freehold.ledger.verdict import Seen as Seen
+from freehold.ledger.verdict import Verdict as Verdict
 
 
 def verify(folder: Path, checkpoints: Sequence[Seen] = ()) -> Verdict:
@@ -191,6 +153,11 @@ class _Walk:
             self._close(seq, record.get("of"))
         elif kind == "segment" and verdict.chain is None:
             verdict.chain = str(record.get("chain"))
+        elif kind == "erasure":
+            verdict.erasures.append(erasure_of(record))
+        elif kind == "access":
+            verdict.accesses.append(access_of(record))
+        verdict.contents += "content" in record
         verdict.head = found
         verdict.last_at_ms = self._clocks.look(record)
         self._go_on(found, known=True)
@@ -237,8 +204,7 @@ class _Walk:
             self._find("deleted", first, "is missing", last=last)
 
     def _find(self, kind: Kind, first: int, text: str, *, last: int | None = None) -> None:
-        if len(self.verdict.findings) < MOST_FINDINGS:
-            self.verdict.findings.append(Finding(kind, first, first if last is None else last, text))
+        self.verdict.find(kind, first, text, last=last)
 
 
 def _without(gap: _Gap, moved: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -73,10 +73,11 @@ class Writer:
 
     async def durable(self) -> None:
         """Return once everything put so far counts. Raises LedgerError where it cannot be written."""
-        if self._failure is not None:
-            raise self._refusal(self._failure)
-        if self._unwritten or (self._strict and (self._unsynced or self._job)):
-            await self._synced()
+        await self._counts(on_disk=self._strict)
+
+    async def on_disk(self) -> None:
+        """Return once the disk has everything put so far, whatever the mode. Raises LedgerError."""
+        await self._counts(on_disk=True)
 
     async def require(self) -> None:
         """Raise LedgerError while the disk takes nothing; tries again at most once a second."""
@@ -97,6 +98,12 @@ class Writer:
         await asyncio.to_thread(self._thread.join)
         if self._tail is not None:
             self._tail.close()
+
+    async def _counts(self, *, on_disk: bool) -> None:
+        if self._failure is not None:
+            raise self._refusal(self._failure)
+        if self._unwritten or (on_disk and (self._unsynced or self._job)):
+            await self._synced()
 
     async def _attempt(self) -> None:
         """Write what could not be written, and ask the disk. Raises LedgerError."""

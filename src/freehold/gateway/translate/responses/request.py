@@ -1,6 +1,6 @@
 """A Responses request as a chat request. Every field is translated, accepted with its reason here, or refused by name.
 
-This house keeps no prompts and no answers, so whatever refers to something kept is refused with the way out: send the
+No answer can be fetched here later, so whatever refers to one that was given is refused with the way out: send the
 items. Accepted because they change no answer: `metadata` (given back), `service_tier` auto, default and flex (which
 only lets others go first), `reasoning.summary` auto (the whole reasoning is given), `prompt_cache_*` hints that name
 no other place.
@@ -14,7 +14,7 @@ from typing import Any
 from freehold.gateway.translate.fields import Fields, present
 from freehold.gateway.translate.responses.items import chat_messages
 
-_SEND_ITEMS = "this house keeps no prompts and no answers; send the earlier items in `input`"
+_SEND_ITEMS = "no answer can be fetched here later; send the earlier items in `input`"
 _REFUSED: Mapping[str, str] = {
     "previous_response_id": _SEND_ITEMS,
     "conversation": _SEND_ITEMS,

@@ -1,0 +1,158 @@
+"""Erases kept content so that the chain says it: what, when, by whom and why.
+
+What is to go is written down first, in `erasing.json`; then the chain has its record, on the disk; then the content is
+destroyed; then the note goes. So a crash at any point leaves something that the next start carries out to its end, and
+no content is gone without a record. Content that no record names, which a crash can leave, goes at the start: nobody
+could ask for its erasure."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from freehold.core.errors import LedgerError
+from freehold.ledger.content.container import Name
+from freehold.ledger.content.contents import Contents
+from freehold.ledger.content.destroying import destroy, sweep
+from freehold.ledger.content.named import names_since
+from freehold.ledger.content.places import changing, places, replace_whole
+from freehold.ledger.content.shelf import left
+from freehold.ledger.content.spans import Span, read_spans, spans
+
+SPANS_AT_ONCE = 4096
+"""In one record: what is longer than a line can be is said in several."""
+ERASING = "erasing.json"
+_LOOKED_AT = 2  # segments: a record follows what it names within seconds
+_TRIES = 1000  # by how much the number of a segment may be beyond that of the record it was begun after
+_log = logging.getLogger("freehold.ledger")
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why content is erased: because somebody asked for it, or because its time is over."""
+
+    cause: Literal["asked", "retention"]
+    by: str
+    reason: str | None = None
+
+
+class Erasures:
+    """Erases from `contents`. `enter` appends a record of that kind with these fields, `on_disk` waits until the disk
+    has what was appended."""
+
+    def __init__(
+        self,
+        contents: Contents,
+        enter: Callable[[str, Mapping[str, Any]], None],
+        on_disk: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._contents = contents
+        self._folder = contents.folder
+        self._enter = enter
+        self._on_disk = on_disk
+        self._one_at_a_time = asyncio.Lock()
+
+    async def erase(self, these: Sequence[Span], why: Why) -> int:
+        """Destroy these contents, each of which a record names; how many were there. Raises LedgerError: what of them
+        has a record by then is destroyed, now or at the next start."""
+        erased = 0
+        async with self._one_at_a_time:
+            with worded(), self._changing():
+                await self._finish()
+                for start in range(0, len(these), SPANS_AT_ONCE):
+                    rows = [list(span) for span in these[start : start + SPANS_AT_ONCE]]
+                    fields = {"by": why.by, "cause": why.cause, "contents": rows, "reason": why.reason}
+                    await asyncio.to_thread(replace_whole, self._folder / ERASING, json.dumps(fields).encode())
+                    erased += await self._carried_out(fields)
+        return erased
+
+    async def mend(self, chain_folder: Path) -> None:
+        """At a start: carry out what was begun, and take away what no record names. Where that cannot be, the house
+        can serve all the same, and the log says so."""
+        if not self._folder.is_dir():
+            return
+        try:
+            with worded(), changing(self._folder):
+                await self._finish()
+                unnamed = await asyncio.to_thread(_unnamed, self._folder, chain_folder)
+                await asyncio.to_thread(destroy, self._folder, spans(unnamed))
+                await asyncio.to_thread(sweep, places(self._folder))
+                for path in self._folder.glob("*.new"):
+                    path.unlink()
+        except LedgerError as error:
+            _log.warning("%s", error)
+            return
+        if unnamed:
+            _log.info("%d contents that no record names were removed: the last run was cut off.", len(unnamed))
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """What is erased may have been lost with its folder: then that is what the record is for."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with changing(self._folder):
+            yield
+
+    async def _finish(self) -> None:
+        """Carry out an erasure that was cut off. Its record may be there already: then there are two."""
+        begun = _begun(self._folder)
+        if begun is None:
+            return
+        if not _spans(begun):
+            path = self._folder / ERASING
+            raise LedgerError(f"{path} says what was being erased, and is damaged.", hint="Erase it anew; remove that.")
+        await self._carried_out({name: begun.get(name) for name in ("by", "cause", "contents", "reason")})
+
+    async def _carried_out(self, fields: Mapping[str, Any]) -> int:
+        self._enter("erasure", fields)
+        await self._on_disk()
+        these = _spans(fields)
+        erased = await asyncio.to_thread(destroy, self._folder, these, live=self._contents.live)
+        (self._folder / ERASING).unlink(missing_ok=True)
+        return erased
+
+
+@contextmanager
+def worded() -> Iterator[None]:
+    """Says what the disk refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise LedgerError(
+            f"Kept content cannot be erased: {error.filename or 'the disk'}: {error.strerror}.",
+            hint="What has a record in the ledger already is destroyed at the next start of the house.",
+        ) from error
+
+
+def being_erased(folder: Path) -> list[Span]:
+    """What is being erased now, or was when the house was killed. Raises OSError."""
+    return _spans(_begun(folder))
+
+
+def _begun(folder: Path) -> Mapping[str, Any] | None:
+    """The erasure that is not carried out to its end, None for none; empty where nobody can read what it was."""
+    try:
+        found = json.loads((folder / ERASING).read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _spans(begun: Mapping[str, Any] | None) -> list[Span]:
+    return read_spans((begun or {}).get("contents")) or []
+
+
+def _unnamed(folder: Path, chain_folder: Path) -> list[Name]:
+    """The contents of the last segments that no record names. Where the records were changed it is none: what they
+    named may be what a person needs to see what was changed."""
+    last = places(folder)[-_LOOKED_AT:]
+    there = {name for place in last for name, _ in left(place)}
+    named = names_since(chain_folder, last[0].segment - _TRIES) if there else None
+    return [] if named is None else sorted(there - named)

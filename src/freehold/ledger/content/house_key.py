@@ -1,0 +1,117 @@
+"""The key that opens kept content: `keys/content.key` of the home, for its owner alone (0600).
+
+A line for each key: its name and its 32 bytes, in hexadecimal. The first seals what is new. There are two only while
+one is being exchanged for another, which `rekeying` does. It is not the key that signs: whoever may have one of them
+need not have the other."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from freehold.core.errors import HouseKeyError
+from freehold.ledger.content.container import KEY_BYTES
+from freehold.ledger.content.places import replace_whole
+from freehold.ledger.segments import sync_folder
+
+FILE = Path("keys") / "content.key"
+"""Below the home."""
+_LINE = re.compile(r"([0-9a-f]{16}) ([0-9a-f]{64})")
+_LARGEST_BYTES = 16_384
+_OTHERS = 0o077
+
+
+@dataclass(frozen=True, slots=True)
+class HouseKey:
+    """One key. `name` is the start of a hash of it, and tells nothing of it."""
+
+    value: bytes = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return hashlib.sha256(b"freehold content key\n" + self.value).hexdigest()[:16]
+
+
+class KeyRing:
+    """The keys in the file at `path`. Making one touches nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> tuple[HouseKey, ...]:
+        """Every key, the one that seals first; none where there is no file. Raises HouseKeyError."""
+        try:
+            text = _private(self.path)
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise HouseKeyError(f"{self.path} cannot be read: {error.strerror}.") from error
+        found = [_LINE.fullmatch(line) for line in text.splitlines()]
+        keys = tuple(HouseKey(bytes.fromhex(match[2])) for match in found if match is not None)
+        names = [match[1] for match in found if match is not None]
+        if not keys or len(keys) < len(found) or [key.name for key in keys] != names:
+            raise HouseKeyError(f"{self.path} is damaged: it holds no key that opens kept content.", hint=_RESTORE)
+        return keys
+
+    def sealing(self) -> HouseKey:
+        """The key that seals what is new; made where there is none. Raises HouseKeyError."""
+        keys = self.read()
+        if keys:
+            return keys[0]
+        fresh = HouseKey(os.urandom(KEY_BYTES))
+        self.write([fresh])
+        return fresh
+
+    def write(self, keys: Sequence[HouseKey]) -> None:
+        """Let these be the keys. Raises HouseKeyError."""
+        text = "".join(f"{key.name} {key.value.hex()}\n" for key in keys)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            for unfinished in self.path.parent.glob(f"{self.path.name}.*.new"):
+                unfinished.unlink(missing_ok=True)
+            with _overwritten(self.path):
+                replace_whole(self.path, text.encode())
+            sync_folder(self.path.parent.parent)
+        except OSError as error:
+            raise HouseKeyError(
+                f"{self.path} cannot be written: {error.strerror}.",
+                hint="It holds the key that kept content is sealed with. Let the house write that folder.",
+            ) from error
+
+
+@contextmanager
+def _overwritten(path: Path) -> Iterator[None]:
+    """What lies at `path` before is overwritten where it lies, once it was replaced: it may be a key that nobody is to
+    have any more. Raises OSError."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        yield
+        os.pwrite(descriptor, bytes(os.fstat(descriptor).st_size), 0)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _private(path: Path) -> str:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_mode & _OTHERS:
+            raise HouseKeyError(
+                f"{path} can be read by other accounts (mode {found.st_mode & 0o777:04o}); nothing is sealed with it.",
+                hint=f"`chmod 600 {path}`. If others may have read it: `freehold ledger new-key`.",
+            )
+        return file.read(_LARGEST_BYTES).decode("ascii", "replace")
+
+
+_RESTORE = "Put your copy of it back. Without it what was kept cannot be opened, by nobody."

@@ -1,0 +1,123 @@
+"""Kept content read back: what its slot says, its sealed bytes, and, for who has the house's key, what was sealed.
+
+Files of a stranger are read as such: every size is held against the file's before anything is read by it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from freehold.ledger.content.container import (
+    SLOT_BYTES,
+    BrokenSealError,
+    Name,
+    Seals,
+    Slot,
+    segment_key,
+    slot_of,
+)
+from freehold.ledger.content.house_key import HouseKey
+from freehold.ledger.content.places import Place, read_about
+from freehold.ledger.segments import unreadable
+
+_SLOTS_AT_ONCE = 4096
+
+
+class Found(NamedTuple):
+    """One content as it lies there. `sealed` are its bytes."""
+
+    slot: Slot
+    sealed: bytes
+
+
+class NoKeyError(BrokenSealError):
+    """It is sealed with the house's key of the name `key`, which is not here."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"it is sealed with the key {key}, which is not here")
+        self.key = key
+
+
+class Shelf:
+    """What is kept in `folder`. `keys` are the house's, none where what is there is only to be compared."""
+
+    def __init__(self, folder: Path, keys: tuple[HouseKey, ...] = ()) -> None:
+        self._folder = folder
+        self._keys = {key.name: key for key in keys}
+        self._seals: dict[int, Seals | BrokenSealError] = {}
+
+    def find(self, name: Name) -> Found | None:
+        """The content of that name; None where it was erased or never lay there. Raises LedgerError."""
+        place = Place(self._folder, name.segment)
+        slot = slot_of(_read(place.keys, name.place * SLOT_BYTES, SLOT_BYTES))
+        if slot is None or slot.is_erased:
+            return None
+        sealed = _read(place.sealed, slot.offset, slot.size_bytes)
+        return Found(slot, sealed)
+
+    def open(self, name: Name, found: Found) -> bytes:
+        """What was sealed. Raises BrokenSealError, which says why it does not open."""
+        return self._of(name.segment).opened(name.place, found.slot, found.sealed)
+
+    def require_key(self, name: Name, found: Found) -> None:
+        """Raise BrokenSealError where the house's key does not open it any more."""
+        self._of(name.segment).key_of(name.place, found.slot)
+
+    def _of(self, segment: int) -> Seals:
+        if segment not in self._seals:
+            self._seals[segment] = self._segment(segment)
+        seals = self._seals[segment]
+        if isinstance(seals, BrokenSealError):
+            raise seals
+        return seals
+
+    def _segment(self, segment: int) -> Seals | BrokenSealError:
+        """What opens a segment, or why nothing does."""
+        place = Place(self._folder, segment)
+        about = read_about(place)
+        if about is None:
+            return BrokenSealError(f"{place.about} is damaged or missing, and with it the key of the segment")
+        house_key = self._keys.get(about.house_key)
+        if house_key is None:
+            return NoKeyError(about.house_key)
+        try:
+            key = segment_key(house_key.value, about.chain, segment, about.sealed_key)
+        except BrokenSealError:
+            return BrokenSealError(f"the key in {place.about} is not what the house sealed")
+        return Seals(about.chain, segment, key)
+
+
+def slots(place: Place) -> Iterator[tuple[Name, Slot]]:
+    """Every slot of a segment, erased or not. Raises LedgerError."""
+    number = 0
+    while raw := _read(place.keys, number * SLOT_BYTES, _SLOTS_AT_ONCE * SLOT_BYTES):
+        for start in range(0, len(raw), SLOT_BYTES):
+            slot = slot_of(raw[start : start + SLOT_BYTES])
+            if slot is None:
+                return
+            yield Name(place.segment, number), slot
+            number += 1
+
+
+def left(place: Place) -> Iterator[tuple[Name, Slot]]:
+    """Those that are not erased. Raises LedgerError."""
+    return ((name, slot) for name, slot in slots(place) if not slot.is_erased)
+
+
+def _read(path: Path, offset: int, size_bytes: int) -> bytes:
+    """As many of the bytes as are there; none where there is no such file. Raises LedgerError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise unreadable(path, error) from error
+    try:
+        there = os.fstat(descriptor).st_size
+        return b"" if offset >= there else os.pread(descriptor, min(size_bytes, there - offset), offset)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,98 @@
+"""What is said of a ledger that was looked at: what it holds, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from freehold.ledger.content.erased import Erasure
+from freehold.ledger.record import NOTHING
+
+Kind = Literal[
+    "damaged",
+    "edited",
+    "deleted",
+    "added",
+    "reordered",
+    "unpaired",
+    "truncated",
+    "rewritten",
+    "another chain",
+    "content missing",
+    "content changed",
+    "content closed",
+    "content left",
+]
+MOST_FINDINGS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong: with the records `first` to `last`, and in which words."""
+
+    kind: Kind
+    first: int
+    last: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a checkpoint says: the chain's name, and the hash of record `seq`. `called` is where that stands."""
+
+    chain: str
+    seq: int
+    head: str
+    called: str
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A record that says who was about to open what was kept of the request with this admission, and why."""
+
+    seq: int
+    at_ms: int | None
+    by: str
+    admission: int
+    reason: str | None
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What a ledger holds and what is wrong with it. `open` requests have no outcome (yet), `torn_bytes` stand behind
+    the last whole line, as a crash leaves them; `clock` says where the wall clock was set. `contents` records name
+    content that was kept; `sealed_otherwise` are the names of keys that are not here, and how many contents each one
+    opens. `findings` stop at MOST_FINDINGS."""
+
+    chain: str | None = None
+    records: int = 0
+    requests: int = 0
+    interrupted: int = 0
+    open: int = 0
+    last: int = 0
+    head: str = NOTHING
+    last_at_ms: int | None = None
+    torn_bytes: int = 0
+    contents: int = 0
+    clock: list[str] = field(default_factory=list)
+    erasures: list[Erasure] = field(default_factory=list)
+    accesses: list[Access] = field(default_factory=list)
+    sealed_otherwise: dict[str, int] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def find(self, kind: Kind, first: int, text: str, *, last: int | None = None) -> None:
+        if len(self.findings) < MOST_FINDINGS:
+            self.findings.append(Finding(kind, first, first if last is None else last, text))
+
+
+def access_of(record: Mapping[str, Any]) -> Access:
+    """A record of that kind."""
+    at_ms, admission, reason = (record.get(name) for name in ("at_ms", "of", "reason"))
+    return Access(
+        record["seq"],
+        at_ms if type(at_ms) is int else None,
+        str(record.get("by")),
+        admission if type(admission) is int else 0,
+        reason if isinstance(reason, str) else None,
+    )
