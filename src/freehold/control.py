@@ -24,6 +24,7 @@ LOCK_NAME = "house.lock"
 ANSWER_TIMEOUT_S = 10.0
 RELOAD_TIMEOUT_S = 600.0
 LOAD_TIMEOUT_S = 3600.0
+ERASE_TIMEOUT_S = 3600.0
 STOP_MARGIN_S = 20.0
 REFUSED = "Refused; nothing has changed."
 _POLL_S = 0.05
@@ -101,6 +102,20 @@ def reread_keys(settings: Settings) -> int | None:
         return int(_ask(settings, "POST", "/admin/keys", ANSWER_TIMEOUT_S)["ended"])
     except NotFoundError:
         return None
+
+
+def erase(settings: Settings, contents: list[list[int]], by: str, reason: str | None) -> int:
+    """Let the house erase what it kept: spans of segment, first and last place. How many contents were there. Raises
+    NotFoundError where none runs, EngineError where it could not."""
+    asked = {"contents": contents, "by": by, "reason": reason}
+    return int(_ask(settings, "POST", "/admin/erase", ERASE_TIMEOUT_S, body=asked)["erased"])
+
+
+def accessed(settings: Settings, admission: int, by: str, reason: str | None) -> None:
+    """Let the house record that somebody is about to open what was kept of a request. Raises NotFoundError where none
+    runs, EngineError where it cannot record it."""
+    asked = {"admission": admission, "by": by, "reason": reason}
+    _ask(settings, "POST", "/admin/access", ANSWER_TIMEOUT_S, body=asked)
 
 
 def stop(settings: Settings) -> None:

@@ -58,7 +58,7 @@ def test_numbers_are_still_converted_and_refused(capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize(
-    ("group", "commands"), [("deed", 5), ("signing", 4), ("keys", 5), ("ledger", 3), ("bundle", 2)]
+    ("group", "commands"), [("deed", 5), ("signing", 4), ("keys", 5), ("ledger", 6), ("bundle", 2)]
 )
 def test_a_group_alone_shows_its_commands_and_each_has_examples(
     group: str, commands: int, capsys: pytest.CaptureFixture[str]

@@ -1,8 +1,10 @@
 """`freehold ledger verify`, `checkpoint`, `export`: whether the record of what was asked is whole, what it is now, and
-what is in it. They read the files and need no running house; they change nothing."""
+what is in it. They read the files and need no running house; they change nothing. What is kept of requests beside it
+has commands of its own, in `kept_content`."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from enum import StrEnum
 from pathlib import Path
@@ -11,12 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from freehold.cli.arguments import Json, Quiet, examples
+from freehold.cli.kept_content import erase_command, new_key_command, show_command
 from freehold.cli.output import Column, Output
 from freehold.core.errors import CallError
 from freehold.core.sizes import counted
 
 if TYPE_CHECKING:
-    from freehold.python.ledger import Held, Looked
+    from freehold.python.ledger import Erasure, Held, Looked, Verdict
 
 Checkpoints = Annotated[
     list[Path] | None,
@@ -32,6 +35,7 @@ class Form(StrEnum):
 As = Annotated[Form, typer.Option("--format", help="jsonl: lines on stdout; parquet: a file.")]
 Out = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="The Parquet file to write.")]
 FINDINGS = (Column("kind", "WHAT"), Column("records", "RECORD"), Column("text", "HOW IT SHOWS"))
+LISTED = 20
 UNSEEN = (
     "Without a checkpoint it does not show whether records are missing at the end, whether the last one was edited, or "
     "whether all of it was written anew: freehold ledger checkpoint"
@@ -42,8 +46,9 @@ UNSEEN = (
 def verify_command(checkpoint: Checkpoints = None, as_json: Json = False, quiet: Quiet = False) -> int:
     """Find records that were edited, deleted, added, moved or cut off.
 
-    The exit code is 1 where something is wrong. Give the checkpoints that were kept where whoever runs the house cannot
-    reach them: without one a cut end, an edited last record, or a chain that was written anew does not show.
+    And content that was kept and is missing or changed. The exit code is 1 where something is wrong. Give the
+    checkpoints that were kept where whoever runs the house cannot reach them: without one a cut end, an edited last
+    record, or a chain that was written anew does not show.
     """
     from freehold.python.ledger import look
 
@@ -147,8 +152,35 @@ def _notes(looked: Looked) -> list[str]:
             f"Note: {verdict.torn_bytes:,} bytes stand behind the last whole record. A crash leaves that, and so does "
             "cutting: a checkpoint tells which."
         )
+    notes += _of_content(verdict)
+    if verdict.contents and looked.key_problem is not None:
+        notes.append(f"Note: {looked.key_problem}")
     notes += [note for held in looked.held if (note := _of_signature(held))]
     return [*notes, UNSEEN if looked.witnessed is None else _unwitnessed(looked.witnessed)]
+
+
+def _of_content(verdict: Verdict) -> list[str]:
+    """What was erased, and who opened what is kept. A record that says again what an earlier one said is left out."""
+    asked = [erasure for erasure in verdict.erasures if erasure.cause != "retention" and erasure.requests]
+    over = [erasure for erasure in verdict.erasures if erasure.cause == "retention"]
+    notes = [f"Note: content of {_erased_of(erasure)} erased {erasure.words}." for erasure in asked[-LISTED:]]
+    if len(asked) > LISTED:
+        notes.append(f"Note: {len(asked) - LISTED} earlier erasures are in --json.")
+    if over:
+        requests = counted(sum(erasure.requests for erasure in over), "request")
+        notes.append(f"Note: content of {requests} was erased as its time was over, last {over[-1].words}.")
+    if verdict.accesses:
+        last, times = verdict.accesses[-1], counted(len(verdict.accesses), "time")
+        notes.append(f"Note: kept content was opened {times}, last by {last.by}, of request {last.admission:,}.")
+    for key, contents in verdict.sealed_otherwise.items():
+        notes.append(f"Note: {counted(contents, 'content')} cannot be opened here: sealed with the key {key}.")
+    return notes
+
+
+def _erased_of(erasure: Erasure) -> str:
+    if erasure.requests == 1:
+        return f"request {erasure.first:,} was"
+    return f"{counted(erasure.requests, 'request')}, {erasure.first:,} to {erasure.last:,}, was"
 
 
 def _unwitnessed(record: int) -> str:
@@ -191,10 +223,25 @@ def _document(looked: Looked, rows: list[dict[str, Any]]) -> dict[str, Any]:
         "head": verdict.head,
         "torn_bytes": verdict.torn_bytes,
         "clock": verdict.clock,
+        "contents": verdict.contents,
+        "erasures": [_without_spans(erasure) for erasure in verdict.erasures],
+        "accesses": [dataclasses.asdict(access) for access in verdict.accesses],
+        "sealed_otherwise": verdict.sealed_otherwise,
         "checkpoints": held,
         "witnessed": looked.witnessed,
         "findings": [{name: row[name] for name in ("kind", "first", "last", "text")} for row in rows],
     }
 
 
-ledger_commands = {"verify": verify_command, "checkpoint": checkpoint_command, "export": export_command}
+def _without_spans(erasure: Erasure) -> dict[str, Any]:
+    return {name: value for name, value in dataclasses.asdict(erasure).items() if name != "spans"}
+
+
+ledger_commands = {
+    "verify": verify_command,
+    "checkpoint": checkpoint_command,
+    "export": export_command,
+    "show": show_command,
+    "erase": erase_command,
+    "new-key": new_key_command,
+}

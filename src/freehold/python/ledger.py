@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from freehold.core.errors import CallError, LedgerError, NotFoundError
+from freehold.core.errors import CallError, HouseKeyError, LedgerError, NotFoundError
 from freehold.core.settings import Settings, load_despite_errors
 from freehold.ledger import requests
 from freehold.ledger.checkpoint import LONGEST_BYTES, Checkpoint, read_checkpoint
+from freehold.ledger.content.check import check
+from freehold.ledger.content.erased import Erasure as Erasure
+from freehold.ledger.content.house_key import FILE as CONTENT_KEY
+from freehold.ledger.content.house_key import HouseKey, KeyRing
 from freehold.ledger.report import UsageAsked, read_by, read_day
 from freehold.ledger.segments import segments, unreadable
-from freehold.ledger.verify import Verdict, verify
+from freehold.ledger.verdict import Verdict as Verdict
+from freehold.ledger.verify import verify
 from freehold.store.deeds.record import Signature
 from freehold.store.deeds.signing import Keys, SignatureState
 from freehold.store.store import Store
@@ -32,11 +37,13 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A ledger that was looked at: where, what was found, and against which checkpoints."""
+    """A ledger that was looked at: where, what was found, and against which checkpoints. `key_problem` says why the key
+    that opens kept content could not be read."""
 
     folder: Path
     verdict: Verdict
     held: tuple[Held, ...]
+    key_problem: str | None = None
 
     @property
     def compared(self) -> tuple[Held, ...]:
@@ -55,8 +62,17 @@ class Looked:
 
 
 def look(checkpoints: Sequence[Path] = ()) -> Looked:
-    """Verify the whole ledger, against `checkpoints` where there are some. Raises NotFoundError where there is no
-    ledger and nothing to hold against its absence, CallError for what is no checkpoint, LedgerError."""
+    """Verify the whole ledger, against `checkpoints` where there are some, and what is kept beside it. Raises
+    NotFoundError where there is no ledger and nothing to hold against its absence, CallError for what is no checkpoint,
+    LedgerError."""
+    looked = look_at_chain(checkpoints)
+    keys, problem = _content_keys(load_despite_errors())
+    check(looked.folder, looked.verdict, keys)
+    return replace(looked, key_problem=problem)
+
+
+def look_at_chain(checkpoints: Sequence[Path] = ()) -> Looked:
+    """As `look`, without what is kept."""
     settings = load_despite_errors()
     folder, keys = settings.ledger_folder, Store.of(settings).keys
     held = tuple(_held(path, keys) for path in checkpoints)
@@ -69,7 +85,7 @@ def look(checkpoints: Sequence[Path] = ()) -> Looked:
 def make_checkpoint() -> tuple[Checkpoint, Looked]:
     """What the ledger is now, signed where the house has a key; what is said of it is on the disk. Raises
     NotFoundError, HouseKeyError, and LedgerError where the ledger is not whole: nobody signs that."""
-    looked = look()
+    looked = look_at_chain()
     return checkpoint_of(looked.folder, looked.verdict, Store.of(load_despite_errors()).keys), looked
 
 
@@ -101,6 +117,14 @@ def export_parquet(out: Path) -> int:
     from freehold.ledger.parquet import write_parquet
 
     return write_parquet(every_request(), out)
+
+
+def _content_keys(settings: Settings) -> tuple[tuple[HouseKey, ...], str | None]:
+    """What opens kept content, and why not all of it could be read: whoever verifies need not be able to."""
+    try:
+        return KeyRing(settings.home / CONTENT_KEY).read(), None
+    except HouseKeyError as error:
+        return (), error.message
 
 
 def _require(folder: Path) -> None:

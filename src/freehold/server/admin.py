@@ -1,18 +1,20 @@
-"""What `freehold ps`, `load`, `unload`, `reload`, `stop` and `keys` ask of the running house. Only over its Unix
-socket, which only this user can open: over TCP these routes do not exist."""
+"""What `freehold ps`, `load`, `unload`, `reload`, `stop`, `keys` and `ledger` ask of the running house. Only over its
+Unix socket, which only this user can open: over TCP these routes do not exist."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pydantic_core import to_json
 
 from freehold import __version__
-from freehold.app import House
+from freehold.app import House, Ledger, Why, read_spans
+from freehold.core.errors import LedgerError, RequestError
 from freehold.gateway import requests
 from freehold.server.answers import Handler
 from freehold.server.body import read_object
@@ -22,6 +24,9 @@ from freehold.server.tls import Certificate
 
 EVENTS_SHOWN = 20
 NAME_LIMIT_BYTES = 65536
+SPANS_LIMIT_BYTES = 1024 * 1024
+TEXT_LIMIT = 1000
+"""Of a reason: a record of the ledger is a short line."""
 
 
 @dataclass(slots=True)
@@ -54,6 +59,8 @@ class Admin:
             "/admin/reload": ("POST", self._reload),
             "/admin/stop": ("POST", self._stop),
             "/admin/keys": ("POST", self._keys),
+            "/admin/erase": ("POST", self._erase),
+            "/admin/access": ("POST", self._access_to_content),
         }
 
     async def _ps(self, call: Call) -> None:
@@ -98,9 +105,44 @@ class Admin:
         """Read the keys again. What is at work by one that opens no more ends now."""
         await call.reply(200, {"ended": self._access.reread()})
 
+    async def _erase(self, call: Call) -> None:
+        """Erase what is kept: those who ask name the contents, having read the chain."""
+        asked = await read_object(call, SPANS_LIMIT_BYTES)
+        these = read_spans(asked.get("contents"))
+        if these is None:
+            raise RequestError("`contents` must be spans of segment, first and last place.", param="contents")
+        why = Why("asked", _text(asked, "by"), _reason(asked))
+        await call.reply(200, {"erased": await self._ledger().erasures.erase(these, why)})
+
+    async def _access_to_content(self, call: Call) -> None:
+        """Record who is about to open what is kept of a request, which they do themselves."""
+        asked = await read_object(call, NAME_LIMIT_BYTES)
+        admission = asked.get("admission")
+        if type(admission) is not int:
+            raise RequestError("`admission` must be the number of a record.", param="admission")
+        await self._ledger().accessed(admission, by=_text(asked, "by"), reason=_reason(asked))
+        await call.reply(200, {"recorded": True})
+
+    def _ledger(self) -> Ledger:
+        ledger = self._gateway.ledger
+        if ledger is None:
+            raise LedgerError("This house keeps no ledger.", hint="Set mode in [ledger] of freehold.toml.")
+        return ledger
+
     async def _stop(self, call: Call) -> None:
         await call.reply(202, {"stopping": True})
         self._running.stop()
+
+
+def _text(asked: Mapping[str, Any], name: str) -> str:
+    value = asked.get(name)
+    if not isinstance(value, str) or len(value) > TEXT_LIMIT:
+        raise RequestError(f"`{name}` must be a text of at most {TEXT_LIMIT:,} characters.", param=name)
+    return value
+
+
+def _reason(asked: Mapping[str, Any]) -> str | None:
+    return _text(asked, "reason") if asked.get("reason") is not None else None
 
 
 async def _name(call: Call) -> str:

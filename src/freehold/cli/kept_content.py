@@ -1,0 +1,162 @@
+"""`freehold ledger show`, `erase`, `new-key`: what is kept of requests, opened, erased, and closed with another key.
+
+Only who holds the home can: none of it is on the API. Each leaves its record in the chain but the last, which changes
+nothing that is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from freehold.cli.arguments import Json, Quiet, examples
+from freehold.cli.output import Column, Output
+from freehold.core.errors import CallError
+from freehold.core.sizes import counted
+
+if TYPE_CHECKING:
+    from freehold.python.content import KeptRequest
+
+Request = Annotated[
+    str | None,
+    typer.Argument(metavar="REQUEST", help="The id that its client sent or was given."),
+]
+Admission = Annotated[
+    int | None, typer.Option("--admission", metavar="N", min=1, help="The number of its admission in the ledger.")
+]
+Key = Annotated[str | None, typer.Option("--key", metavar="ID", help="Those that were asked by this key.")]
+Endpoint = Annotated[str | None, typer.Option("--endpoint", metavar="NAME", help="Those that asked this endpoint.")]
+Since = Annotated[str | None, typer.Option("--since", metavar="DAY", help="From this day on: 2026-11-30 (UTC).")]
+Until = Annotated[str | None, typer.Option("--until", metavar="DAY", help="Up to this day, which is in it.")]
+Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; it stands in the ledger.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be erased.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+_LISTED = 20
+_COLUMNS = (
+    Column("admission", "ADMISSION", right=True),
+    Column("at", "WHEN"),
+    Column("endpoint", "ENDPOINT"),
+    Column("key", "KEY"),
+    Column("request", "REQUEST"),
+)
+
+
+@examples("freehold ledger show req_5c1f", 'freehold ledger show --admission 17 --reason "complaint 4711"')
+def show_command(
+    request: Request = None,
+    admission: Admission = None,
+    reason: Reason = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Open what was kept of one request, and leave a record of that.
+
+    It is a JSON object: what the engine was sent, and what it answered. The ledger says who opened it, when and why."""
+    from freehold.python import content
+
+    if request is None and admission is None:
+        raise CallError("It is not said which request.", hint="freehold ledger show REQUEST, or --admission N")
+    shown = content.show(content.sought(request, admission), _told(reason))
+    of = {name: value for name, value in _row(shown.request).items() if name != "contents"}
+    data = {**of, "outcome": shown.request.outcome, "error": shown.request.error, "partial": shown.is_partial}
+    output = Output(as_json=as_json, quiet=quiet)  # JSON whatever the manner
+    output.document({**data, "calls": list(shown.calls)})
+    output.say("The ledger has a record of this.")
+    return 0
+
+
+@examples(
+    'freehold ledger erase req_5c1f --reason "asked by the customer"',
+    'freehold ledger erase --key k_7f3a --until 2026-10-31 --reason "left the firm" --dry-run',
+)
+def erase_command(  # noqa: PLR0913 - the parameters are the command's options; typer reads them from here
+    request: Request = None,
+    admission: Admission = None,
+    key: Key = None,
+    endpoint: Endpoint = None,
+    since: Since = None,
+    until: Until = None,
+    reason: Reason = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Erase what was kept of requests; the ledger says so.
+
+    Those go to which all applies that you say. Their keys are overwritten, then what was sealed with them; the records
+    of the requests stay, and verify as before. What is in flight is left."""
+    from freehold.python import content
+
+    which = content.sought(request, admission, key=key, endpoint=endpoint, since=since, until=until)
+    if which.is_anything:
+        raise CallError(
+            "It is not said what to erase.", hint="Name a request, or --key, --endpoint, --since or --until."
+        )
+    found = content.to_erase(which)
+    output = Output(as_json=as_json, quiet=quiet)
+    if dry_run or not found:
+        output.table(_COLUMNS, [_row(each) for each in found], empty="Nothing of that is kept.")
+        return 0 if found else 1
+    why = _told(reason)
+    if why is None:
+        raise CallError("Nothing is erased without a reason.", hint='--reason "asked by the customer"')
+    if not yes and not _agreed(found, output):
+        return 1
+    erased = content.erase(found, why)
+    requests = counted(len(found), "request")
+    data = {"requests": len(found), "contents": erased, "reason": why}
+    output.sentence(data, f"What {requests} asked and {_were(found)} answered is erased.", bare=str(len(found)))
+    output.say("Copies that you made, backups among them, hold it still: freehold ledger new-key closes them for good.")
+    return 0
+
+
+@examples("freehold ledger new-key")
+def new_key_command(as_json: Json = False, quiet: Quiet = False) -> int:
+    """Exchange the key that opens what is kept for a new one.
+
+    The house may run meanwhile. What is kept opens with the new one. Copies from before, in backups too, open with the
+    old one alone, which is overwritten: keep a copy of the new one where your backups are not."""
+    from freehold.python import content
+
+    made = content.new_key()
+    output = Output(as_json=as_json, quiet=quiet)
+    data = {"key": made.key, "segments": made.segments, "unopened": made.unopened}
+    output.sentence(data, f"The key is {made.key} now, and opens what is kept.", bare=made.key)
+    if made.unopened:
+        output.say(f"Of {counted(made.unopened, 'segment')} the key was not here: they open no more than before.")
+    return 0
+
+
+def _agreed(found: Sequence[KeptRequest], output: Output) -> bool:
+    what = f"what {counted(len(found), 'request')} asked and {_were(found)} answered"
+    if not output.talks_to_person:
+        raise CallError(f"Nothing is erased without a yes: it would be {what}.", hint="--yes, or --dry-run to see it.")
+    for each in found[:_LISTED]:
+        output.say(f"  {each.admission}: {each.request}, {each.endpoint}")
+    return output.ask(f"Erase {what}, for ever?")
+
+
+def _were(found: Sequence[KeptRequest]) -> str:
+    return "was" if len(found) == 1 else "were"
+
+
+def _told(reason: str | None) -> str | None:
+    """A reason as one line."""
+    return " ".join(reason.split())[:1000] or None if reason is not None else None
+
+
+def _row(request: KeptRequest) -> dict[str, Any]:
+    from freehold.python.content import when
+
+    return {
+        "admission": request.admission,
+        "at": when(request),
+        "request": request.request,
+        "key": request.key,
+        "endpoint": request.endpoint,
+        "route": request.route,
+        "contents": len(request.names),
+    }

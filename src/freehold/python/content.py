@@ -1,0 +1,208 @@
+"""What is kept of requests: found by who, what and when; opened and erased, each with its record in the chain.
+
+Nobody but the house that runs may append to its chain, so it is asked to where one does; else the record is made here.
+Whoever holds the home could open what is kept without this: the record says who did it in order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, TypeVar
+
+from freehold import __version__, control
+from freehold.core.errors import CallError, LedgerError, NotFoundError
+from freehold.core.settings import Settings, load_despite_errors
+from freehold.gateway.assemble import assemble
+from freehold.ledger.clocks import iso
+from freehold.ledger.content.container import BrokenSealError, Name
+from freehold.ledger.content.erasing import SPANS_AT_ONCE, Why
+from freehold.ledger.content.house_key import FILE, KeyRing
+from freehold.ledger.content.places import FOLDER
+from freehold.ledger.content.rekeying import Rekeyed, rekey
+from freehold.ledger.content.requests import KeptRequest as KeptRequest
+from freehold.ledger.content.requests import Sought, kept_requests
+from freehold.ledger.content.shelf import Found, Shelf
+from freehold.ledger.content.spans import Span, spans
+from freehold.ledger.content.transcript import Exchanged, read
+from freehold.ledger.ledger import Ledger, opened
+from freehold.ledger.report import read_day
+
+T = TypeVar("T")
+_EPOCH = date(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What was kept of a request: the calls of an engine that it made, in order, each with what was sent and the whole
+    answer, put together where it was a stream."""
+
+    request: KeptRequest
+    calls: tuple[dict[str, Any], ...]
+
+    @property
+    def is_partial(self) -> bool:
+        """No whole answer came."""
+        return self.request.outcome != "done"
+
+
+def sought(
+    request: str | None,
+    admission: int | None,
+    *,
+    key: str | None = None,
+    endpoint: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+) -> Sought:
+    """Which requests, in words: from the day `since` to the day `until`, both in it (UTC). Raises CallError."""
+    first = None if since is None else _ms(read_day(since))
+    last = None if until is None else _ms(read_day(until) + timedelta(days=1))
+    return Sought(request, admission, key, endpoint, first, last)
+
+
+def show(which: Sought, reason: str | None) -> Shown:
+    """Open what was kept of one request, after a record that says who does. Raises NotFoundError where nothing was
+    kept of it or it was erased, CallError where there are several, LedgerError."""
+    settings = load_despite_errors()
+    request = _only(kept_requests(settings.ledger_folder, which), which)
+    if request.erased is not None:
+        raise NotFoundError("content", str(request.admission), text=_erased_words(request))
+    shelf = Shelf(settings.ledger_folder / FOLDER, _ring(settings).read())
+    sealed = [(name, _found(shelf, name, request)) for name in request.names]
+    _accessed(settings, request.admission, reason)
+    try:
+        calls = read(shelf.open(name, found) for name, found in sealed)
+    except (BrokenSealError, ValueError) as error:
+        raise LedgerError(
+            f"What was kept of request {request.admission} does not open: {error}.",
+            hint="`freehold ledger verify` says whether it was changed; keys/content.key of the home opens it.",
+        ) from error
+    return Shown(request, tuple(_whole(call) for call in calls))
+
+
+def to_erase(which: Sought) -> list[KeptRequest]:
+    """The requests whose content `erase` would erase: those that have ended. Raises LedgerError."""
+    found = kept_requests(load_despite_errors().ledger_folder, which)
+    return [request for request in found if request.erased is None and request.outcome is not None]
+
+
+def erase(requests: Sequence[KeptRequest], reason: str) -> int:
+    """Erase what was kept of these; how many contents were there. Raises LedgerError."""
+    settings, by = load_despite_errors(), account()
+    these = spans(name for request in requests for name in request.names)
+    erased = 0
+    for start in range(0, len(these), SPANS_AT_ONCE):
+        erased += _erased(settings, these[start : start + SPANS_AT_ONCE], Why("asked", by, reason))
+    return erased
+
+
+def new_key() -> Rekeyed:
+    """Exchange the key that opens what is kept. Raises NotFoundError where nothing is, HouseKeyError, LedgerError."""
+    settings = load_despite_errors()
+    folder = settings.ledger_folder / FOLDER
+    if not folder.is_dir():
+        raise NotFoundError(
+            "content", str(folder), text=f"Nothing is kept in {folder}.", hint="keep_content of an endpoint keeps it."
+        )
+    try:
+        return rekey(folder, _ring(settings))
+    except OSError as error:
+        raise LedgerError(
+            f"{error.filename or folder} cannot be written: {error.strerror}.",
+            hint="What is kept opens with the old key or the new one, both of which are there. Try again.",
+        ) from error
+
+
+def when(request: KeptRequest) -> str | None:
+    """When it was admitted, ISO 8601 in UTC."""
+    return None if request.at_ms is None else iso(request.at_ms)
+
+
+def account() -> str:
+    """Who calls, as the system knows them."""
+    uid = os.getuid()
+    try:
+        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
+    except KeyError:
+        return f"uid {uid}"
+
+
+def _only(found: Sequence[KeptRequest], which: Sought) -> KeptRequest:
+    if len(found) == 1:
+        return found[0]
+    called = which.request if which.request is not None else f"admission {which.admission}"
+    if not found:
+        raise NotFoundError(
+            "content",
+            called,
+            text=f"Nothing was kept of {called}.",
+            hint="`freehold ledger export` lists all requests. Endpoints with keep_content keep what they are asked.",
+        )
+    numbers = ", ".join(str(request.admission) for request in found[:10])
+    raise CallError(f"{len(found)} requests are called {called}.", hint=f"Say which one: --admission N, of {numbers}.")
+
+
+def _erased_words(request: KeptRequest) -> str:
+    assert request.erased is not None, "asked of one that was"
+    return f"What request {request.admission} asked and was answered was erased {request.erased.words}."
+
+
+def _found(shelf: Shelf, name: Name, request: KeptRequest) -> Found:
+    found = shelf.find(name)
+    if found is None:
+        raise LedgerError(
+            f"What was kept of request {request.admission} is not there, and no record says that it was erased.",
+            hint="`freehold ledger verify` says what else is missing.",
+        )
+    return found
+
+
+def _ring(settings: Settings) -> KeyRing:
+    return KeyRing(settings.home / FILE)
+
+
+def _erased(settings: Settings, these: Sequence[Span], why: Why) -> int:
+    try:
+        return control.erase(settings, [list(span) for span in these], why.by, why.reason)
+    except NotFoundError:
+        return asyncio.run(_alone(settings, lambda ledger: ledger.erasures.erase(these, why)))
+
+
+def _accessed(settings: Settings, admission: int, reason: str | None) -> None:
+    by = account()
+    try:
+        control.accessed(settings, admission, by, reason)
+    except NotFoundError:
+        asyncio.run(_alone(settings, lambda ledger: ledger.accessed(admission, by=by, reason=reason)))
+
+
+async def _alone(settings: Settings, do: Callable[[Ledger], Awaitable[T]]) -> T:
+    """Do it in a run of its own: no house runs. Raises LedgerError."""
+    ledger = await opened(settings.ledger_folder, "strict", version=__version__, ring=_ring(settings))
+    try:
+        return await do(ledger)
+    finally:
+        await ledger.close()
+
+
+def _whole(call: Exchanged) -> dict[str, Any]:
+    """One call as it is shown: the pieces of a stream put together, and those that are no piece of an answer apart."""
+    chunks = [event for event in call.events if isinstance(event, dict) and event.get("error") is None]
+    others = [event for event in call.events if not isinstance(event, dict) or event.get("error") is not None]
+    answer = call.answer
+    if chunks:
+        answer = asyncio.run(assemble(_each(chunks), chat=call.path == "/chat/completions"))
+    return {"path": call.path, "sent": call.sent, "answer": answer, **({"other_events": others} if others else {})}
+
+
+async def _each(chunks: Sequence[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+    for chunk in chunks:
+        yield chunk
+
+
+def _ms(day: date) -> int:
+    return (day - _EPOCH).days * 86_400_000
