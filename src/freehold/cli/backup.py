@@ -21,6 +21,9 @@ Weights = Annotated[bool, typer.Option("--weights", help="Also the weight files;
 PrivateKey = Annotated[
     bool, typer.Option("--private-key", help="Also the key that signs for this house. Whoever has the file can sign.")
 ]
+ContentKey = Annotated[
+    bool, typer.Option("--content-key", help="Also the key that opens what was kept of requests, which is in the file.")
+]
 NoLedger = Annotated[bool, typer.Option("--no-ledger", help="Leave the record of requests out.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file where it is there already.")]
 Replace = Annotated[bool, typer.Option("--replace", help="Move a home that is there already aside first.")]
@@ -34,6 +37,7 @@ def backup_command(
     out: Out,
     weights: Weights = False,
     private_key: PrivateKey = False,
+    content_key: ContentKey = False,
     no_ledger: NoLedger = False,
     force: Force = False,
     as_json: Json = False,
@@ -47,7 +51,7 @@ def backup_command(
     from freehold.python.backing_up import Wanted, back_up
 
     output = Output(as_json=as_json, quiet=quiet)
-    wanted = Wanted(weights=weights, private_key=private_key, ledger=not no_ledger)
+    wanted = Wanted(weights=weights, private_key=private_key, ledger=not no_ledger, content_key=content_key)
     with display_for(output) as display:
         made = back_up(out, wanted, progress=display, overwrite=force)
     record = made.checkpoint.record if made.checkpoint is not None else None
@@ -57,6 +61,7 @@ def backup_command(
         "builds": made.builds,
         "weights": weights,
         "private_key": made.has_private_key,
+        "content_key": made.has_content_key,
         "ledger_record": record,
         "signed_by": made.key,
         "left_out": list(made.left_out),
@@ -66,6 +71,8 @@ def backup_command(
     output.sentence(data, f"{out} is written: {size(made.size_bytes)}, {ledger}, {by}", bare=str(out))
     if made.has_private_key:
         output.say("It holds the key that signs for this house: keep it as you keep that key.")
+    if made.has_content_key:
+        output.say("It holds the key that opens what was kept of requests: keep it as you keep that key.")
     for problem in made.left_out:
         output.say(f"Left out: {problem}")
     return 0

@@ -6,13 +6,13 @@ and an override never out of its, so what the ledger speaks of is there. Everyth
 machines) is replaced in one step when it changes, and is read as it was before or after.
 
 Not in it: secrets of the environment, the workers' logs, downloads under way, and, unless they are asked for, the
-weights and the private key.
+weights, the private key, and the key that opens what is kept of requests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,9 @@ from freehold.core.ports import Progress
 from freehold.core.settings import Settings, load_despite_errors
 from freehold.egress.record import FOLDER
 from freehold.ledger.checkpoint import Checkpoint
+from freehold.ledger.content.places import FOLDER as CONTENT_FOLDER
+from freehold.ledger.content.places import left_alone
+from freehold.ledger.content.places import places as content_places
 from freehold.ledger.record import hash_of
 from freehold.ledger.recover import record_of
 from freehold.ledger.segments import lines, segments
@@ -48,6 +51,7 @@ class Wanted:
     weights: bool = False
     private_key: bool = False
     ledger: bool = True
+    content_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class BackedUp:
     key: str | None
     checkpoint: Checkpoint | None
     has_private_key: bool
+    has_content_key: bool
     left_out: tuple[str, ...]
 
 
@@ -75,16 +80,21 @@ def back_up(out: Path, wanted: Wanted, *, progress: Progress, overwrite: bool = 
     if not settings.home.is_dir():
         raise NotFoundError("home", str(settings.home), text=f"There is no house at {settings.home}: nothing to keep.")
     work = _Backup(settings, Store.of(settings), wanted)
-    with _reading(settings.home):
-        checkpoint, pieces = work.ledger()
-        found = scan(work.store.layout)
-        pieces += [*work.house(), *(piece for deed in found.deeds for piece in work.build(deed))]
-    manifest = work.manifest(checkpoint, found.deeds, pieces)
-    first = Piece.of(unaided.MANIFEST, sealed(manifest, work.store.keys, form.CONTEXT))
-    size_bytes = pack(out, [first, *pieces], progress, replace=overwrite, mode=0o600)
-    private = any(piece.path == form.PRIVATE_KEY for piece in pieces)
-    left_out = tuple(str(problem.message) for problem in found.problems)
-    return BackedUp(out, size_bytes, len(found.deeds), work.store.keys.own(), checkpoint, private, left_out)
+    with work.content_left_alone():
+        with _reading(settings.home):
+            checkpoint, pieces = work.ledger()
+            found = scan(work.store.layout)
+            pieces += [*work.house(), *(piece for deed in found.deeds for piece in work.build(deed))]
+        manifest = work.manifest(checkpoint, found.deeds, pieces)
+        first = Piece.of(unaided.MANIFEST, sealed(manifest, work.store.keys, form.CONTEXT))
+        size_bytes = pack(out, [first, *pieces], progress, replace=overwrite, mode=0o600)
+    members = {piece.path for piece in pieces}
+    private, opens = form.PRIVATE_KEY in members, form.CONTENT_KEY in members
+    left_out = [str(problem.message) for problem in found.problems]
+    if not opens and any(path.startswith(form.CONTENT) for path in members):
+        left_out.append("keys/content.key, which alone opens what was kept of requests: keep a copy apart.")
+    own = work.store.keys.own()
+    return BackedUp(out, size_bytes, len(found.deeds), own, checkpoint, private, opens, tuple(left_out))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +118,19 @@ class _Backup:
             *_records(form.LEDGER, looked.folder, checkpoint),
             *(Piece.of(f"{form.LEDGER}/{path.name}", path.read_bytes()) for path in looked.folder.glob("torn-*")),
             Piece.of(form.CHECKPOINT, checkpoint.text.encode()),
+            *_content(self._content_folder, checkpoint),
             *self._egress(looked.folder / FOLDER),
         ]
+
+    @property
+    def _content_folder(self) -> Path:
+        return self.settings.ledger_folder / CONTENT_FOLDER
+
+    @contextmanager
+    def content_left_alone(self) -> Iterator[None]:
+        """Nothing that is kept is erased while it is read. Raises LedgerError."""
+        with left_alone(self._content_folder) if self._content_folder.is_dir() else nullcontext():
+            yield
 
     def _egress(self, folder: Path) -> Iterator[Piece]:
         """The record of egress, a chain of its own, up to a checkpoint of its own. Raises LedgerError."""
@@ -124,6 +145,8 @@ class _Backup:
         places = {form.KEY_BOOK: home / form.KEY_BOOK, form.PUBLIC_KEY: keys.public_path}
         if settings is not None:
             places[form.SETTINGS] = settings
+        if self.wanted.content_key:
+            places[form.CONTENT_KEY] = home / form.CONTENT_KEY
         if self.wanted.private_key:
             places[form.PRIVATE_KEY] = keys.private_path
         for key, file in keys.trusted().items():
@@ -197,3 +220,18 @@ def _records(into: str, folder: Path, checkpoint: Checkpoint) -> Iterator[Piece]
         f"{kept[-1]} changed while it was being read: record {checkpoint.record:,} is not where it was.",
         hint="`freehold ledger verify` says what happened.",
     )
+
+
+def _content(folder: Path, checkpoint: Checkpoint) -> Iterator[Piece]:
+    """What is kept of requests up to the checkpoint, sealed as it lies there. The last segment may be written on: what
+    of it is read first names no more than what is read after holds."""
+    kept = [place for place in content_places(folder) if place.segment < checkpoint.record]
+    for place in kept:
+        for path in (place.about, place.keys, place.sealed):
+            if not path.exists():
+                continue
+            into = f"{form.CONTENT}/{path.name}"
+            if place == kept[-1]:
+                yield Piece.of(into, path.read_bytes())
+            else:
+                yield Piece(into, path.stat().st_size, sha256_of(path), file=path)

@@ -15,6 +15,8 @@ from freehold.core.errors import BundleError, DeedError, DeedSignatureError, Led
 from freehold.core.settings import load
 from freehold.gateway.access.book import KeyBook
 from freehold.ledger.checkpoint import LONGEST_BYTES, Checkpoint, read_checkpoint
+from freehold.ledger.content.check import check
+from freehold.ledger.content.house_key import KeyRing
 from freehold.ledger.segments import segments
 from freehold.ledger.verify import verify
 from freehold.python import backup_form as form
@@ -111,6 +113,7 @@ def _chain(stage: Path, folder: str, checkpoint: str, keys: Keys) -> Checkpoint 
     made = read_checkpoint(place.read_bytes()[:LONGEST_BYTES], checkpoint)
     signature = Signature(made.key, made.signature) if made.key and made.signature else None
     verdict = verify(stage / folder, [made.seen("its checkpoint")])
+    check(stage / folder, verdict, KeyRing(stage / form.CONTENT_KEY).read())
     if verdict.findings or (verdict.last, verdict.torn_bytes) != (made.record, 0):
         first = f": {verdict.findings[0].kind}, record {verdict.findings[0].first:,}" if verdict.findings else ""
         raise LedgerError(f"{folder}/ in the backup is not what its checkpoint saw{first}.", hint=_HINT)
