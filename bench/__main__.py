@@ -24,6 +24,7 @@ SCRIPTS = (
     "gateway_throughput",
     "ledger",
     "telemetry",
+    "content",
     "sign_on",
     "streams_512",
     "ramp_512",

@@ -22,7 +22,8 @@ MODES = ("off", "relaxed", "strict")
 REACH = 0.9
 
 
-def _arm(house: arms.Running, total: int, clients: int) -> Arm:
+def arm(house: arms.Running, total: int, clients: int) -> Arm:
+    """The rate of a house in a closed loop of `total` requests, and its latency in an open one."""
     request = chat()
     process = psutil.Process(house.pid)
 
@@ -52,7 +53,7 @@ async def main() -> None:
         compared: dict[str, Arm] = {}
         for mode in MODES:
             house = await stack.enter_async_context(arms.house("fake:bench?tokens=1", ledger=f'mode = "{mode}"'))
-            compared |= {_name(mode, clients): _arm(house, total, clients) for clients in CLIENTS}
+            compared |= {_name(mode, clients): arm(house, total, clients) for clients in CLIENTS}
         await result.interleave(compared, chosen.repetitions)
     result.save([claim for clients in CLIENTS for mode in MODES[1:] for claim in _claims(result, mode, clients)])
 

@@ -92,11 +92,12 @@ async def house(
     engine: str = "",
     ledger: str = "",
     collector: Address | None = None,
+    keep_content: str | None = None,
     home: Path | None = None,
     loaded: bool = True,
 ) -> AsyncIterator[Running]:
     """A house with one endpoint, `bench`, that points at `endpoint`; `engine` and `ledger` are lines of its tables of
-    that name, `collector` is where it sends its traces and metrics.
+    that name, `keep_content` is the endpoint's, `collector` is where it sends its traces and metrics.
 
     `home` is a store to use instead of an empty one. Without `loaded` it is yielded as soon as it listens.
     """
@@ -104,7 +105,10 @@ async def house(
         settings = folder / "freehold.toml"
         told = f'[telemetry]\notlp = "http://127.0.0.1:{collector.port}"\n' if collector is not None else ""
         tables = f"[engine]\n{engine}\n[ledger]\n{ledger}\n{told}"
-        settings.write_text(f"{tables}[endpoints]\nbench = {json.dumps(endpoint)}\n")
+        row = f"ref = {json.dumps(endpoint)}"
+        if keep_content is not None:
+            row += f", keep_content = {json.dumps(keep_content)}"
+        settings.write_text(f"{tables}[endpoints]\nbench = {{ {row} }}\n")
         environment = {**house_environment(folder), **({"FREEHOLD_HOME": str(home)} if home is not None else {})}
         command = [str(freehold_command()), "up", "--config", str(settings), "--port", "0", "--json"]
         async with process_of(command, environment, stdout=subprocess.PIPE) as process:

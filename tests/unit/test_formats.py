@@ -31,7 +31,7 @@ from tests.calibrations import ENGINE
 from tests.calibrations import calibration as round_figures
 from tests.unit.test_trials_record import MACHINE, VERSIONS, report
 
-FIRST, SECOND = (Path(__file__).parents[1] / "homes" / name for name in ("first", "second"))
+FIRST, SECOND, KEPT = (Path(__file__).parents[1] / "homes" / name for name in ("first", "second", "kept"))
 KEY = b"fh_f928c0a7_9kH9x3YBs-t0kiAghTCHBTQF-g7EyBXmuOfRM3N7fSU"
 MACHINE_RECORD = "machines/test-2c-8g-0123456789.json"
 TRIAL_RECORD = f"trials/{MACHINE}/{'a' * 64}.batch.json"
@@ -65,6 +65,20 @@ def test_everything_in_the_first_home_is_read(old: Path, capsys: pytest.CaptureF
     assert len(list(requests(old / "ledger"))) == 4
     for words in (["list"], ["keys", "list"], ["ledger", "verify"], ["usage"], ["deed", "verify", "tiny"]):
         assert main(words) == 0, capsys.readouterr().err
+
+
+def test_content_of_the_first_version_is_verified_and_opened(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(KEPT, home)
+    (home / "keys" / "content.key").chmod(0o600)
+    assert main(["ledger", "verify"]) == 0
+    said = capsys.readouterr()
+    assert "of request 5 was erased on" in said.err and "ada (uid 1000): asked by the customer" in said.err
+    assert main(["ledger", "show", "visit-0"]) == 0
+    (call,) = json.loads(capsys.readouterr().out)["calls"]
+    assert call["sent"]["messages"] == [{"role": "user", "content": "May I sell?"}]
+    assert call["answer"]["choices"][0]["message"]["content"] == "Not yet."
+    assert main(["ledger", "show", "visit-1"]) == 1
+    assert main(["ledger", "verify"]) == 0
 
 
 async def test_what_is_written_next_is_of_the_newest_version_and_nothing_of_before_is_lost(old: Path) -> None:
