@@ -32,7 +32,7 @@ from freehold.gateway.endpoints import EndpointInfo, EndpointTable, Target
 from freehold.gateway.exchange import Exchange
 from freehold.gateway.held import Held
 from freehold.gateway.holding import held_back
-from freehold.gateway.keeping import Keeping
+from freehold.gateway.keeping import keep_ready, keeping
 from freehold.gateway.memory.life import Life
 from freehold.gateway.memory.stay import preloaded, stays
 from freehold.gateway.moving import Mover
@@ -92,7 +92,7 @@ class Gateway:
         self._table = self._tables.read(self._settings)
         if self._open_ledger is not None:
             self._ledger = await self._open_ledger()
-            await self._keep_content(self._table)
+            await keep_ready(self._ledger, self._table.keeps)
             self._ledger.retention.begin(lambda: self._table.keeps)
         self._pool.settle(self._settings.memory, stays(self._table, self._settings.memory))
         self._mover.bring_soon(*preloaded(self._table))
@@ -110,7 +110,7 @@ class Gateway:
         requests in flight end where they began. On any error nothing has changed. Gives one line per change."""
         async with self._reloading:
             table = self._tables.read(settings)
-            await self._keep_content(table)
+            await keep_ready(self._ledger, table.keeps)
             changed = changes(self._table, table)
             more = [target for target in preloaded(table) if target not in preloaded(self._table)]
             async with self._mover.moved(self._table, table, filter(self._is_running, changed.repointed)):
@@ -270,8 +270,8 @@ class Gateway:
                 engine = held.post.worker.report().engine
                 await record_unstarted(self._ledger, caller, name, digest, engine, error)
             raise
-        way = held.post.successor
-        return Asking(client, name, caller, self._ledger, held.permit, way, self._keeping(name))
+        content = keeping(self._ledger, self._table.keeps, name)
+        return Asking(client, name, caller, self._ledger, held.permit, held.post.successor, content)
 
     def _enter(self, caller: Caller, verb: Allowed, endpoint: str, body: Mapping[str, Any]) -> Permit | None:
         if self._access is None:
@@ -287,16 +287,6 @@ class Gateway:
             await self._mover.passed(name)
             name, target = self._endpoint(name)
         return name, target
-
-    async def _keep_content(self, table: EndpointTable) -> None:
-        """See that what `table` wants kept can be. Raises HouseKeyError."""
-        if table.keeps and self._ledger is not None:
-            await self._ledger.contents.ready()
-
-    def _keeping(self, name: str) -> Keeping | None:
-        """What keeps a request to endpoint `name`, None where nothing of it is kept."""
-        keep_s = self._table.keeps.get(name)
-        return Keeping(self._ledger.contents, name, keep_s) if keep_s is not None and self._ledger is not None else None
 
     def _endpoint(self, name: str) -> tuple[str, Target]:
         try:
