@@ -151,6 +151,17 @@ def test_a_transcript_reads_back_as_what_passed() -> None:
     assert (one.path, one.answer, two.path, two.answer) == ("/tokenize", {"tokens": [1]}, "/embeddings", None)
 
 
+def test_what_is_sent_again_after_the_engine_was_lost_is_another_call() -> None:
+    noted = Transcript()
+    noted.sent("/completions", {"prompt": "x"})
+    noted.event(b'{"choices":[{"index":0,"text":"cut"}]}')
+    noted.begin_anew()
+    noted.sent("/completions", {"prompt": "x"})
+    noted.event(b'{"choices":[{"index":0,"text":"whole"}]}')
+    first, second = read([noted.taken()()])
+    assert [call.events[0]["choices"][0]["text"] for call in (first, second)] == ["cut", "whole"]
+
+
 def test_what_is_no_transcript_is_told() -> None:
     for wrong in (b"nonsense", zlib.compress(b'{"answer":1}\n'), zlib.compress(b"x\n"), zlib.compress(b"{}\n")[:-3]):
         with pytest.raises(ValueError):

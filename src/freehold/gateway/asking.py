@@ -6,8 +6,8 @@ fails earlier because its model cannot start was the house's to answer, and leav
 that is lost before anybody saw anything of its answer is followed to its next start, once: that is the same request, of
 one admission and one outcome.
 
-Without a ledger (`mode = "off"`, or a model of the running house, which records) it only passes on. Where the endpoint's
-content is kept, what is sent is kept before the admission and the answer before the outcome, since those name it."""
+Without a ledger (`mode = "off"`, or a model of the running house, which records) it only passes on. Where content is
+kept, what is sent is kept before the admission and the answer before the outcome, since those name it."""
 
 from __future__ import annotations
 
