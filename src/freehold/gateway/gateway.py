@@ -77,7 +77,7 @@ class Gateway:
         self._tables = Tables(held, find, permit, make_worker)
         self._open_ledger = open_ledger
         self._access = access
-        self._ledger: Ledger | None = None
+        self.ledger: Ledger | None = None
         self._pool = WorkerPool(make_worker, settings.memory, outgoing=outgoing)
         self._mover = Mover(self._pool)
         self._admission = Admission(settings.admission)
@@ -91,9 +91,9 @@ class Gateway:
         where one names nothing held or has wrong options, LedgerError."""
         self._table = self._tables.read(self._settings)
         if self._open_ledger is not None:
-            self._ledger = await self._open_ledger()
-            await keep_ready(self._ledger, self._table.keeps)
-            self._ledger.retention.begin(lambda: self._table.keeps)
+            self.ledger = await self._open_ledger()
+            await keep_ready(self.ledger, self._table.keeps)
+            self.ledger.retention.begin(lambda: self._table.keeps)
         self._pool.settle(self._settings.memory, stays(self._table, self._settings.memory))
         self._mover.bring_soon(*preloaded(self._table))
 
@@ -101,8 +101,8 @@ class Gateway:
         """Wait for requests in flight, at most `drain_s`, then stop every worker."""
         await self._pool.close(drain_s=self._settings.server.drain_s if drain_s is None else drain_s)
         await self._mover.close()
-        if self._ledger is not None:
-            ledger, self._ledger = self._ledger, None
+        if self.ledger is not None:
+            ledger, self.ledger = self.ledger, None
             await ledger.close()
 
     async def reload(self, settings: Settings) -> tuple[str, ...]:
@@ -110,7 +110,7 @@ class Gateway:
         requests in flight end where they began. On any error nothing has changed. Gives one line per change."""
         async with self._reloading:
             table = self._tables.read(settings)
-            await keep_ready(self._ledger, table.keeps)
+            await keep_ready(self.ledger, table.keeps)
             changed = changes(self._table, table)
             more = [target for target in preloaded(table) if target not in preloaded(self._table)]
             async with self._mover.moved(self._table, table, filter(self._is_running, changed.repointed)):
@@ -127,11 +127,6 @@ class Gateway:
     def settings(self) -> Settings:
         """The settings in force: those of the start, or of the last reload."""
         return self._settings
-
-    @property
-    def ledger(self) -> Ledger | None:
-        """The ledger, once it is open; None where none is kept."""
-        return self._ledger
 
     def endpoints(self) -> tuple[EndpointInfo, ...]:
         self._look_again()
@@ -265,13 +260,13 @@ class Gateway:
         try:
             client = await self._admission.client(held, target, name, caller, width)
         except EngineError as error:
-            if self._ledger is not None:
+            if self.ledger is not None:
                 digest = target.build.digest if target.build else None
                 engine = held.post.worker.report().engine
-                await record_unstarted(self._ledger, caller, name, digest, engine, error)
+                await record_unstarted(self.ledger, caller, name, digest, engine, error)
             raise
-        content = keeping(self._ledger, self._table.keeps, name)
-        return Asking(client, name, caller, self._ledger, held.permit, held.post.successor, content)
+        content = keeping(self.ledger, self._table.keeps, name)
+        return Asking(client, name, caller, self.ledger, held.permit, held.post.successor, content)
 
     def _enter(self, caller: Caller, verb: Allowed, endpoint: str, body: Mapping[str, Any]) -> Permit | None:
         if self._access is None:
