@@ -70,8 +70,8 @@ class Segment:
 
     def sync(self) -> None:
         """Wait until what was put is on the disk: the sealed bytes before the keys to them. Raises OSError."""
-        self._sealed.sync()
-        self._keys.sync()
+        for tail in (self._sealed, self._keys):
+            tail.sync(tail.size_bytes)
 
     def close(self) -> None:
         self._sealed.close()
