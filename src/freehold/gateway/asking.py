@@ -6,7 +6,7 @@ fails earlier because its model cannot start was the house's to answer, and leav
 that is lost before anybody saw anything of its answer is followed to its next start, once: that is the same request, of
 one admission and one outcome.
 
-Without a ledger (`mode = "off"`, or a model of the running house, which records) it only passes on. Where content is
+Without a ledger (a model opened in this process, or `mode = "off"`) it only passes on. Where content is
 kept, what is sent is kept before the admission and the answer before the outcome, since those name it."""
 
 from __future__ import annotations
