@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -115,3 +116,30 @@ async def test_without_a_door_the_client_connects_by_itself(plain: int) -> None:
         session.get(f"http://127.0.0.1:{plain}/") as answer,
     ):
         assert answer.status == 200
+
+
+async def test_a_peer_that_says_nothing_to_the_end_of_tls_keeps_nobody(tmp_path: Path) -> None:
+    certificate, key, _ = write_pair(tmp_path, names=("idp.example",))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+    left = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        peer = threading.Thread(target=_answers_and_falls_silent, args=(listener, tls, left))
+        peer.start()
+        try:
+            way = connector(Door(listener.getsockname()[1]), trust=ssl.create_default_context(cafile=certificate))
+            session = aiohttp.ClientSession(connector=way)
+            async with session.get("https://idp.example/") as answer:
+                assert await answer.text() == "{}"
+            async with asyncio.timeout(10):  # aiohttp's own patience is 30 s
+                await session.close()
+        finally:
+            left.set()
+            peer.join()
+
+
+def _answers_and_falls_silent(listener: socket.socket, tls: ssl.SSLContext, left: threading.Event) -> None:
+    with listener.accept()[0] as plain, tls.wrap_socket(plain, server_side=True, suppress_ragged_eofs=True) as secure:
+        secure.recv(65536)
+        secure.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+        left.wait()
