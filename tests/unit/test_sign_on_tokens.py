@@ -369,6 +369,16 @@ def test_roles_that_make_no_sense_are_named_together() -> None:
         Grants(SignOn("https://x", ("a",), roles=roles))
 
 
+async def test_an_issuer_on_this_machine_is_asked_by_no_proxy(
+    issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")  # where nobody listens
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert b'"keys"' in await fetching(None)(f"{issuer.url}{KEYS}")
+
+
 def test_every_way_in_which_the_library_refuses_a_token_is_known() -> None:
     kinds = inspect.getmembers(jwt.exceptions, inspect.isclass)
     refusals = {kind for _, kind in kinds if issubclass(kind, jwt.exceptions.InvalidTokenError)}

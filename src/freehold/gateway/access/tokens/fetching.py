@@ -4,9 +4,11 @@ comes back is in no log, and no address that is asked holds a secret."""
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
+from freehold.core.addresses import is_loopback
 from freehold.core.errors import EgressError, SignOnError
 from freehold.core.network_words import network_words
 from freehold.core.ports import Outgoing
@@ -45,16 +47,20 @@ def posting(outgoing: Outgoing | None) -> Post:
 
 async def _asked(outgoing: Outgoing | None, method: str, url: str, **more: Any) -> Told:
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-    way = connector(outgoing)
     try:
+        by_proxy = outgoing is None and not is_loopback(urlsplit(url).hostname or "")
         async with (
             aiohttp.ClientSession(
-                connector=way, timeout=timeout, trust_env=outgoing is None, headers=_HEADERS, auto_decompress=False
+                connector=connector(outgoing),
+                timeout=timeout,
+                trust_env=by_proxy,
+                headers=_HEADERS,
+                auto_decompress=False,
             ) as session,
             session.request(method, url, allow_redirects=False, **more) as answer,
         ):
             return Told(answer.status, await _body(url, answer))
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:  # the last: no name of a host
         if isinstance(error.__cause__, EgressError):
             raise SignOnError(f"{url} is not asked: {error}") from error
         raise SignOnError(f"{url} does not answer: {network_words(error)}.") from error
