@@ -183,12 +183,13 @@ def test_what_failed_says_why_and_how_far_it_came(house: RunningHouse, collector
 def test_who_is_refused_at_the_door_is_in_the_traces_too(house: RunningHouse, collector: LocalCollector) -> None:
     secret = made("lovelace", "--requests-per-minute", "1")
     key = bearer(secret)
-    assert ask(house, "small", "nobody").status == 401
+    assert ask(house, "small", "nobody", headers={"traceparent": f"00-{TRACE}-{PARENT}-01"}).status == 401
     assert ask(house, "small", "once", headers=key).status == 200
     assert ask(house, "small", "again", headers=key).status == 429
     (nobody,) = spans_of(collector, "nobody")
     (often,) = spans_of(collector, "again")
     assert nobody["attributes"]["error.type"] == "invalid_api_key"
+    assert nobody["trace"] != TRACE, "a stranger joins no trace"
     assert often["attributes"]["error.type"] == "rate_limit_exceeded"
     everything = b"".join(sent.body for sent in collector.sent)
     assert secret.encode() not in everything and b"lovelace" not in everything

@@ -37,3 +37,10 @@ def test_timings_ride_on_the_finishing_chunk_of_those_who_did_not_ask_for_usage(
     assert last["timings"] == {"predicted_n": 2} and "usage" not in last
     assert shaper.finished and shaper.usage == {"total_tokens": 3}
     assert shaper.end() == []
+
+
+def test_only_answers_that_were_asked_for_say_why_they_ended() -> None:
+    shaper = Shaper(Wanted("house", "chat", usage=False, progress=False, choices=2), None)
+    for index in (1, 0, 2, -1):
+        shaper.feed(_chunk({}, index=index, finish_reason="stop"))
+    assert shaper.reasons == {1: "stop", 0: "stop"}

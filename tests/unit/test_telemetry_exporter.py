@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -111,3 +112,26 @@ def test_an_outage_is_two_lines_however_long_it_is(caplog: pytest.LogCaptureFixt
         "Traces do not all reach http://c:4318: no answer in time. Requests do not wait for that. Lost so far: 2.",
         "Traces reach http://c:4318 again. Lost so far: 200.",
     ]
+
+
+@pytest.mark.parametrize("host", ["a..b", "xn--", "x" * 64])
+async def test_a_name_that_no_host_can_have_is_no_fault_of_the_house(host: str) -> None:
+    collector = Collector(f"http://{host}:4318", {}, None)
+    try:
+        assert (await collector.send("traces", b"")).fate == "later"
+    finally:
+        await collector.close()
+
+
+async def test_a_message_that_was_taken_is_not_sent_again_however_its_answer_goes_on() -> None:
+    async def cut_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")
+        writer.close()
+
+    async with await asyncio.start_server(cut_off, "127.0.0.1", 0) as server:
+        collector = Collector(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", {}, None)
+        try:
+            assert (await collector.send("traces", b"")).fate == "taken"
+        finally:
+            await collector.close()

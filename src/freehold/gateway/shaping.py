@@ -104,8 +104,9 @@ class Shaper:
 
     def _note_reasons(self, out: list[Chunk]) -> None:
         for choice in (choice for chunk in out for choice in chunk["choices"]):
-            if reason := choice.get("finish_reason"):
-                self.reasons[choice.get("index", 0)] = reason
+            index = choice.get("index", 0)
+            if (reason := choice.get("finish_reason")) and 0 <= index < self._wanted.choices:
+                self.reasons[index] = reason
 
     def _last(self, chunk: Chunk) -> list[Chunk]:
         released = self._release()

@@ -6,6 +6,7 @@ are worth another try is the specification's word: https://opentelemetry.io/docs
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -64,7 +65,7 @@ class Collector:
         try:
             async with self._session.post(url, data=message, allow_redirects=False) as answer:
                 return await _reply(answer)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:  # the last: no name of a host
             if isinstance(error.__cause__, EgressError):
                 return Reply("refused", f"the connection is refused here: {error.__cause__}".rstrip("."))
             return Reply("later", network_words(error))
@@ -78,9 +79,15 @@ async def _reply(answer: aiohttp.ClientResponse) -> Reply:
         return Reply("later", why, min(wait_s, LONGEST_WAIT_S))
     if not 200 <= answer.status < 300:
         return Reply("refused", why)
+    return Reply("taken", body=await _body(answer))
+
+
+async def _body(answer: aiohttp.ClientResponse) -> bytes:
+    """What there is of it: the message is taken, however its answer goes on, and must not be sent again."""
     body = bytearray()
-    async for piece in answer.content.iter_any():
-        body += piece
-        if len(body) > MOST_BYTES:
-            break
-    return Reply("taken", body=bytes(body[:MOST_BYTES]))
+    with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+        async for piece in answer.content.iter_any():
+            body += piece
+            if len(body) > MOST_BYTES:
+                break
+    return bytes(body[:MOST_BYTES])

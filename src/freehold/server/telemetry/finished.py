@@ -16,6 +16,9 @@ from freehold.server.telemetry.context import MOST_BYTES
 from freehold.server.telemetry.conventions import OPERATIONS, known_reason
 
 CLIENT_GONE = "client_gone"
+MOST_REASONS = 128
+"""As many answers as one request may ask for; completions of a list of prompts, or a remote engine, could tell more."""
+_AT_THE_DOOR = frozenset({401, 403})
 
 
 class EngineCall(NamedTuple):
@@ -69,7 +72,8 @@ def finished(call: Call) -> Finished | None:
         call.path,
         call.endpoint or (asking.endpoint if asking is not None else None),
         call.id,
-        traceparent[:MOST_BYTES] if traceparent is not None else None,
+        # A stranger joins no trace, and so does not decide what is sent.
+        traceparent[:MOST_BYTES] if traceparent is not None and call.status not in _AT_THE_DOOR else None,
         call.status,
         error,
         call.broken is not None,
@@ -93,5 +97,5 @@ def _engine_call(asking: Asking, started_at: float) -> EngineCall | None:
         outcome.tokens_in,
         outcome.tokens_cached,
         outcome.tokens_out,
-        tuple(map(known_reason, asking.reasons)),
+        tuple(map(known_reason, asking.reasons[:MOST_REASONS])),
     )

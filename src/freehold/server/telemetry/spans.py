@@ -76,6 +76,7 @@ def _below(own: Span, request: Finished, engine: EngineCall) -> Span:
     place = where(upstream)
     first_s = None if engine.first_s is None else engine.first_s - engine.sent_s
     counted: dict[str, Value | None] = {
+        "gen_ai.response.finish_reasons": engine.reasons or None,
         "gen_ai.response.time_to_first_chunk": first_s,
         "gen_ai.usage.input_tokens": engine.tokens_in,
         "gen_ai.usage.cache_read.input_tokens": engine.tokens_cached,
@@ -97,7 +98,6 @@ def _below(own: Span, request: Finished, engine: EngineCall) -> Span:
             upstream.model,
             upstream.digest,
             engine.error,
-            engine.reasons,
             place,
         ),
         given(counted),
@@ -141,7 +141,6 @@ def _of_engine(
     model: str,
     digest: str | None,
     error: str | None,
-    reasons: tuple[str, ...],
     place: tuple[str, int] | None,
 ) -> Named:
     address, port = place or (None, None)
@@ -151,7 +150,6 @@ def _of_engine(
             "gen_ai.provider.name": whose,
             "gen_ai.request.model": endpoint,
             "gen_ai.response.model": model,
-            "gen_ai.response.finish_reasons": reasons or None,
             "freehold.build.digest": digest,
             "error.type": error,
             "server.address": address,
