@@ -160,6 +160,16 @@ def test_behind_a_proxy_that_speaks_tls_the_cookies_demand_it(tmp_path: Path, is
         assert back.status == 303
         assert back.headers["set-cookie"].startswith("__Host-") and "; Secure" in back.headers["set-cookie"]
         assert visitor.is_signed_in()
+        tossed = Visitor(house, issuer, host="models.bank.example")
+        tossed.cookies = {name.removeprefix("__Host-"): value for name, value in visitor.cookies.items()}
+        assert len(tossed.cookies) == 2 and not tossed.is_signed_in(), "names that a neighbor's program could set"
+        again = Visitor(house, issuer, host="models.bank.example", origin=address)
+        again.cookies = {**tossed.cookies}
+        answer = issuer.accounts.sends_back(query_of(again.leave()))
+        assert again.cookies.keys() - tossed.cookies.keys() == {f"__Host-freehold-{house.port}-away"}
+        assert not set(tossed.cookies.values()) & {again.cookies[f"__Host-freehold-{house.port}-away"]}
+        tossed.cookies[f"freehold-{house.port}-away"] = again.cookies[f"__Host-freehold-{house.port}-away"]
+        refused(tossed, tossed.back(answer), 400, "This browser did not begin this sign-in")
 
 
 def test_signing_out_ends_it_here_and_leads_to_where_the_issuer_ends_it(

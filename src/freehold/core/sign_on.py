@@ -41,6 +41,11 @@ class SignOnClient:
     def redirect_uri(self) -> str:
         return self.address + CALLBACK
 
+    @property
+    def tls_only(self) -> bool:
+        """Whether people's browsers reach the house by TLS alone."""
+        return self.address.startswith("https:")
+
 
 @dataclass(frozen=True, slots=True)
 class Role:

@@ -14,24 +14,29 @@ _TLS = b"__Host-"
 @dataclass(frozen=True, slots=True)
 class Cookie:
     """One kind of cookie. `purpose` ends its name. `same_site` says whether it comes along where another site leads
-    here: never (Strict), or where a person is led to a page (Lax)."""
+    here: never (Strict), or where a person is led to a page (Lax). `tls_only` says that browsers reach the house by
+    TLS alone, whatever the house itself speaks."""
 
     purpose: str
     same_site: Literal["Strict", "Lax"]
+    tls_only: bool = False
 
     def read(self, call: Call) -> bytes | None:
-        """Its value in `call`, None where there is none. Behind a proxy that speaks TLS, a request does not always tell
-        that it came through it, so both names are looked for where the house itself speaks none."""
+        """Its value in `call`, None where there is none. Under TLS only the name counts that a neighbor of this host
+        cannot set. Behind a proxy a request does not always tell that it came by TLS, so without `tls_only` both names
+        are looked for where the house itself speaks none."""
         given = call.headers.get(b"cookie")
         if given is None:
             return None
         plain = self._name(call).encode()
-        names = [_TLS + plain] if call.scope.get("scheme") == "https" else [_TLS + plain, plain]
+        names = [_TLS + plain] if self.tls_only or _speaks_tls(call) else [_TLS + plain, plain]
         found = dict(part.strip().partition(b"=")[::2] for part in given.split(b";"))
         return next((found[name] for name in names if name in found), None)
 
-    def header(self, call: Call, value: str, lasts_s: float, *, encrypted: bool) -> Header:
-        """The header that gives the browser its cookie; with `lasts_s` 0 it forgets it."""
+    def header(self, call: Call, value: str, lasts_s: float) -> Header:
+        """The header that gives the browser its cookie; with `lasts_s` 0 it forgets it. That the browser speaks TLS to
+        a proxy is told by Origin."""
+        encrypted = self.tls_only or _speaks_tls(call) or call.headers.get(b"origin", b"").startswith(b"https://")
         name = f"{_TLS.decode()}{self._name(call)}" if encrypted else self._name(call)
         words = [f"{name}={value}", "Path=/", f"Max-Age={int(lasts_s)}", "HttpOnly", f"SameSite={self.same_site}"]
         return b"set-cookie", "; ".join([*words, *(["Secure"] if encrypted else [])]).encode()
@@ -42,10 +47,6 @@ class Cookie:
         return (f"freehold-{server[1]}" if server is not None else "freehold") + self.purpose
 
 
-SESSION = Cookie("", "Strict")
-AWAY = Cookie("-away", "Lax")
-
-
-def is_encrypted(call: Call) -> bool:
-    """Whether the browser speaks TLS, to the house or to a proxy before it, which Origin tells."""
-    return call.scope.get("scheme") == "https" or call.headers.get(b"origin", b"").startswith(b"https://")
+def _speaks_tls(call: Call) -> bool:
+    """Whether the house itself does."""
+    return bool(call.scope.get("scheme") == "https")

@@ -20,7 +20,7 @@ from freehold.core.errors import KeyRefusedError
 from freehold.gateway.access.access import Access
 from freehold.gateway.access.key import Key
 from freehold.server.call import Call
-from freehold.server.cookies import SESSION
+from freehold.server.cookies import Cookie
 
 LIFETIME_S = 12 * 3600
 MOST = 10_000
@@ -40,9 +40,11 @@ class Session:
 
 
 class Sessions:
-    """The sessions of one running house, by the hash of their cookie. `wall_s` is in seconds since 1970."""
+    """The sessions of one running house, by the hash of their `cookie`. `wall_s` is in seconds since 1970."""
 
     def __init__(self, access: Access, *, wall_s: Callable[[], float] = time.time) -> None:
+        flow = access.code_flow
+        self.cookie = Cookie("", "Strict", tls_only=flow is not None and flow.client.tls_only)
         self._access = access
         self._wall_s = wall_s
         self._open: dict[bytes, Session] = {}
@@ -75,7 +77,7 @@ class Sessions:
 
     def place(self, call: Call) -> bytes | None:
         """Where the session of `call` is kept, if it has one: for `close`, when its cookie does not come along."""
-        value = SESSION.read(call)
+        value = self.cookie.read(call)
         return None if value is None else _place(value)
 
     def close(self, place: bytes | None) -> None:

@@ -15,8 +15,6 @@ from freehold.gateway.access.key import Key
 from freehold.server.answers import Handler
 from freehold.server.body import read_object
 from freehold.server.call import Call
-from freehold.server.cookies import SESSION as COOKIE
-from freehold.server.cookies import is_encrypted
 from freehold.server.security import SESSION, SIGN_IN, SIGN_OUT, Guard
 from freehold.server.sessions import Sessions
 
@@ -45,7 +43,7 @@ class SignIn:
         until_s = (await self._access.signed_on(given)).until_s if key.is_person else None
         self._sessions.close(self._sessions.place(call))
         value, session = self._sessions.open(key, None if key.is_person else given, until_s)
-        header = COOKIE.header(call, value, session.until_s - time.time(), encrypted=is_encrypted(call))
+        header = self._sessions.cookie.header(call, value, session.until_s - time.time())
         await call.reply(200, self._told(key, session.until_s), (header,))
 
     async def _out(self, call: Call) -> None:
@@ -54,7 +52,7 @@ class SignIn:
         session, flow = self._sessions.find(call), self._access.code_flow
         self._sessions.close(self._sessions.place(call))
         goes_to = flow.end_address() if flow is not None and session is not None and session.came_back else None
-        header = COOKIE.header(call, "", 0, encrypted=is_encrypted(call))
+        header = self._sessions.cookie.header(call, "", 0)
         await call.reply(200, {**self._told(None, None), "goes_to": goes_to}, (header,))
 
     async def _who(self, call: Call) -> None:

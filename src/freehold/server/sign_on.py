@@ -25,7 +25,7 @@ from freehold.server.answers import Handler
 from freehold.server.away import LIFETIME_S, Away, Leaving
 from freehold.server.body import read_object
 from freehold.server.call import Call
-from freehold.server.cookies import AWAY, SESSION, is_encrypted
+from freehold.server.cookies import Cookie
 from freehold.server.errors import error_headers
 from freehold.server.pages.routes import HEADERS
 from freehold.server.pages.shell import refusal
@@ -46,6 +46,7 @@ class SignOnRoutes:
         self._flow = flow
         self._sessions = sessions
         self._away = Away()
+        self._cookie = Cookie("-away", "Lax", flow.client.tls_only)
 
     def routes(self) -> dict[str, tuple[str, Handler]]:
         """Method and handler by path."""
@@ -60,8 +61,8 @@ class SignOnRoutes:
         self._away.require_room(address_of(call))
         begun = begin()
         goes_to = await self._flow.leads_to(begun)
-        browser = self._away.leave(Leaving(begun, page, self._sessions.place(call)), AWAY.read(call))
-        header = AWAY.header(call, browser, LIFETIME_S, encrypted=is_encrypted(call))
+        browser = self._away.leave(Leaving(begun, page, self._sessions.place(call)), self._cookie.read(call))
+        header = self._cookie.header(call, browser, LIFETIME_S)
         await call.reply(200, {"goes_to": goes_to}, (header,))
 
     async def _back(self, call: Call) -> None:
@@ -69,7 +70,7 @@ class SignOnRoutes:
         page = HOME
         try:
             returned = _returned(call)
-            left = self._away.back(returned.get("state"), AWAY.read(call))
+            left = self._away.back(returned.get("state"), self._cookie.read(call))
             page = left.goes_to
             found = await self._access.signed_in(left.begun, returned)
         except FreeholdError as error:
@@ -77,8 +78,7 @@ class SignOnRoutes:
             return
         self._sessions.close(left.replaces)
         value, session = self._sessions.open(found.person, None, found.until_s, came_back=True)
-        encrypted = is_encrypted(call) or self._flow.client.address.startswith("https:")
-        header = SESSION.header(call, value, session.until_s - time.time(), encrypted=encrypted)
+        header = self._sessions.cookie.header(call, value, session.until_s - time.time())
         await call.reply_bytes(303, b"", ((b"location", page.encode()), header))
 
     async def _refuse(self, call: Call, error: FreeholdError, page: str) -> None:
