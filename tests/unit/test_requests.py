@@ -95,3 +95,9 @@ def test_names_that_go_round_a_bound_are_refused(field: str) -> None:
     with pytest.raises(RequestError) as raised:
         requests.outgoing({field: 60}, "chat", LOCAL)
     assert raised.value.param == field
+
+
+def test_no_client_makes_an_engine_look_for_thousands_of_ends_after_every_token() -> None:
+    assert requests.outgoing({"stop": ["x"] * requests.MOST_STOPS}, "chat", LOCAL)["stop"] == ["x"] * 64
+    with pytest.raises(RequestError, match="64 strings at most, not 65"):
+        requests.outgoing({"stop": ["x"] * 65}, "chat", LOCAL)

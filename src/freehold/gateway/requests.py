@@ -16,6 +16,7 @@ from freehold.gateway import constraints
 from freehold.gateway.enforced import check_enforced
 from freehold.gateway.shaping import Verb, Wanted
 
+MOST_STOPS = 64
 # OpenAI fields that llama.cpp's server takes and ignores (seen with b11549), and why this house refuses them.
 _IGNORED_LOCALLY: Mapping[Verb, Mapping[str, str]] = {
     "chat": {
@@ -106,6 +107,10 @@ def _refuse_costly(body: Mapping[str, Any]) -> None:
     for own, usual in (("n_predict", "max_tokens"), ("n_probs", "top_logprobs")):
         if body.get(own) is not None:
             raise RequestError(f"`{own}` is not taken here: use `{usual}`.", param=own)
+    stop = body.get("stop")
+    if isinstance(stop, list) and len(stop) > MOST_STOPS:
+        text = f"`stop` takes {MOST_STOPS} strings at most, not {len(stop):,}: each is looked for after every token."
+        raise RequestError(text, param="stop")
     if body.get("grammar") is not None:
         constraints.check_grammar(body["grammar"])
     constraints.check_tools(body.get("tools"))

@@ -15,7 +15,7 @@ from pathlib import Path
 from freehold.core.errors import LedgerError
 from freehold.ledger.record import Chain, Clock
 from freehold.ledger.recover import Found, look
-from freehold.ledger.segments import SEGMENT_BYTES, Tail, segment_path
+from freehold.ledger.segments import SEGMENT_BYTES, Tail, segment_path, sync_folder
 from freehold.ledger.writer import Writer, refused
 
 _log = logging.getLogger("freehold.ledger")
@@ -131,7 +131,11 @@ def _looked(folder: Path) -> Found:
     """What is there; the torn line is set aside before anything is written over it."""
     found = look(folder)
     if found.torn:
-        (folder / f"torn-{found.seq + 1:012}").write_bytes(found.torn)
+        with (folder / f"torn-{found.seq + 1:012}").open("wb") as aside:
+            aside.write(found.torn)
+            aside.flush()
+            os.fsync(aside.fileno())
+        sync_folder(folder)
     if found.damaged or found.broken:
         _log.warning(
             "The record in %s was changed or is damaged%s. `freehold ledger verify` says what is wrong; in the folder "
