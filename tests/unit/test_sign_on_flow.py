@@ -4,6 +4,7 @@ issuer costs. Against a real issuer on loopback."""
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from tests.servers.issuer import DISCOVERY, LocalIssuer, local_issuer
 
 HOUSE = "https://models.bank.example"
 BROWSER = b"b" * 43
+STATE = "s" * 43
 
 
 class Clock:
@@ -55,7 +57,7 @@ def flow_of(issuer: LocalIssuer, clock: Clock, **client: Any) -> CodeFlow:
 
 async def came_back(flow: CodeFlow, issuer: LocalIssuer, begun: Begun) -> dict[str, str]:
     """What somebody comes back with who said yes."""
-    return fields_of(query_of(issuer.accounts.sends_back(query_of(await flow.leads_to(begun)))))
+    return fields_of(query_of(issuer.accounts.sends_back(query_of(await flow.leads_to(begun, STATE)))))
 
 
 async def test_what_was_begun_is_redeemed_for_an_id_token_and_never_shown(
@@ -71,7 +73,7 @@ async def test_what_was_begun_is_redeemed_for_an_id_token_and_never_shown(
     assert token.count(b".") == 2
     assert begun.verifier not in repr(begun) and "a secret" not in repr(flow.client)
     again = begin()
-    assert len({begun.state, begun.nonce, begun.verifier, again.state, again.nonce, again.verifier}) == 6
+    assert len({begun.nonce, begun.verifier, again.nonce, again.verifier}) == 4
 
 
 @pytest.mark.parametrize(
@@ -89,13 +91,15 @@ async def test_nobody_is_led_to_where_somebody_else_could_be(
 ) -> None:
     issuer.answers[DISCOVERY] = json.dumps({**issuer.accounts.metadata, "issuer": issuer.url, **wrong}).encode()
     with pytest.raises(SignOnError, match="names no https address for signing in"):
-        await flow_of(issuer, clock).leads_to(begin())
+        await flow_of(issuer, clock).leads_to(begin(), STATE)
 
 
 async def test_an_address_with_a_query_keeps_it(issuer: LocalIssuer, clock: Clock) -> None:
     place = {**issuer.accounts.metadata, "issuer": issuer.url, "authorization_endpoint": issuer.url + "/a?tenant=7"}
     issuer.answers[DISCOVERY] = json.dumps(place).encode()
-    assert (await flow_of(issuer, clock).leads_to(begin())).startswith(issuer.url + "/a?tenant=7&response_type=code&")
+    assert (await flow_of(issuer, clock).leads_to(begin(), STATE)).startswith(
+        issuer.url + "/a?tenant=7&response_type=code&"
+    )
 
 
 async def test_an_issuer_without_a_place_to_sign_out_ends_nothing(issuer: LocalIssuer, clock: Clock) -> None:
@@ -104,7 +108,7 @@ async def test_an_issuer_without_a_place_to_sign_out_ends_nothing(issuer: LocalI
     for place in (None, 7, "http://login.example.org/logout"):
         told = {**issuer.accounts.metadata, "issuer": issuer.url, "end_session_endpoint": place}
         issuer.answers[DISCOVERY] = json.dumps(told).encode()
-        await flow.leads_to(begin())
+        await flow.leads_to(begin(), STATE)
         assert flow.end_address() is None
         clock.now_s += FRESH_S
 
@@ -113,10 +117,10 @@ async def test_many_who_begin_ask_the_issuer_once_and_again_when_it_may_have_cha
     issuer: LocalIssuer, clock: Clock
 ) -> None:
     flow = flow_of(issuer, clock)
-    await asyncio.gather(*(flow.leads_to(begin()) for _ in range(20)))
+    await asyncio.gather(*(flow.leads_to(begin(), STATE) for _ in range(20)))
     assert issuer.asked == [DISCOVERY]
     clock.now_s += FRESH_S
-    await flow.leads_to(begin())
+    await flow.leads_to(begin(), STATE)
     assert issuer.asked == [DISCOVERY] * 2
 
 
@@ -124,12 +128,12 @@ async def test_an_issuer_that_is_away_is_asked_now_and_then_however_many_want_it
     issuer: LocalIssuer, clock: Clock
 ) -> None:
     issuer.is_down, flow = True, flow_of(issuer, clock)
-    failures = await asyncio.gather(*(flow.leads_to(begin()) for _ in range(20)), return_exceptions=True)
+    failures = await asyncio.gather(*(flow.leads_to(begin(), STATE) for _ in range(20)), return_exceptions=True)
     assert all(isinstance(each, SignOnError) and "status 503" in each.message for each in failures)
     assert issuer.asked == [DISCOVERY]
     issuer.is_down = False
     clock.now_s += AGAIN_S
-    await flow.leads_to(begin())
+    await flow.leads_to(begin(), STATE)
 
 
 async def test_an_issuer_that_hangs_holds_nobody_for_long(
@@ -152,39 +156,51 @@ async def test_an_issuer_that_hangs_holds_nobody_for_long(
         over.set()
 
 
-def left(away: Away, begun: Begun, browser: bytes | None = BROWSER) -> str:
-    return away.leave(Leaving(begun, "/usage", None), browser)
+LEAVING = Leaving(begin(), "/usage?model=a#b", b"\x00\xff")
 
 
 def test_who_left_comes_back_once_in_the_same_browser(clock: Clock) -> None:
-    away, begun = Away(now_s=clock), begin()
-    assert left(away, begun) == BROWSER.decode()
-    for state, browser in (("x", BROWSER), (None, BROWSER), (begun.state, None), (begun.state, b"c" * 43)):
+    away = Away(now_s=clock)
+    state, browser = away.leave(LEAVING, BROWSER)
+    assert browser == BROWSER.decode()
+    spoiled = [state[:at] + ("A" if state[at] != "A" else "B") + state[at + 1 :] for at in range(len(state) - 1)]
+    others = [Away(now_s=clock).leave(LEAVING, BROWSER).state, away.leave(LEAVING, b"c" * 43).state]
+    for text in (None, "", "x", "\u00fc", "x" * 5000, state[:16], state[:-4], *spoiled, *others):
         with pytest.raises(SignInError, match="did not begin this sign-in"):
-            away.back(state, browser)
-    assert away.back(begun.state, BROWSER).begun == begun
-    with pytest.raises(SignInError, match="or it is over"):
-        away.back(begun.state, BROWSER)
+            away.back(text, BROWSER)
+    for other in (None, b"", b"c" * 43):
+        with pytest.raises(SignInError, match="did not begin this sign-in"):
+            away.back(state, other)
+    assert away.back(state, BROWSER) == LEAVING
+    for spelled in (state, state + "=", "!" + state, state + "\n"):
+        with pytest.raises(SignInError, match="or it is over"):
+            away.back(spelled, BROWSER)
 
 
 def test_who_takes_too_long_begins_again(clock: Clock) -> None:
-    away, begun = Away(now_s=clock), begin()
-    left(away, begun)
+    away = Away(now_s=clock)
+    state, _ = away.leave(LEAVING, BROWSER)
     clock.now_s += LIFETIME_S
     with pytest.raises(SignInError, match="took over 10 minutes"):
-        away.back(begun.state, BROWSER)
+        away.back(state, BROWSER)
+
+
+def test_what_travels_is_read_by_this_house_alone(clock: Clock) -> None:
+    away = Away(now_s=clock)
+    first, second = (away.leave(LEAVING, BROWSER).state for _ in range(2))
+    shown = base64.urlsafe_b64decode(first + "==")
+    assert first != second and not any(each.encode() in shown for each in (LEAVING.begun.verifier, "/usage"))
 
 
 def test_a_cookie_that_is_none_of_the_houses_is_not_taken_up(clock: Clock) -> None:
     for odd in (None, b"", b"short", b"a" * 42 + b"\n", b"a" * 42 + b";", b"\xff" * 43, b"a" * 5000):
-        cookie = left(Away(now_s=clock), begin(), odd)
+        cookie = Away(now_s=clock).leave(LEAVING, odd).browser
         assert len(cookie) == 43 and cookie.encode() != odd
 
 
-def test_the_oldest_make_room(clock: Clock) -> None:
-    away, first, second = Away(now_s=clock), begin(), begin()
-    for begun in (first, second, *(begin() for _ in range(MOST - 1))):
-        left(away, begun)
-    with pytest.raises(SignInError):
-        away.back(first.state, BROWSER)
-    assert away.back(second.state, BROWSER).begun == second
+def test_however_many_leave_and_come_back_nobody_who_left_before_is_forgotten(clock: Clock) -> None:
+    away = Away(now_s=clock)
+    first = away.leave(LEAVING, BROWSER).state
+    for _ in range(MOST + 1):
+        away.back(away.leave(LEAVING, BROWSER).state, BROWSER)
+    assert away.back(first, BROWSER) == LEAVING

@@ -29,11 +29,13 @@ from freehold.server.cookies import Cookie
 from freehold.server.errors import error_headers
 from freehold.server.pages.routes import HEADERS
 from freehold.server.pages.shell import refusal
-from freehold.server.security import PAGES, SIGN_ON, address_of
+from freehold.server.security import PAGES, SIGN_ON
 from freehold.server.sessions import Sessions
 
 MOST_BODY_BYTES = 4096
 MOST_FIELDS = 20
+MOST_PAGE_CHARS = 512
+"""Of the page that is left: it travels to the issuer and back, in addresses."""
 HOME = "/"
 _log = logging.getLogger("freehold.server")
 
@@ -54,15 +56,14 @@ class SignOnRoutes:
 
     async def _leave(self, call: Call) -> None:
         """Give `goes_to`, where the browser is to go to sign in; `next` is the page to come back to. Raises
-        RequestError, LimitError, SignOnError."""
+        RequestError, SignOnError."""
         body = await read_object(call, MOST_BODY_BYTES)
         page = _own_page(body.get("next", HOME))
         self._require_address(call)
-        self._away.require_room(address_of(call))
-        begun = begin()
-        goes_to = await self._flow.leads_to(begun)
-        browser = self._away.leave(Leaving(begun, page, self._sessions.place(call)), self._cookie.read(call))
-        header = self._cookie.header(call, browser, LIFETIME_S)
+        leaving = Leaving(begin(), page, self._sessions.place(call))
+        left = self._away.leave(leaving, self._cookie.read(call))
+        goes_to = await self._flow.leads_to(leaving.begun, left.state)
+        header = self._cookie.header(call, left.browser, LIFETIME_S)
         await call.reply(200, {"goes_to": goes_to}, (header,))
 
     async def _back(self, call: Call) -> None:
@@ -115,9 +116,9 @@ def _returned(call: Call) -> Mapping[str, str]:
 
 
 def _own_page(given: Any) -> str:
-    """A page of this house, with what is asked of it. Raises RequestError for anything else."""
+    """A page of this house, with what is asked of it unless that is too long. Raises RequestError for anything else."""
     if isinstance(given, str) and given.isascii() and given.isprintable() and " " not in given:
         place = urlsplit(given)
         if not place.scheme and not place.netloc and place.path in PAGES and given.startswith(place.path):
-            return given
+            return given if len(given) <= MOST_PAGE_CHARS else place.path
     raise RequestError("`next` must be one of the pages of this house.", param="next", hint=", ".join(PAGES))

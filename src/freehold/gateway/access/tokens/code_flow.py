@@ -38,16 +38,15 @@ _SAYS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """One sign-in that was begun. `state` goes to the issuer and comes back with the browser, `nonce` with the ID token
-    (RFC 9700, 4.5.3); `verifier` is shown when the code is redeemed, and nowhere before."""
+    """One sign-in that was begun. `nonce` goes to the issuer and comes back with the ID token (RFC 9700, 4.5.3);
+    `verifier` is shown when the code is redeemed, and nowhere before."""
 
-    state: str
     nonce: str
     verifier: str = field(repr=False)
 
 
 def begin() -> Begun:
-    return Begun(*(secrets.token_urlsafe(_RANDOM_BYTES) for _ in range(3)))
+    return Begun(nonce=secrets.token_urlsafe(_RANDOM_BYTES), verifier=secrets.token_urlsafe(_RANDOM_BYTES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +84,8 @@ class CodeFlow:
         """The issuer as people know it: its host."""
         return urlsplit(self.issuer).netloc
 
-    async def leads_to(self, begun: Begun) -> str:
-        """Where the browser is sent. Raises SignOnError where the issuer does not say."""
+    async def leads_to(self, begun: Begun, state: str) -> str:
+        """Where the browser is sent, and with `state` back from. Raises SignOnError where the issuer does not say."""
         place = (await self._discovery.known()).address("authorization_endpoint", "signing in")
         challenge = urlsafe_b64encode(hashlib.sha256(begun.verifier.encode()).digest()).rstrip(b"=").decode()
         return _with_query(
@@ -96,7 +95,7 @@ class CodeFlow:
                 "client_id": self.client.id,
                 "redirect_uri": self.client.redirect_uri,
                 "scope": " ".join(self.client.scopes),
-                "state": begun.state,
+                "state": state,
                 "nonce": begun.nonce,
                 "code_challenge": challenge,
                 "code_challenge_method": "S256",
