@@ -22,6 +22,7 @@ ELSEWHERE = (
     *("https://evil.example/", "//evil.example/", "///evil.example", "/\\evil.example", "/..//evil.example"),
     *("\t//evil.example", "/%2f/evil.example", "http:/usage", "javascript:alert(1)", "/usage\r\nx: y", "/ usage"),
     *("/usage/../x", "", "\u00fc", "models", CALLBACK, "/api/session", "/static/app.js", "//evil.example/usage"),
+    *("//[", "http://[", "//[x]/usage"),
 )
 SPOILED: tuple[tuple[dict[str, Any], str], ...] = (
     ({"nonce": "x" * 43}, "another sign-in"),

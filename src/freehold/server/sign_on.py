@@ -12,6 +12,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -118,7 +119,8 @@ def _returned(call: Call) -> Mapping[str, str]:
 def _own_page(given: Any) -> str:
     """A page of this house, with what is asked of it unless that is too long. Raises RequestError for anything else."""
     if isinstance(given, str) and given.isascii() and given.isprintable() and " " not in given:
-        place = urlsplit(given)
-        if not place.scheme and not place.netloc and place.path in PAGES and given.startswith(place.path):
-            return given if len(given) <= MOST_PAGE_CHARS else place.path
+        with suppress(ValueError):  # an address that cannot be read: `//[`
+            place = urlsplit(given)
+            if not place.scheme and not place.netloc and place.path in PAGES and given.startswith(place.path):
+                return given if len(given) <= MOST_PAGE_CHARS else place.path
     raise RequestError("`next` must be one of the pages of this house.", param="next", hint=", ".join(PAGES))
