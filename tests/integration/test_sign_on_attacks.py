@@ -158,6 +158,8 @@ def test_what_the_issuer_says_no_with_is_said_as_text(visitor: Visitor, issuer: 
     denied = visitor.back(visitor.sign_on("/usage"))
     refused(visitor, denied, 400, "says no: you were not let in, or did not want to be (access_denied: &lt;script&gt;")
     assert b"<script>alert" not in denied.raw and b'href="/usage"' in denied.raw
+    issuer.accounts.denies = {"error": "{{hint}}", "error_description": "{{page}}"}
+    refused(visitor, visitor.back(visitor.sign_on("/usage?{{message}}")), 400, "({{hint}}: {{page}})")
     for error in ("invalid_scope", "what?\x00\u202e"):
         issuer.accounts.denies = {"error": error}
         reply = visitor.back(visitor.sign_on())

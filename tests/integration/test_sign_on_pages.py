@@ -215,12 +215,14 @@ def test_a_client_with_a_secret_shows_it_to_the_issuer_alone(
 
 
 def test_an_issuer_that_takes_no_secret_as_the_house_shows_one_is_said(tmp_path: Path, issuer: LocalIssuer) -> None:
-    issuer.accounts.secret, issuer.accounts.ways = "secret", ("private_key_jwt",)
-    with running_house(tmp_path, toml(issuer, free_port()), FREEHOLD_CLIENT_SECRET="secret") as house:
+    issuer.accounts.secret, issuer.accounts.ways = "secret", ("private\nkey_jwt", "x" * 500)
+    log = tmp_path / "log"
+    with running_house(tmp_path, toml(issuer, free_port()), stderr=log, FREEHOLD_CLIENT_SECRET="secret") as house:
         visitor = Visitor(house, issuer)
         refused(
             visitor, visitor.back(visitor.sign_on()), 503, "takes no secret of a client in a way that is known here"
         )
+    assert r"but 'private\nkey_jwt, xxx" in log.read_text() and "x" * 200 not in log.read_text()
     assert issuer.accounts.forms == []
 
 

@@ -152,8 +152,9 @@ class CodeFlow:
             return Form(form.url, form.fields, {"authorization": f"Basic {b64encode(shown.encode()).decode()}"})
         if "client_secret_post" in ways:
             return Form(form.url, {**form.fields, "client_id": client.id, "client_secret": client.secret.reveal()})
+        named = f"{', '.join(ways) or 'none'!r:.{_MOST_SHOWN_CHARS}}"
         raise SignOnError(
-            f"{self.name} takes no secret of a client in a way that is known here, but {', '.join(ways) or 'none'}.",
+            f"{self.name} takes no secret of a client in a way that is known here, but {named}.",
             hint="Let the application use client_secret_basic there, or make it a public one and leave the secret out.",
         )
 
