@@ -95,6 +95,15 @@ async def test_a_token_with_a_wrong_claim_says_which(
     assert isinstance(error, KeyRefusedError) and says in error.message
 
 
+async def test_an_id_token_for_this_house_opens_since_some_issuers_give_no_other(
+    issuer: LocalIssuer, clock: Clock
+) -> None:
+    token = issuer.token(nonce="x" * 43, at_hash="x" * 22, azp=AUDIENCE, preferred_username="ada")
+    assert (await tokens_of(issuer, clock).check(token.encode())).person.owner == "ada"
+    other = await refusal(tokens_of(issuer, clock), issuer.token(aud="freehold-pages", nonce="x" * 43))
+    assert "none of its `aud`" in other.message
+
+
 async def test_a_number_that_is_none_opens_nothing(issuer: LocalIssuer, clock: Clock) -> None:
     for name in ("exp", "nbf", "iat"):
         for value in ("soon", [1], 1e400):
