@@ -200,7 +200,9 @@ def test_a_cookie_that_is_none_of_the_houses_is_not_taken_up(clock: Clock) -> No
 
 def test_however_many_leave_and_come_back_nobody_who_left_before_is_forgotten(clock: Clock) -> None:
     away = Away(now_s=clock)
-    first = away.leave(LEAVING, BROWSER).state
-    for _ in range(MOST + 1):
+    first, spent = (away.leave(LEAVING, BROWSER).state for _ in range(2))
+    away.back(spent, BROWSER)
+    for _ in range(MOST):
         away.back(away.leave(LEAVING, BROWSER).state, BROWSER)
     assert away.back(first, BROWSER) == LEAVING
+    assert away.back(spent, BROWSER) == LEAVING, "what is kept of the spent is bounded"
