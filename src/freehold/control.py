@@ -104,17 +104,18 @@ def reread_keys(settings: Settings) -> int | None:
         return None
 
 
-def erase(settings: Settings, contents: list[list[int]], by: str, reason: str | None) -> int:
-    """Let the house erase what it kept: spans of segment, first and last place. How many contents were there. Raises
-    NotFoundError where none runs, EngineError where it could not."""
-    asked = {"contents": contents, "by": by, "reason": reason}
+def erase(settings: Settings, chain: str, contents: list[list[int]], by: str, reason: str | None) -> int:
+    """Let the house erase what it kept beside the ledger of this name: spans of segment, first and last place. How many
+    contents were there. Raises NotFoundError where none runs, SettingsError where it writes another ledger, EngineError
+    where it could not."""
+    asked = {"chain": chain, "contents": contents, "by": by, "reason": reason}
     return int(_ask(settings, "POST", "/admin/erase", ERASE_TIMEOUT_S, body=asked)["erased"])
 
 
-def accessed(settings: Settings, admission: int, by: str, reason: str | None) -> None:
-    """Let the house record that somebody is about to open what was kept of a request. Raises NotFoundError where none
-    runs, EngineError where it cannot record it."""
-    asked = {"admission": admission, "by": by, "reason": reason}
+def accessed(settings: Settings, chain: str, admission: int, by: str, reason: str | None) -> None:
+    """Let the house record, in the ledger of this name, that somebody is about to open what was kept of a request.
+    Raises NotFoundError where none runs, SettingsError where it writes another ledger, EngineError where it cannot."""
+    asked = {"chain": chain, "admission": admission, "by": by, "reason": reason}
     _ask(settings, "POST", "/admin/access", ANSWER_TIMEOUT_S, body=asked)
 
 

@@ -48,6 +48,11 @@ class Ledger:
         return self._appender.found
 
     @property
+    def chain(self) -> str:
+        """The chain's name."""
+        return self._chain.name
+
+    @property
     def interrupted(self) -> int:
         return len(self.found.open)
 

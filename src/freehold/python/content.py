@@ -29,6 +29,7 @@ from freehold.ledger.content.shelf import Found, Shelf
 from freehold.ledger.content.spans import Span, spans
 from freehold.ledger.content.transcript import Exchanged, read
 from freehold.ledger.ledger import Ledger, opened
+from freehold.ledger.recover import look
 from freehold.ledger.report import read_day
 
 T = TypeVar("T")
@@ -93,10 +94,11 @@ def to_erase(which: Sought) -> list[KeptRequest]:
 def erase(requests: Sequence[KeptRequest], reason: str) -> int:
     """Erase what was kept of these; how many contents were there. Raises LedgerError."""
     settings, by = load_despite_errors(), account()
+    chain = look(settings.ledger_folder).chain
     these = spans(name for request in requests for name in request.names)
     erased = 0
     for start in range(0, len(these), SPANS_AT_ONCE):
-        erased += _erased(settings, these[start : start + SPANS_AT_ONCE], Why("asked", by, reason))
+        erased += _erased(settings, chain, these[start : start + SPANS_AT_ONCE], Why("asked", by, reason))
     return erased
 
 
@@ -165,25 +167,27 @@ def _ring(settings: Settings) -> KeyRing:
     return KeyRing(settings.home / FILE)
 
 
-def _erased(settings: Settings, these: Sequence[Span], why: Why) -> int:
+def _erased(settings: Settings, chain: str, these: Sequence[Span], why: Why) -> int:
     try:
-        return control.erase(settings, [list(span) for span in these], why.by, why.reason)
+        return control.erase(settings, chain, [list(span) for span in these], why.by, why.reason)
     except NotFoundError:
-        return asyncio.run(_alone(settings, lambda ledger: ledger.erasures.erase(these, why)))
+        return asyncio.run(_alone(settings, chain, lambda ledger: ledger.erasures.erase(these, why)))
 
 
 def _accessed(settings: Settings, admission: int, reason: str | None) -> None:
-    by = account()
+    by, chain = account(), look(settings.ledger_folder).chain
     try:
-        control.accessed(settings, admission, by, reason)
+        control.accessed(settings, chain, admission, by, reason)
     except NotFoundError:
-        asyncio.run(_alone(settings, lambda ledger: ledger.accessed(admission, by=by, reason=reason)))
+        asyncio.run(_alone(settings, chain, lambda ledger: ledger.accessed(admission, by=by, reason=reason)))
 
 
-async def _alone(settings: Settings, do: Callable[[Ledger], Awaitable[T]]) -> T:
-    """Do it in a run of its own: no house runs. Raises LedgerError."""
+async def _alone(settings: Settings, chain: str, do: Callable[[Ledger], Awaitable[T]]) -> T:
+    """Do it in a run of its own, of the ledger of this name: no house runs. Raises LedgerError."""
     ledger = await opened(settings.ledger_folder, "strict", version=__version__, ring=_ring(settings))
     try:
+        if ledger.chain != chain:
+            raise LedgerError(f"{settings.ledger_folder} holds another ledger than a moment ago.", hint="Try again.")
         return await do(ledger)
     finally:
         await ledger.close()

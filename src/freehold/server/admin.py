@@ -112,7 +112,7 @@ class Admin:
         if these is None:
             raise RequestError("`contents` must be spans of segment, first and last place.", param="contents")
         why = Why("asked", _text(asked, "by"), _reason(asked))
-        await call.reply(200, {"erased": await self._ledger().erasures.erase(these, why)})
+        await call.reply(200, {"erased": await self._ledger(asked).erasures.erase(these, why)})
 
     async def _access_to_content(self, call: Call) -> None:
         """Record who is about to open what is kept of a request, which they do themselves."""
@@ -120,13 +120,20 @@ class Admin:
         admission = asked.get("admission")
         if type(admission) is not int:
             raise RequestError("`admission` must be the number of a record.", param="admission")
-        await self._ledger().accessed(admission, by=_text(asked, "by"), reason=_reason(asked))
+        await self._ledger(asked).accessed(admission, by=_text(asked, "by"), reason=_reason(asked))
         await call.reply(200, {"recorded": True})
 
-    def _ledger(self) -> Ledger:
+    def _ledger(self, asked: Mapping[str, Any]) -> Ledger:
+        """The ledger, which must be the one that those who ask have read: places mean nothing in another."""
         ledger = self._gateway.ledger
         if ledger is None:
             raise LedgerError("This house keeps no ledger.", hint="Set mode in [ledger] of freehold.toml.")
+        if asked.get("chain") != ledger.chain:
+            raise RequestError(
+                "The house that runs writes another ledger than the one that your settings name. Use the freehold.toml "
+                "that it was started with (FREEHOLD_CONFIG).",
+                param="chain",
+            )
         return ledger
 
     async def _stop(self, call: Call) -> None:
