@@ -149,10 +149,12 @@ class Chain:
         return self.entry("stop", {})
 
     def entry(self, kind: str, fields: Mapping[str, object]) -> bytes:
-        """A record with other fields than a request's."""
+        """A record with other fields than a request's. What of a text is no Unicode (a byte of a terminal that nobody
+        could decode) becomes a question mark: a record that cannot be written would stop whoever has to write it."""
         at_ms, clock_ms = self._times()
         place = {"at_ms": at_ms, "clock_ms": clock_ms, "kind": kind, "prev": self.head, "seq": self.seq + 1}
-        return self._add(dict(sorted({**fields, **place}.items())))
+        told = {name: _sound(value) if isinstance(value, str) else value for name, value in fields.items()}
+        return self._add(dict(sorted({**told, **place}.items())))
 
     def now_ms(self) -> int:
         """The wall clock, as records have it."""
@@ -170,6 +172,10 @@ class Chain:
         self.seq += 1
         self.head = hash_of(line)
         return line + b"\n"
+
+
+def _sound(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def hash_of(line: bytes) -> str:

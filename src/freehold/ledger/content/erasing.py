@@ -103,7 +103,7 @@ class Erasures:
         begun = _begun(self._folder)
         if begun is None:
             return
-        if not _spans(begun):
+        if not _can_be_entered(begun):
             path = self._folder / ERASING
             raise LedgerError(f"{path} says what was being erased, and is damaged.", hint="Erase it anew; remove that.")
         await self._carried_out({name: begun.get(name) for name in ("by", "cause", "contents", "reason")})
@@ -140,9 +140,15 @@ def _begun(folder: Path) -> Mapping[str, Any] | None:
         found = json.loads((folder / ERASING).read_bytes())
     except FileNotFoundError:
         return None
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _can_be_entered(begun: Mapping[str, Any]) -> bool:
+    """It says what was to go, by whom and why, as a record does: nothing else is ever put into the chain."""
+    told = isinstance(begun.get("by"), str) and isinstance(begun.get("cause"), str)
+    return told and isinstance(begun.get("reason"), str | None) and bool(_spans(begun))
 
 
 def _spans(begun: Mapping[str, Any] | None) -> list[Span]:

@@ -1,0 +1,61 @@
+"""Erasing what is kept where something is not as it should be: words, notes, the names of what is erased, the disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from freehold.ledger.content.erasing import ERASING, Why
+from freehold.ledger.content.places import places
+from freehold.ledger.content.shelf import left
+from freehold.ledger.content.spans import spans
+from tests.unit.test_ledger_content import REQUESTS, Place, ask
+
+UNREADABLE = "no \udcff text"
+"""What Python makes of a byte on the command line that is no UTF-8."""
+
+
+@pytest.fixture
+async def place(home: Path) -> Place:
+    """A ledger of 6 requests, all kept for an hour."""
+    place = Place(home)
+    async with place.running() as ledger:
+        for number in range(REQUESTS):
+            await ask(ledger, number)
+    return place
+
+
+def _there(place: Place) -> int:
+    return sum(1 for it in places(place.content) for _ in left(it))
+
+
+async def test_a_reason_that_is_no_text_erases_and_stops_no_house(place: Place) -> None:
+    (request,) = place.requests(request="req_2")
+    async with place.running() as ledger:
+        assert await ledger.erasures.erase(spans(request.names), Why("asked", UNREADABLE, UNREADABLE)) == 2
+        await ledger.accessed(request.admission, by=UNREADABLE, reason=UNREADABLE)
+    verdict = place.verdict()
+    assert verdict.findings == []
+    assert [(told.by, told.reason) for told in (*verdict.erasures, *verdict.accesses)] == [("no ? text", "no ? text")] * 2
+
+
+@pytest.mark.parametrize(
+    ("said", "is_carried_out"),
+    [
+        ({"by": "ada", "reason": UNREADABLE}, True),
+        ({"by": {"name": UNREADABLE}, "reason": None}, False),
+        ({"by": "ada", "reason": ["asked"]}, False),
+        ({"reason": None}, False),
+    ],
+)
+async def test_a_note_that_no_record_can_be_made_of_stops_no_house(
+    place: Place, said: dict[str, object], is_carried_out: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    contents = [list(span) for span in spans(place.requests()[0].names)]
+    (place.content / ERASING).write_text(json.dumps({"cause": "asked", "contents": contents, **said}))
+    async with place.running():
+        assert _there(place) == 2 * REQUESTS - 2 * is_carried_out
+    assert any("is damaged" in message for message in caplog.messages) is not is_carried_out
+    assert place.verdict().findings == []
