@@ -109,7 +109,7 @@ def erase_command(  # noqa: PLR0913 - the parameters are the command's options; 
     requests = counted(len(found), "request")
     data = {"requests": len(found), "contents": erased, "reason": why}
     output.sentence(data, f"What {requests} asked and {_were(found)} answered is erased.", bare=str(len(found)))
-    output.say("Copies that you made, backups among them, hold it still: freehold ledger new-key closes them for good.")
+    output.say("Copies that you made, backups among them, hold it still, and open with the house's key: destroy them.")
     return 0
 
 
@@ -117,8 +117,8 @@ def erase_command(  # noqa: PLR0913 - the parameters are the command's options; 
 def new_key_command(as_json: Json = False, quiet: Quiet = False) -> int:
     """Exchange the key that opens what is kept for a new one.
 
-    The house may run meanwhile. What is kept opens with the new one. Copies from before, in backups too, open with the
-    old one alone, which is overwritten: keep a copy of the new one where your backups are not."""
+    The house may run meanwhile. What lies in the house opens with the new one alone. It erases nothing and closes no
+    copy from before: such copies open as they did. Keep a copy of the new key where your backups are not."""
     from freehold.python import content
 
     made = content.new_key()

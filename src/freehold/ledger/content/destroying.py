@@ -4,8 +4,8 @@ The key goes first and is on the disk as zeros before anything else is touched: 
 with the house's key or without. A segment in which nothing is left goes as a whole, its own key first.
 
 What a program cannot promise: that the medium keeps no former version of a block. SSDs move what is overwritten, and
-file systems that copy on write, snapshots and backups hold what was. What they hold opens with the house's key alone,
-which `freehold ledger new-key` exchanges."""
+file systems that copy on write, snapshots and backups hold what was. What they hold opens with the house's key, and a
+new key (`rekeying`) does not change that."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """Exchanges the house's key for a new one, in a house that runs too: the segments' keys are sealed anew, and the old
-key is overwritten. What old copies hold (of backups, of blocks that an SSD moved) opens with the old key alone, so it
-opens no more; for everything that was erased, that is what makes it final.
+key is overwritten. So the old key alone opens nothing in this folder any more.
+
+What it does not do: the segments' own keys stay. A copy of the folder from before (a backup, a block that an SSD moved)
+opens with the old key, and with the new one and today's file of the segment; so does, in it, what was erased since.
 
 A crash at any point leaves both keys in the ring, which opens everything; called again, it ends."""
 
