@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from freehold.ledger.content.erasing import ERASING
 from freehold.ledger.content.house_key import FILE, KeyRing
 from freehold.ledger.content.places import left_alone
-from tests.integration.house_process import RunningHouse, running_house
+from freehold.ledger.content.requests import Sought, kept_requests
+from freehold.ledger.content.spans import spans
+from tests.integration.house_process import RunningHouse, running_house, until
 from tests.integration.test_backup import members
 from tests.integration.test_content_house import CANARY, CHAT, HELLO, toml, verdict
 from tests.unit.test_deeds_cli import Terminal
@@ -86,14 +89,62 @@ def test_while_one_is_made_nothing_is_erased(house: RunningHouse, freehold: Term
     assert freehold("ledger", "erase", "req-1", "--reason", "asked", "--yes")[0] == 0
 
 
-def test_content_that_is_not_what_the_ledger_names_is_put_back_by_nobody(
-    house: RunningHouse, freehold: Terminal, far: Callable[[], Path], home: Path
+def _change_a_byte(content: Path) -> None:
+    (sealed,) = content.glob("*.sealed")
+    sealed.write_bytes(bytes([sealed.read_bytes()[0] ^ 1]) + sealed.read_bytes()[1:])
+
+
+def _lose_a_file(content: Path) -> None:
+    next(content.glob("*.keys")).unlink()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind"), [(_change_a_byte, "content changed"), (_lose_a_file, "content missing")], ids=["byte", "file"]
+)
+def test_content_that_is_not_what_the_ledger_names_is_told_and_does_not_cost_the_home(
+    house: RunningHouse,
+    freehold: Terminal,
+    far: Callable[[], Path],
+    home: Path,
+    spoil: Callable[[Path], None],
+    kind: str,
 ) -> None:
-    (sealed,) = (home / "ledger" / "content").glob("*.sealed")
-    data = bytearray(sealed.read_bytes())
-    data[0] ^= 1
-    sealed.write_bytes(data)
-    assert freehold("backup", "house.tar")[0] == 0
-    far()
+    spoil(home / "ledger" / "content")
+    code, told = freehold.json("backup", "house.tar")
+    assert (code, told["content_findings"][0]["kind"]) == (0, kind)
+    code, _, err = freehold("backup", "house.tar", "--force")
+    assert code == 0 and f"({kind}: record " in err
+    new = far()
     code, _, err = freehold("restore", "house.tar")
-    assert code == 3 and "ledger/ in the backup is not what its checkpoint saw: content changed" in err
+    assert code == 0 and f"({kind}: record " in err
+    assert verdict(new).findings[0].kind == kind and freehold("ledger", "verify")[0] == 1
+
+
+def test_an_erasure_that_was_cut_off_comes_along_and_is_carried_out_by_the_next_start(
+    house: RunningHouse, freehold: Terminal, far: Callable[[], Path], home: Path, tmp_path: Path
+) -> None:
+    request = kept_requests(home / "ledger", Sought(request="req-1"))[0]
+    note = {"by": "ada", "cause": "asked", "contents": [list(each) for each in spans(request.names)], "reason": "asked"}
+    (home / "ledger" / "content" / ERASING).write_text(json.dumps(note))
+    code, told = freehold.json("backup", "house.tar", "--content-key")
+    assert (code, told["content_findings"]) == (0, [])
+    new = far()
+    assert freehold("restore", "house.tar")[0] == 0
+    assert verdict(new).findings == []
+    with running_house(new.parent, toml()):
+        until(lambda: not (new / "ledger" / "content" / ERASING).exists())
+    assert verdict(new).findings == [] and freehold("ledger", "show", "req-1")[0] == 1
+
+
+def test_a_segment_whose_number_ran_ahead_of_the_records_comes_along(
+    tmp_path: Path, freehold: Terminal, far: Callable[[], Path], home: Path
+) -> None:
+    ahead = home / "ledger" / "content" / "content-000000000900.keys"  # as after many writes that the disk refused
+    ahead.parent.mkdir(parents=True)
+    with running_house(tmp_path, toml()) as house:
+        ahead.touch()
+        assert house.ask("POST", CHAT, {"model": "small", **HELLO}, headers={"x-request-id": "mine"}).status == 200
+        assert freehold.json("backup", "house.tar", "--content-key")[1]["content_findings"] == []
+    new = far()
+    assert freehold("restore", "house.tar")[0] == 0
+    assert verdict(new).findings == [] and CANARY in freehold("ledger", "show", "mine")[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +15,7 @@ from freehold.cli.progress import display_for
 from freehold.core.settings import load_despite_errors
 
 if TYPE_CHECKING:
-    from freehold.python.restoring import Restored
+    from freehold.python.restoring import Finding, Restored
 
 Out = Annotated[Path, typer.Argument(metavar="FILE", help="The backup to write, say house.tar.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")]
@@ -65,6 +67,7 @@ def backup_command(
         "ledger_record": record,
         "signed_by": made.key,
         "left_out": list(made.left_out),
+        "content_findings": [asdict(finding) for finding in made.content_findings],
     }
     ledger = "no ledger" if record is None else f"the ledger up to record {record:,}"
     by = f"signed by {made.key}" if made.key else "not signed: this house has no key"
@@ -75,6 +78,8 @@ def backup_command(
         output.say("It holds the key that opens what was kept of requests: keep it as you keep that key.")
     for problem in made.left_out:
         output.say(f"Left out: {problem}")
+    for line in _wrong_content(made.content_findings):
+        output.say(line)
     return 0
 
 
@@ -105,6 +110,7 @@ def restore_command(
         "without_weights": list(brought.without_weights),
         "former_key": brought.former_key,
         "moved_aside": [str(path) for path in restored.moved_aside],
+        "content_findings": [asdict(finding) for finding in brought.content_findings],
     }
     by = f"signed by {brought.key}" if brought.key else "signed by nobody: its hashes show damage, not who made it"
     output.sentence(data, f"{restored.home} is the house of {brought.taken_at}, {by}.", bare=str(restored.home))
@@ -130,4 +136,15 @@ def _to_do(restored: Restored) -> list[str]:
         lines.append(f"Its settings are {place}: freehold up --config {place}")
     if brought.wrong_settings is not None:
         lines.append(f"They cannot be used as they are. {brought.wrong_settings}")
-    return lines
+    return [*lines, *_wrong_content(brought.content_findings)]
+
+
+def _wrong_content(findings: Sequence[Finding]) -> list[str]:
+    """That what is kept of requests is not all as the ledger says; nothing where it is."""
+    if not findings:
+        return []
+    first = findings[0]
+    return [
+        f"What is kept of requests is not all that the ledger says ({first.kind}: record {first.first:,}). It stays as "
+        "it is: freehold ledger verify"
+    ]

@@ -1,9 +1,10 @@
 """A backup of a house while it runs: one file that holds what cannot be had again.
 
-Nothing is locked and nothing waits. What is taken is consistent because of the order it is read in: first the ledger,
-up to the record that a checkpoint names, then everything that a record can name. A key is never taken out of its file
-and an override never out of its, so what the ledger speaks of is there. Everything else (deeds, trials, records of
-machines) is replaced in one step when it changes, and is read as it was before or after.
+The house goes on serving; only what is kept of requests is not erased meanwhile. What is taken is consistent because of
+the order it is read in: first the ledger, up to the record that a checkpoint names, then everything that a record can
+name. A key is never taken out of its file and an override never out of its, so what the ledger speaks of is there.
+Everything else (deeds, trials, records of machines) is replaced in one step when it changes, and is read as it was
+before or after.
 
 Not in it: secrets of the environment, the workers' logs, downloads under way, and, unless they are asked for, the
 weights, the private key, and the key that opens what is kept of requests.
@@ -23,15 +24,17 @@ from freehold.core.ports import Progress
 from freehold.core.settings import Settings, load_despite_errors
 from freehold.egress.record import FOLDER
 from freehold.ledger.checkpoint import Checkpoint
+from freehold.ledger.content.erasing import ERASING
 from freehold.ledger.content.places import FOLDER as CONTENT_FOLDER
 from freehold.ledger.content.places import left_alone
 from freehold.ledger.content.places import places as content_places
 from freehold.ledger.record import hash_of
 from freehold.ledger.recover import record_of
 from freehold.ledger.segments import lines, segments
+from freehold.ledger.verdict import Finding
 from freehold.ledger.verify import verify
 from freehold.python import backup_form as form
-from freehold.python.ledger import checkpoint_of, make_checkpoint
+from freehold.python.ledger import checkpoint_of, make_checkpoint, with_content
 from freehold.store.bundles import unaided
 from freehold.store.bundles.packing import Piece, pack, refuse_existing, sealed
 from freehold.store.deeds.canonical import canonical
@@ -57,7 +60,8 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class BackedUp:
     """A backup that was written. `key` signed it, None where the house has none; `checkpoint` is where its ledger ends,
-    None without one; `left_out` says what could not be read and is not in it."""
+    None without one; `left_out` says what could not be read and is not in it, `content_findings` what is wrong with
+    what is kept of requests, and comes back as it is."""
 
     path: Path
     size_bytes: int
@@ -67,6 +71,7 @@ class BackedUp:
     has_private_key: bool
     has_content_key: bool
     left_out: tuple[str, ...]
+    content_findings: tuple[Finding, ...]
 
 
 def back_up(out: Path, wanted: Wanted, *, progress: Progress, overwrite: bool = False) -> BackedUp:
@@ -82,7 +87,7 @@ def back_up(out: Path, wanted: Wanted, *, progress: Progress, overwrite: bool = 
     work = _Backup(settings, Store.of(settings), wanted)
     with work.content_left_alone():
         with _reading(settings.home):
-            checkpoint, pieces = work.ledger()
+            checkpoint, pieces, findings = work.ledger()
             found = scan(work.store.layout)
             pieces += [*work.house(), *(piece for deed in found.deeds for piece in work.build(deed))]
         manifest = work.manifest(checkpoint, found.deeds, pieces)
@@ -94,7 +99,7 @@ def back_up(out: Path, wanted: Wanted, *, progress: Progress, overwrite: bool = 
     if not opens and any(path.startswith(form.CONTENT) for path in members):
         left_out.append("keys/content.key, which alone opens what was kept of requests: keep a copy apart.")
     own = work.store.keys.own()
-    return BackedUp(out, size_bytes, len(found.deeds), own, checkpoint, private, opens, tuple(left_out))
+    return BackedUp(out, size_bytes, len(found.deeds), own, checkpoint, private, opens, tuple(left_out), findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,24 +108,26 @@ class _Backup:
     store: Store
     wanted: Wanted
 
-    def ledger(self) -> tuple[Checkpoint | None, list[Piece]]:
-        """The records up to a checkpoint that is made now, and the checkpoint. Raises LedgerError."""
+    def ledger(self) -> tuple[Checkpoint | None, list[Piece], tuple[Finding, ...]]:
+        """A checkpoint that is made now, the records up to it with what is kept beside them, and what is wrong with
+        that: it is said and taken along, since a content that is lost must not cost the backup. Raises LedgerError."""
         if not self.wanted.ledger:
-            return None, []
+            return None, [], ()
         try:
             checkpoint, looked = make_checkpoint()
         except NotFoundError:
-            return None, []
+            return None, [], ()
         except LedgerError as error:
             hint = f"{error.hint} Without the ledger: --no-ledger, and keep a copy of its folder as it is."
             raise LedgerError(error.message, hint=hint) from error
-        return checkpoint, [
+        pieces = [
             *_records(form.LEDGER, looked.folder, checkpoint),
             *(Piece.of(f"{form.LEDGER}/{path.name}", path.read_bytes()) for path in looked.folder.glob("torn-*")),
             Piece.of(form.CHECKPOINT, checkpoint.text.encode()),
-            *_content(self._content_folder, checkpoint),
+            *_content(self._content_folder),
             *self._egress(looked.folder / FOLDER),
         ]
+        return checkpoint, pieces, tuple(with_content(looked).verdict.findings)
 
     @property
     def _content_folder(self) -> Path:
@@ -222,10 +229,14 @@ def _records(into: str, folder: Path, checkpoint: Checkpoint) -> Iterator[Piece]
     )
 
 
-def _content(folder: Path, checkpoint: Checkpoint) -> Iterator[Piece]:
-    """What is kept of requests up to the checkpoint, sealed as it lies there. The last segment may be written on: what
-    of it is read first names no more than what is read after holds."""
-    kept = [place for place in content_places(folder) if place.segment < checkpoint.record]
+def _content(folder: Path) -> Iterator[Piece]:
+    """What is kept of requests, sealed as it lies there, and the note of an erasure that was cut off, which the next
+    start carries out. The last segment may be written on: what of it is read first names no more than what is read
+    after holds, and what no record up to the checkpoint names is removed by the next start."""
+    note = folder / ERASING
+    if note.exists():
+        yield Piece.of(f"{form.CONTENT}/{ERASING}", note.read_bytes())
+    kept = content_places(folder)
     for place in kept:
         for path in (place.about, place.keys, place.sealed):
             if not path.exists():

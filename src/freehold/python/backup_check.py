@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from freehold.core.errors import BundleError, DeedError, DeedSignatureError, LedgerError, SettingsError
 from freehold.core.settings import load
@@ -18,6 +19,7 @@ from freehold.ledger.checkpoint import LONGEST_BYTES, Checkpoint, read_checkpoin
 from freehold.ledger.content.check import check
 from freehold.ledger.content.house_key import KeyRing
 from freehold.ledger.segments import segments
+from freehold.ledger.verdict import Finding, Verdict
 from freehold.ledger.verify import verify
 from freehold.python import backup_form as form
 from freehold.store.bundles.makers import require_key, signature_of, signer
@@ -35,7 +37,8 @@ _HINT = "Nothing of it was put back. Take another copy."
 class Checked:
     """What a backup brought. `key` signed it, None where nobody did. `without_weights` names the builds of which only
     the deed came. `former_key` is the house's own key where its private half did not come: it is trusted now, and signs
-    nothing. `wrong_settings` says why the settings that came cannot be used as they are."""
+    nothing. `wrong_settings` says why the settings that came cannot be used as they are, `content_findings` what is
+    wrong with what was kept of requests, which is put back all the same: `freehold ledger verify` goes on saying it."""
 
     taken_at: str
     key: str | None
@@ -45,6 +48,7 @@ class Checked:
     former_key: str | None
     has_settings: bool
     wrong_settings: str | None
+    content_findings: tuple[Finding, ...]
 
 
 def maker(manifest: Manifest, path: Path, wanted: str | None) -> str | None:
@@ -70,18 +74,19 @@ def checked(stage: Path, manifest: Manifest, key: str | None) -> Checked:
     bare = tuple(_deeds(stage / form.DEEDS, named, keys))
     KeyBook(stage).read()
     Overrides(stage).every()
-    checkpoint = _chain(stage, form.LEDGER, form.CHECKPOINT, keys)
+    chain = _chain(stage, form.LEDGER, form.CHECKPOINT, keys)
     _chain(stage, form.EGRESS, form.EGRESS_CHECKPOINT, keys)
     settings = stage / form.SETTINGS
     return Checked(
         taken_at=str(manifest.data.get("taken_at")),
         key=key,
-        checkpoint=checkpoint,
+        checkpoint=None if chain is None else chain.checkpoint,
         builds=tuple(deed.names[0] for deed in held),
         without_weights=tuple(deed.names[0] for deed in bare),
         former_key=_without_private(keys),
         has_settings=settings.exists(),
         wrong_settings=_wrong(settings) if settings.exists() else None,
+        content_findings=() if chain is None else _content(stage, chain.verdict),
     )
 
 
@@ -103,8 +108,15 @@ def _deeds(folder: Path, named: dict[str, str], keys: Keys) -> Iterator[Deed]:
         yield deed
 
 
-def _chain(stage: Path, folder: str, checkpoint: str, keys: Keys) -> Checkpoint | None:
-    """The checkpoint that the chain in `folder` ends at, None where there is neither. Raises LedgerError."""
+class _Chain(NamedTuple):
+    """A chain that is what its checkpoint saw."""
+
+    checkpoint: Checkpoint
+    verdict: Verdict
+
+
+def _chain(stage: Path, folder: str, checkpoint: str, keys: Keys) -> _Chain | None:
+    """The chain in `folder` with the checkpoint that it ends at, None where there is neither. Raises LedgerError."""
     place = stage / checkpoint
     if not place.exists() and not segments(stage / folder):
         return None
@@ -113,13 +125,18 @@ def _chain(stage: Path, folder: str, checkpoint: str, keys: Keys) -> Checkpoint 
     made = read_checkpoint(place.read_bytes()[:LONGEST_BYTES], checkpoint)
     signature = Signature(made.key, made.signature) if made.key and made.signature else None
     verdict = verify(stage / folder, [made.seen("its checkpoint")])
-    check(stage / folder, verdict, KeyRing(stage / form.CONTENT_KEY).read())
     if verdict.findings or (verdict.last, verdict.torn_bytes) != (made.record, 0):
         first = f": {verdict.findings[0].kind}, record {verdict.findings[0].first:,}" if verdict.findings else ""
         raise LedgerError(f"{folder}/ in the backup is not what its checkpoint saw{first}.", hint=_HINT)
     if keys.state_of(made.statement, signature, b"") == "wrong":
         raise LedgerError(f"{checkpoint} in the backup is not what {made.key} signed.", hint=_HINT)
-    return made
+    return _Chain(made, verdict)
+
+
+def _content(stage: Path, verdict: Verdict) -> tuple[Finding, ...]:
+    """What is wrong with what was kept beside a chain that is whole. Raises LedgerError, HouseKeyError."""
+    check(stage / form.LEDGER, verdict, KeyRing(stage / form.CONTENT_KEY).read())
+    return tuple(verdict.findings)
 
 
 def _without_private(keys: Keys) -> str | None:

@@ -20,7 +20,7 @@ CONTENT, CONTENT_KEY = "ledger/content", "keys/content.key"
 _FIXED = frozenset({SETTINGS, CHECKPOINT, EGRESS_CHECKPOINT, KEY_BOOK, OVERRIDES, PRIVATE_KEY, PUBLIC_KEY, CONTENT_KEY})
 _OTHERS = re.compile(
     r"ledger/(?:egress/)?records-[0-9]{12}\.jsonl|ledger/torn-[0-9]{12}"
-    r"|ledger/content/content-[0-9]{12}\.(?:json|keys|sealed)|keys/trusted/[\w.-]{1,100}\.pub"
+    r"|ledger/content/(?:content-[0-9]{12}\.(?:json|keys|sealed)|erasing\.json)|keys/trusted/[\w.-]{1,100}\.pub"
     r"|machines/[\w.-]{1,150}\.json|trials/[\w.-]{1,100}/[\w.-]{1,150}\.json"
     r"|(?:builds|deeds)/[0-9a-f]{64}/(?:papers/)?(?P<name>[^/]+)"
 )

@@ -65,7 +65,11 @@ def look(checkpoints: Sequence[Path] = ()) -> Looked:
     """Verify the whole ledger, against `checkpoints` where there are some, and what is kept beside it. Raises
     NotFoundError where there is no ledger and nothing to hold against its absence, CallError for what is no checkpoint,
     LedgerError."""
-    looked = look_at_chain(checkpoints)
+    return with_content(look_at_chain(checkpoints))
+
+
+def with_content(looked: Looked) -> Looked:
+    """What was just `looked` at, with what is kept beside it. Raises LedgerError."""
     keys, problem = _content_keys(load_despite_errors())
     check(looked.folder, looked.verdict, keys)
     return replace(looked, key_problem=problem)

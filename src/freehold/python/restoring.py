@@ -19,6 +19,7 @@ from typing import cast
 from freehold.core.errors import BundleError, CallError, StoreError
 from freehold.core.ports import Progress
 from freehold.core.settings import Settings
+from freehold.ledger.verdict import Finding as Finding
 from freehold.python import backup_form as form
 from freehold.python.backup_check import Checked, checked, maker
 from freehold.store.bundles import unaided
