@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
+from freehold import control
+from freehold.ledger.content.places import places
+from freehold.ledger.content.requests import Sought, kept_requests
+from freehold.ledger.content.shelf import left
+from freehold.ledger.content.spans import spans
+from freehold.ledger.recover import look
 from freehold.ledger.verify import verify
 from tests.integration.house_process import running_house
 from tests.integration.test_content_house import CHAT, HELLO, shown, toml, verdict
@@ -28,7 +35,47 @@ def test_a_house_opens_and_erases_nothing_of_a_ledger_that_it_does_not_write(
             assert code == 2 and "writes another ledger" in err
         (tmp_path / "freehold.toml").write_text(toml())
         assert shown(freehold, "one")["calls"]
-    for folder, opened in ((home / "ledger", 1), (tmp_path / "audit", 0)):
+    for folder, shows in ((home / "ledger", 1), (tmp_path / "audit", 0)):
         found = verify(folder)
-        assert (found.erasures, len(found.accesses)) == ([], opened)
+        assert (found.erasures, len(found.accesses)) == ([], shows)
     assert verdict(home).findings == []
+
+
+def test_requests_in_flight_are_counted_and_those_that_a_kill_left_open_are_closed_and_erased(
+    tmp_path: Path, freehold: Terminal, home: Path
+) -> None:
+    with pytest.raises(AssertionError, match="killed"), running_house(tmp_path, toml()) as house:
+        client = house.open_stream(CHAT, {"model": "endless", **HELLO}, headers={"x-request-id": "mine"})
+        for words in (["--dry-run"], ["--reason", "asked", "--yes"]):
+            code, _, err = freehold("ledger", "erase", "mine", *words)
+            assert code == 1 and "Left, as in flight: 1 request." in err and "Nothing of that is kept" not in err
+        house.process.send_signal(signal.SIGKILL)
+        house.process.wait()
+        raise AssertionError("killed")
+    client.close()
+    code, told = freehold.json("ledger", "erase", "mine", "--reason", "asked", "--yes")
+    assert (code, told["requests"], told["in_flight"]) == (0, 1, 0)
+    assert [place for place in places(home / "ledger" / "content") for _ in left(place)] == []
+    assert (verdict(home).findings, verdict(home).interrupted) == ([], 1)
+
+
+def test_what_is_half_erased_is_erased_by_the_next_call(tmp_path: Path, freehold: Terminal, home: Path) -> None:
+    with running_house(tmp_path, toml()) as house:
+        assert house.ask("POST", CHAT, {"model": "small", **HELLO}, headers={"x-request-id": "one"}).status == 200
+        (request,) = kept_requests(home / "ledger", Sought(request="one"))
+        chain = look(home / "ledger").chain
+        assert control.erase(house.settings, chain, [list(each) for each in spans(request.names[:1])], "ada", None) == 1
+        code, told = freehold.json("ledger", "erase", "one", "--reason", "asked", "--yes")
+        assert (code, told["contents"]) == (0, 1)
+    assert freehold("ledger", "erase", "one", "--reason", "asked", "--yes")[0] == 1
+
+
+def test_an_id_that_two_clients_gave_erases_neither_unsaid(tmp_path: Path, freehold: Terminal) -> None:
+    with running_house(tmp_path, toml()) as house:
+        for _ in range(2):
+            assert house.ask("POST", CHAT, {"model": "small", **HELLO}, headers={"x-request-id": "one"}).status == 200
+        assert freehold("ledger", "erase", "one", "--dry-run")[0] == 0
+        code, _, err = freehold("ledger", "erase", "one", "--reason", "asked", "--yes")
+        assert code == 2 and "2 requests are called one" in err and "--admission N, of" in err and "--key" in err
+        code, told = freehold.json("ledger", "erase", "--until", "9999-12-31", "--reason", "asked", "--yes")
+        assert (code, told["requests"]) == (0, 2)

@@ -97,18 +97,23 @@ def erase_command(  # noqa: PLR0913 - the parameters are the command's options; 
         )
     found = content.to_erase(which)
     output = Output(as_json=as_json, quiet=quiet)
-    if dry_run or not found:
-        output.table(_COLUMNS, [_row(each) for each in found], empty="Nothing of that is kept.")
-        return 0 if found else 1
+    requests = found.requests
+    if found.in_flight:
+        output.say(f"Left, as in flight: {counted(found.in_flight, 'request')}. Call again when that has ended.")
+    if dry_run or not requests:
+        empty = "Nothing of that has ended." if found.in_flight else "Nothing of that is kept."
+        output.table(_COLUMNS, [_row(each) for each in requests], empty=empty)
+        return 0 if requests else 1
+    content.require_one(which, found)
     why = _told(reason)
     if why is None:
         raise CallError("Nothing is erased without a reason.", hint='--reason "asked by the customer"')
-    if not yes and not _agreed(found, output):
+    if not yes and not _agreed(requests, output):
         return 1
-    erased = content.erase(found, why)
-    requests = counted(len(found), "request")
-    data = {"requests": len(found), "contents": erased, "reason": why}
-    output.sentence(data, f"What {requests} asked and {_were(found)} answered is erased.", bare=str(len(found)))
+    erased = content.erase(requests, why)
+    data = {"requests": len(requests), "contents": erased, "in_flight": found.in_flight, "reason": why}
+    sentence = f"What {counted(len(requests), 'request')} asked and {_were(requests)} answered is erased."
+    output.sentence(data, sentence, bare=str(len(requests)))
     output.say("Copies that you made, backups among them, hold it still, and open with the house's key: destroy them.")
     return 0
 

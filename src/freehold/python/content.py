@@ -10,7 +10,7 @@ import os
 import pwd
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, TypeVar
 
 from freehold import __version__, control
@@ -34,6 +34,7 @@ from freehold.ledger.report import read_day
 
 T = TypeVar("T")
 _EPOCH = date(1970, 1, 1)
+_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def sought(
 ) -> Sought:
     """Which requests, in words: from the day `since` to the day `until`, both in it (UTC). Raises CallError."""
     first = None if since is None else _ms(read_day(since))
-    last = None if until is None else _ms(read_day(until) + timedelta(days=1))
+    last = None if until is None else _ms(read_day(until)) + _DAY_MS
     return Sought(request, admission, key, endpoint, first, last)
 
 
@@ -85,10 +86,30 @@ def show(which: Sought, reason: str | None) -> Shown:
     return Shown(request, tuple(_whole(call) for call in calls))
 
 
-def to_erase(which: Sought) -> list[KeptRequest]:
-    """The requests whose content `erase` would erase: those that have ended. Raises LedgerError."""
-    found = kept_requests(load_despite_errors().ledger_folder, which)
-    return [request for request in found if request.erased is None and request.outcome is not None]
+@dataclass(frozen=True, slots=True)
+class ToErase:
+    """The `requests` whose content `erase` would erase: those that have ended. `in_flight` have not, and are left."""
+
+    requests: tuple[KeptRequest, ...]
+    in_flight: int
+
+
+def to_erase(which: Sought) -> ToErase:
+    """What is to be erased of it. Where no house runs, what the last one left open is closed first, as its next start
+    would. Raises LedgerError."""
+    settings = load_despite_errors()
+    found = _left(settings, which)
+    if found.in_flight and control.running(settings) is None:
+        asyncio.run(_alone(settings, look(settings.ledger_folder).chain, _closing))
+        found = _left(settings, which)
+    return found
+
+
+def require_one(which: Sought, found: ToErase) -> None:
+    """Raise CallError where several requests have the id that is to be erased, and nobody said whose: a client gives
+    its requests the ids that it likes."""
+    if which.request is not None and which.admission is None and which.key is None and len(found.requests) > 1:
+        raise _several(found.requests, which.request, "; or those of one key: --key ID")
 
 
 def erase(requests: Sequence[KeptRequest], reason: str) -> int:
@@ -144,8 +165,30 @@ def _only(found: Sequence[KeptRequest], which: Sought) -> KeptRequest:
             text=f"Nothing was kept of {called}.",
             hint="`freehold ledger export` lists all requests. Endpoints with keep_content keep what they are asked.",
         )
+    raise _several(found, called)
+
+
+def _several(found: Sequence[KeptRequest], called: str, otherwise: str = "") -> CallError:
     numbers = ", ".join(str(request.admission) for request in found[:10])
-    raise CallError(f"{len(found)} requests are called {called}.", hint=f"Say which one: --admission N, of {numbers}.")
+    hint = f"Say which one: --admission N, of {numbers}{otherwise}."
+    return CallError(f"{len(found)} requests are called {called}.", hint=hint)
+
+
+def _left(settings: Settings, which: Sought) -> ToErase:
+    """Of what is sought, what is not erased. A request goes as long as anything that it asked or was answered is there,
+    though a record calls part of it erased."""
+    shelf = Shelf(settings.ledger_folder / FOLDER)
+    kept = [
+        request
+        for request in kept_requests(settings.ledger_folder, which)
+        if request.erased is None or any(shelf.find(name) is not None for name in request.names)
+    ]
+    ended = tuple(request for request in kept if request.outcome is not None)
+    return ToErase(ended, len(kept) - len(ended))
+
+
+async def _closing(_: Ledger) -> None:
+    """Nothing more: what was left open is closed as the ledger is opened."""
 
 
 def _erased_words(request: KeptRequest) -> str:
@@ -209,4 +252,4 @@ async def _each(chunks: Sequence[dict[str, Any]]) -> AsyncIterator[dict[str, Any
 
 
 def _ms(day: date) -> int:
-    return (day - _EPOCH).days * 86_400_000
+    return (day - _EPOCH).days * _DAY_MS
