@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from freehold import control
+from freehold.gateway.keeping import Keeping
+from freehold.ledger.content.house_key import FILE, KeyRing
 from freehold.ledger.content.places import places
 from freehold.ledger.content.requests import Sought, kept_requests
 from freehold.ledger.content.shelf import left
 from freehold.ledger.content.spans import spans
+from freehold.ledger.ledger import opened
+from freehold.ledger.record import Asked, Outcome
 from freehold.ledger.recover import look
 from freehold.ledger.verify import verify
 from tests.integration.house_process import running_house
@@ -79,3 +86,32 @@ def test_an_id_that_two_clients_gave_erases_neither_unsaid(tmp_path: Path, freeh
         assert code == 2 and "2 requests are called one" in err and "--admission N, of" in err and "--key" in err
         code, told = freehold.json("ledger", "erase", "--until", "9999-12-31", "--reason", "asked", "--yes")
         assert (code, told["requests"]) == (0, 2)
+
+
+SHAPES: list[dict[str, Any]] = [
+    {"choices": 5},
+    {"choices": [5]},
+    {"choices": [{"index": 0, "text": 7}, {"index": 0, "text": "a"}]},
+    {"choices": [{"index": "a"}, {"index": 0}]},
+    {"choices": [{"index": 0, "delta": "x"}]},
+    {"choices": [{"index": [], "delta": {}}]},
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_pieces_that_no_answer_can_be_made_of_are_shown_as_they_came(
+    tmp_path: Path, freehold: Terminal, home: Path, shape: dict[str, Any]
+) -> None:
+    asyncio.run(_kept(home, shape))
+    (call,) = shown(freehold, "one")["calls"]
+    assert (call["answer"], call["other_events"]) == (None, [shape])
+
+
+async def _kept(home: Path, event: dict[str, Any]) -> None:
+    ledger = await opened(home / "ledger", "strict", version="1", ring=KeyRing(home / FILE))
+    keeping = Keeping(ledger.contents, "small", 3600.0)
+    keeping.sent("/chat/completions", {"messages": []})
+    admission, began = ledger.admit(Asked("one", "k", "small", CHAT, None, "fake", 1), await keeping.kept())
+    keeping.event(json.dumps(event).encode())
+    ledger.settle(admission, Outcome("done"), began, await keeping.kept())
+    await ledger.close()

@@ -242,13 +242,16 @@ def _whole(call: Exchanged) -> dict[str, Any]:
     others = [event for event in call.events if not isinstance(event, dict) or event.get("error") is not None]
     answer = call.answer
     if chunks:
-        answer = asyncio.run(assemble(_each(chunks), chat=call.path == "/chat/completions"))
+        try:
+            answer = asyncio.run(assemble(_each(chunks), chat=call.path == "/chat/completions"))
+        except (AttributeError, TypeError):  # pieces of other shapes than those of an answer: shown as they came
+            others = call.events
     return {"path": call.path, "sent": call.sent, "answer": answer, **({"other_events": others} if others else {})}
 
 
 async def _each(chunks: Sequence[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
     for chunk in chunks:
-        yield chunk
+        yield dict(chunk)  # which is taken apart
 
 
 def _ms(day: date) -> int:
