@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,7 +68,7 @@ class About:
 def read_about(place: Place) -> About | None:
     """What is said of the segment, None where it is damaged or not there. Raises LedgerError, NewerFormatError."""
     try:
-        with place.about.open("rb") as file:
+        with os.fdopen(opened(place.about), "rb") as file:
             told = json.loads(file.read(_LARGEST_BYTES))
         words = CONTENT.newest_of(told, str(place.about))
         return About(str(words["chain"]), str(words["house_key"]), bytes.fromhex(words["sealed_key"]))
@@ -76,6 +78,16 @@ def read_about(place: Place) -> About | None:
         raise unreadable(place.about, error) from error
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def opened(path: Path) -> int:
+    """A descriptor to read the file at `path`. Raises OSError, also for what is no file: reading that could wait for
+    ever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "it is no file", str(path))
 
 
 def places(folder: Path) -> list[Place]:

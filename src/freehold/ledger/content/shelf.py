@@ -1,6 +1,7 @@
 """Kept content read back: what its slot says, its sealed bytes, and, for who has the house's key, what was sealed.
 
-Files of a stranger are read as such: every size is held against the file's before anything is read by it."""
+Files of a stranger are read as such: only what is a file is opened, and no more is read than lies there and than any
+content is."""
 
 from __future__ import annotations
 
@@ -19,10 +20,12 @@ from freehold.ledger.content.container import (
     slot_of,
 )
 from freehold.ledger.content.house_key import HouseKey
-from freehold.ledger.content.places import Place, read_about
+from freehold.ledger.content.places import Place, opened, read_about
 from freehold.ledger.segments import unreadable
 
 _SLOTS_AT_ONCE = 4096
+LARGEST_BYTES = 1 << 30
+"""Of one content: what says that it is larger is cut off, and so is not what was named."""
 
 
 class Found(NamedTuple):
@@ -109,14 +112,15 @@ def left(place: Place) -> Iterator[tuple[Name, Slot]]:
 def _read(path: Path, offset: int, size_bytes: int) -> bytes:
     """As many of the bytes as are there; none where there is no such file. Raises LedgerError."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = opened(path)
     except FileNotFoundError:
         return b""
     except OSError as error:
         raise unreadable(path, error) from error
     try:
         there = os.fstat(descriptor).st_size
-        return b"" if offset >= there else os.pread(descriptor, min(size_bytes, there - offset), offset)
+        wanted = min(size_bytes, there - offset, LARGEST_BYTES)
+        return b"" if wanted <= 0 else os.pread(descriptor, wanted, offset)
     except OSError as error:
         raise unreadable(path, error) from error
     finally:
