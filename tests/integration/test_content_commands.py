@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import signal
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from freehold import control
@@ -64,6 +66,11 @@ def test_requests_in_flight_are_counted_and_those_that_a_kill_left_open_are_clos
     assert (code, told["requests"], told["in_flight"]) == (0, 1, 0)
     assert [place for place in places(home / "ledger" / "content") for _ in left(place)] == []
     assert (verdict(home).findings, verdict(home).interrupted) == ([], 1)
+
+
+def test_a_house_that_crashes_leaves_no_copy_of_its_memory(tmp_path: Path) -> None:
+    with running_house(tmp_path, toml()) as house:
+        assert psutil.Process(house.process.pid).rlimit(resource.RLIMIT_CORE) == (0, 0)
 
 
 def test_what_is_half_erased_is_erased_by_the_next_call(tmp_path: Path, freehold: Terminal, home: Path) -> None:

@@ -78,6 +78,7 @@ def run(house: House, *, reread: Callable[[], Settings], on_ready: Callable[[str
     right to make others."""
     server = house.settings.server
     _allow_many_files()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold prompts, and the keys to what is kept
     with (
         contextlib.closing(sockets.tcp_socket(server.host, server.port)) as tcp,
         sockets.control_socket(house.settings.runtime_dir) as control,
