@@ -45,13 +45,14 @@ class Killed(BaseException):
 
 @dataclass
 class Time:
-    """A wall clock that a test sets."""
+    """The time that a test sets, and by how much the wall clock is wrong."""
 
     ms: int = 1_800_000_000_000
+    wrong_ms: int = 0
 
     @property
     def clock(self) -> Clock:
-        return Clock(wall_ns=lambda: self.ms * 1_000_000)
+        return Clock(wall_ns=lambda: (self.ms + self.wrong_ms) * 1_000_000, boot_ns=lambda: self.ms * 1_000_000)
 
 
 @dataclass

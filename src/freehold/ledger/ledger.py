@@ -20,6 +20,7 @@ from freehold.ledger.content.house_key import FILE as KEY_FILE
 from freehold.ledger.content.house_key import KeyRing
 from freehold.ledger.content.places import FOLDER
 from freehold.ledger.content.retaining import Retention
+from freehold.ledger.content.stay_clock import StayClock
 from freehold.ledger.energy import LOOK_EVERY_S, Mark, Meter
 from freehold.ledger.record import Asked, Clock, Energy, Outcome
 from freehold.ledger.recover import Found
@@ -154,7 +155,8 @@ async def opened(
     another process writes it, NewerFormatError where a newer Freehold wrote it."""
     appender = await appending(folder, strict=mode == "strict", clock=clock)
     ring = ring or KeyRing(folder.parent / KEY_FILE)
-    contents = Contents(folder / FOLDER, ring, appender.chain, strict=mode == "strict")
+    stays = StayClock(clock or Clock(), appender.found.last_ms)
+    contents = Contents(folder / FOLDER, ring, appender.chain, stays, strict=mode == "strict")
     ledger = Ledger(appender, meter or Meter([]), contents)
     ledger.begin(version=version, mode=mode)
     try:

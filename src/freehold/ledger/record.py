@@ -73,12 +73,18 @@ class Outcome(NamedTuple):
     total_us: int | None = None
 
 
+def _boot_ns() -> int:
+    return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The two clocks, in nanoseconds: the wall's, since 1970, and one that only goes forward."""
+    """The clocks, in nanoseconds: the wall's, since 1970, and two that only go forward, of which `boot_ns` goes on
+    while the machine sleeps."""
 
     wall_ns: Callable[[], int] = time.time_ns
     steady_ns: Callable[[], int] = time.monotonic_ns
+    boot_ns: Callable[[], int] = _boot_ns
 
 
 class Chain:
@@ -156,13 +162,9 @@ class Chain:
         told = {name: _sound(value) if isinstance(value, str) else value for name, value in fields.items()}
         return self._add(dict(sorted({**told, **place}.items())))
 
-    def now_ms(self) -> int:
-        """The wall clock, as records have it."""
-        return self._clock.wall_ns() // 1_000_000
-
     def _times(self) -> tuple[int, int]:
         clock = self._clock
-        return self.now_ms(), (clock.steady_ns() - self._began_ns) // 1_000_000
+        return clock.wall_ns() // 1_000_000, (clock.steady_ns() - self._began_ns) // 1_000_000
 
     def _add(self, record: dict[str, object], kept: Kept | None = None) -> bytes:
         if kept is not None:

@@ -24,7 +24,8 @@ from freehold.ledger.segments import lines, segments
 class Found:
     """The end of a chain. `path` is the segment to go on with, None for none, `size_bytes` its whole lines, and `torn`
     what stands behind them. `open` are the admissions without an outcome. `damaged` lines of it are no records;
-    `broken` is the number of the first record of the segment that does not hold the hash of the one before, 0 none."""
+    `broken` is the number of the first record of the segment that does not hold the hash of the one before, 0 none.
+    `last_ms` is the wall clock of the last record that tells it."""
 
     chain: str
     seq: int
@@ -35,6 +36,7 @@ class Found:
     torn: bytes
     damaged: int
     broken: int = 0
+    last_ms: int | None = None
 
 
 def look(folder: Path) -> Found:
@@ -70,6 +72,7 @@ def _with_torn(found: Found, torn: bytes) -> Found:
 def _read(path: Path) -> Found:
     chain, seq, head, size_bytes, damaged, broken = "", 0, "", 0, 0, 0
     opened: set[int] = set()
+    last_ms: int | None = None
     torn = b""
     for piece in lines(path):
         torn += piece  # a line that is longer than any record comes in pieces, and stays as well
@@ -86,6 +89,7 @@ def _read(path: Path) -> Found:
             continue
         if before and record["prev"] != before:  # of the first, the one before is in another file
             broken = broken or seq
+        last_ms = at_ms if type(at_ms := record.get("at_ms")) is int else last_ms
         kind = record.get("kind")
         if kind == "segment":
             chain = str(record.get("chain") or chain)
@@ -95,4 +99,4 @@ def _read(path: Path) -> Found:
         elif kind == "outcome":
             opened.discard(record.get("of", 0))
     name, still_open = chain or secrets.token_hex(16), tuple(sorted(opened))
-    return Found(name, seq, head or NOTHING, path, size_bytes, still_open, torn, damaged, broken)
+    return Found(name, seq, head or NOTHING, path, size_bytes, still_open, torn, damaged, broken, last_ms)

@@ -18,6 +18,7 @@ from freehold.ledger.content.container import Kept, Name
 from freehold.ledger.content.house_key import KeyRing
 from freehold.ledger.content.places import Place, places
 from freehold.ledger.content.segment import Part, Segment, begun
+from freehold.ledger.content.stay_clock import StayClock
 from freehold.ledger.record import Chain
 from freehold.ledger.writer import SYNC_EVERY_S
 
@@ -41,9 +42,10 @@ class Contents:
 
     `unnamed` holds when each content was kept that no record names yet; `at_disk` is held while files are written."""
 
-    def __init__(self, folder: Path, ring: KeyRing, chain: Chain, *, strict: bool) -> None:
+    def __init__(self, folder: Path, ring: KeyRing, chain: Chain, clock: StayClock, *, strict: bool) -> None:
         self.folder = folder
         self.ring = ring
+        self.clock = clock
         self.unnamed: dict[Name, int] = {}
         self._chain = chain
         self._strict = strict
@@ -58,9 +60,6 @@ class Contents:
         """The number of the segment that is written now."""
         return self._segment.place.segment if self._segment is not None else None
 
-    def now_ms(self) -> int:
-        return self._chain.now_ms()
-
     async def ready(self) -> None:
         """Make the house's key where there is none, and see that it can be used. Raises HouseKeyError."""
         await asyncio.to_thread(self.ring.sealing)
@@ -73,7 +72,7 @@ class Contents:
         batch = self._batch
         assert batch.written is not None, "it was begun"
         place = len(batch.parts)
-        batch.parts.append(Part(plain, endpoint, keep_s, self.now_ms()))
+        batch.parts.append(Part(plain, endpoint, keep_s, self.clock.stamp_ms()))
         return (await asyncio.shield(batch.written))[place]
 
     def named(self, kept: Kept | None) -> None:

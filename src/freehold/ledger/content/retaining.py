@@ -49,7 +49,7 @@ class Retention:
         there. Raises LedgerError."""
         contents = self._contents
         stays = {endpoint_mark(name): keep_ms(keep_s) for name, keep_s in keeps.items()}
-        now_ms = contents.now_ms()
+        now_ms = contents.clock.now_ms()
         with worded():
             over, empty = await asyncio.to_thread(_over, contents.folder, stays, now_ms, frozenset(contents.unnamed))
         erased = await self._erasures.erase(over, WHY) if over else 0
