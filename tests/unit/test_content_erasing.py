@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from freehold.core.errors import HouseKeyError, LedgerError
 from freehold.ledger.content.erasing import ERASING, Why
+from freehold.ledger.content.house_key import FILE
 from freehold.ledger.content.places import places
 from freehold.ledger.content.rekeying import rekey
 from freehold.ledger.content.shelf import Shelf, left
@@ -63,6 +65,32 @@ async def test_a_note_that_no_record_can_be_made_of_stops_no_house(
         assert _there(place) == 2 * REQUESTS - 2 * is_carried_out
     assert any("is damaged" in message for message in caplog.messages) is not is_carried_out
     assert place.verdict().findings == []
+
+
+async def test_a_key_that_is_missing_is_waited_for_and_not_replaced(place: Place) -> None:
+    key = place.home / FILE
+    copy = key.rename(key.with_suffix(".copy"))
+    async with place.running() as ledger:
+        with pytest.raises(HouseKeyError, match="is missing, and what is kept") as missing:
+            await ledger.contents.ready()
+        assert "new-key" in str(missing.value.hint)
+        with pytest.raises(LedgerError, match="cannot be used"):
+            await ask(ledger, 7)
+        assert not key.exists()
+        copy.rename(key)
+        await ask(ledger, 7)
+    assert (place.verdict().findings, place.verdict().sealed_otherwise) == ([], {})
+
+
+async def test_another_key_seals_once_a_person_says_so_and_the_lines_of_the_old_one_can_be_added(place: Place) -> None:
+    key = place.home / FILE
+    copy = key.read_text()
+    key.unlink()
+    assert rekey(place.content, place.ring).unopened == 1
+    async with place.running() as ledger:
+        await ask(ledger, 7)
+    key.write_text(key.read_text() + copy)
+    assert (place.verdict().findings, place.verdict().sealed_otherwise) == ([], {})
 
 
 async def test_a_new_key_closes_no_copy_from_before_an_erasure(place: Place, tmp_path: Path) -> None:

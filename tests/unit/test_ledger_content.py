@@ -231,7 +231,7 @@ async def test_a_damaged_key_is_told_and_one_that_others_read_seals_nothing(plac
         place.ring.read()
     (place.home / FILE).chmod(0o640)
     with pytest.raises(HouseKeyError, match="can be read by other accounts"):
-        place.ring.sealing()
+        place.ring.sealing(place.content)
     async with place.running() as ledger:
         with pytest.raises(HouseKeyError):
             await ledger.contents.ready()

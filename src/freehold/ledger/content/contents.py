@@ -61,8 +61,8 @@ class Contents:
         return self._segment.place.segment if self._segment is not None else None
 
     async def ready(self) -> None:
-        """Make the house's key where there is none, and see that it can be used. Raises HouseKeyError."""
-        await asyncio.to_thread(self.ring.sealing)
+        """Make the house's key where nothing is kept yet, and see that it can be used. Raises HouseKeyError."""
+        await asyncio.to_thread(self.ring.sealing, self.folder)
 
     async def keep(self, plain: Callable[[], bytes], endpoint: str, keep_s: float) -> Kept:
         """Keep what `plain` makes, in a thread, for `keep_s`. Raises LedgerError; then nothing is kept."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from freehold.core.errors import HouseKeyError
 from freehold.ledger.content.container import KEY_BYTES
-from freehold.ledger.content.places import replace_whole
+from freehold.ledger.content.places import places, replace_whole
 from freehold.ledger.segments import sync_folder
 
 FILE = Path("keys") / "content.key"
@@ -59,11 +59,17 @@ class KeyRing:
             raise HouseKeyError(f"{self.path} is damaged: it holds no key that opens kept content.", hint=_RESTORE)
         return keys
 
-    def sealing(self) -> HouseKey:
-        """The key that seals what is new; made where there is none. Raises HouseKeyError."""
+    def sealing(self, folder: Path) -> HouseKey:
+        """The key that seals what is new in `folder`; made where nothing lies there yet. Raises HouseKeyError: a key
+        that is missing is to come back, and another in its place would be in its way. Raises LedgerError."""
         keys = self.read()
         if keys:
             return keys[0]
+        if places(folder):
+            raise HouseKeyError(
+                f"{self.path} is missing, and what is kept in {folder} is sealed with it.",
+                hint="Put your copy of it back, or seal what comes with another from now on: `freehold ledger new-key`",
+            )
         fresh = HouseKey(os.urandom(KEY_BYTES))
         self.write([fresh])
         return fresh

@@ -84,7 +84,7 @@ def begun(place: Place, chain: str, ring: KeyRing) -> Segment:
     key = os.urandom(KEY_BYTES)
     try:
         with beginning(place.folder):
-            house_key = ring.sealing()
+            house_key = ring.sealing(place.folder)
             closed = sealed_segment_key(house_key.value, chain, place.segment, key)
             replace_whole(place.about, About(chain, house_key.name, closed).raw())
         segment = Segment(place, Seals(chain, place.segment, key))
