@@ -14,9 +14,10 @@ from freehold.ledger.content.house_key import FILE
 from freehold.ledger.content.places import places
 from freehold.ledger.content.rekeying import rekey
 from freehold.ledger.content.shelf import Shelf, left
-from freehold.ledger.content.spans import spans
+from freehold.ledger.content.spans import Span, spans
 from freehold.ledger.content.transcript import read
 from tests.unit.test_ledger_content import CANARY, REQUESTS, WHY, Place, ask
+from tests.unit.test_ledger_verify import found
 
 UNREADABLE = "no \udcff text"
 """What Python makes of a byte on the command line that is no UTF-8."""
@@ -67,6 +68,31 @@ async def test_a_note_that_no_record_can_be_made_of_stops_no_house(
     assert place.verdict().findings == []
 
 
+async def test_a_record_that_stands_before_what_it_names_excuses_no_loss(place: Place) -> None:
+    async with place.running() as ledger:
+        await ledger.erasures.erase([Span(2, 0, 2**53 - 1), Span(17, 0, 2**53 - 1)], WHY)
+        assert ledger.contents.live is None
+        await ask(ledger, 7)
+        assert ledger.contents.live == 17
+    assert place.verdict().findings == [] and place.requests(request="req_7")[0].erased is None
+    for path in place.content.glob("content-*"):
+        path.unlink()
+    assert [kind for kind, _, _ in found(place.verdict())] == ["content missing"] * 2
+
+
+async def test_a_request_of_which_a_part_was_erased_is_erased_with_the_rest(place: Place) -> None:
+    (request,) = place.requests(request="req_2")
+    asked, answered = request.names
+    async with place.running() as ledger:
+        await ledger.erasures.erase(spans([asked]), WHY)
+        (half,) = place.requests(request="req_2")
+        assert (half.erased, half.names) == (None, [answered])
+        assert await ledger.erasures.erase(spans(half.names), WHY) == 1
+    (gone,) = place.requests(request="req_2")
+    assert gone.erased is not None and gone.erased.seq == place.verdict().erasures[-1].seq
+    assert place.verdict().findings == []
+
+
 async def test_a_key_that_is_missing_is_waited_for_and_not_replaced(place: Place) -> None:
     key = place.home / FILE
     copy = key.rename(key.with_suffix(".copy"))
@@ -103,5 +129,5 @@ async def test_a_new_key_closes_no_copy_from_before_an_erasure(place: Place, tmp
     (it,) = places(place.content)
     shutil.copy(it.about, copy)
     shelf = Shelf(copy, place.ring.read())
-    found = shelf.find(request.names[0])
-    assert found is not None and CANARY in str(read([shelf.open(request.names[0], found)]))
+    erased = shelf.find(request.names[0])
+    assert erased is not None and CANARY in str(read([shelf.open(request.names[0], erased)]))

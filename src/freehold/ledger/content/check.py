@@ -43,7 +43,7 @@ class _Check:
 
     def run(self) -> None:
         for naming in namings(self._chain_folder, until=self._verdict.last):
-            erasure = self._erased.by(naming.name)
+            erasure = self._erased.by(naming.name, naming.seq)
             if erasure is None:
                 self._look(naming)
                 continue
@@ -90,7 +90,7 @@ class _Check:
         now = records(since(segments(self._chain_folder), self._verdict.last))
         erased = Erased(erasure_of(record) for record in now if record.get("kind") == "erasure")
         for naming in self._missing:
-            if erased.by(naming.name) is None:
+            if erased.by(naming.name, naming.seq) is None:
                 text = f"names {_what(naming)}, which is not there, and no record says that it was erased"
                 self._verdict.find("content missing", naming.seq, text)
 

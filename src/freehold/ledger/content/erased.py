@@ -50,9 +50,11 @@ class Erased:
                 of_one = Places(span for span in erasure.spans if span.segment == segment)
                 self._of.setdefault(segment, []).append((erasure, of_one))
 
-    def by(self, name: Name) -> Erasure | None:
-        """The first record that says it of this content."""
-        return next((erasure for erasure, of_one in self._of.get(name.segment, ()) if name.place in of_one), None)
+    def by(self, name: Name, named: int) -> Erasure | None:
+        """The first record that says it of this content, which the record `named` names. One that stands before that
+        says nothing of it: nobody erases what has not come yet."""
+        told = self._of.get(name.segment, ())
+        return next((each for each, of_one in told if each.seq > named and name.place in of_one), None)
 
 
 def erasure_of(record: Mapping[str, Any]) -> Erasure:

@@ -45,7 +45,7 @@ class Sought:
 @dataclass(slots=True)
 class KeptRequest:
     """A request of which something was kept: the fields of its admission, how it ended (None: it has not), what was
-    kept, and the record that says that it was erased, None while it is there."""
+    kept and not erased, and the record that says that it was, None while anything is there: then `names` has it all."""
 
     admission: int
     request: str
@@ -73,7 +73,7 @@ def kept_requests(chain_folder: Path, sought: Sought) -> list[KeptRequest]:
             erasures.append(erasure_of(record))
     erased = Erased(erasures)
     for request in found.values():
-        request.erased = erased.by(request.names[0])
+        _without(request, erased)
     return list(found.values())
 
 
@@ -88,6 +88,15 @@ def _request(admission: Record, name: Name) -> KeptRequest:
         str(admission.get("route")),
         [name],
     )
+
+
+def _without(request: KeptRequest, erased: Erased) -> None:
+    """A request of which one part was erased and the other is there is not erased: that other part can be."""
+    there = [name for name in request.names if erased.by(name, request.admission) is None]
+    if there:
+        request.names = there
+    else:
+        request.erased = erased.by(request.names[-1], request.admission)
 
 
 def _end(request: KeptRequest, outcome: Record) -> None:
