@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.test_ledger_content import DAY_MS, HOUR_S, Place, ask
+from freehold.gateway.keeping import Keeping
+from freehold.ledger.record import Asked, Outcome
+from tests.unit.test_ledger_content import CANARY, DAY_MS, HOUR_S, Place, ask
 
 YEARS_MS = 25 * 365 * DAY_MS
 FIVE_YEARS = {"demo": 5 * 365 * 86_400.0}
@@ -64,3 +66,16 @@ async def test_a_house_that_was_off_for_long_erases_what_is_over_within_a_day(pl
         assert await ledger.retention.retain({"demo": HOUR_S}) == 0, "it is not older than the house can tell"
         place.time.ms += DAY_MS
         assert await ledger.retention.retain({"demo": HOUR_S}) == 2
+
+
+async def test_what_is_in_flight_when_its_time_is_over_goes_once_it_has_ended(place: Place) -> None:
+    async with place.running() as ledger:
+        keeping = Keeping(ledger.contents, "brief", HOUR_S)
+        keeping.sent("/completions", {"prompt": CANARY})
+        asked = Asked("req_long", None, "brief", "/v1/completions", None, "fake", 1)
+        admission, began = ledger.admit(asked, await keeping.kept())
+        place.time.ms += int(HOUR_S * 1000)
+        assert await ledger.retention.retain({"brief": HOUR_S}) == 0
+        ledger.settle(admission, Outcome("done"), began)
+        assert await ledger.retention.retain({"brief": HOUR_S}) == 1
+    assert place.verdict().findings == []

@@ -65,7 +65,7 @@ class Ledger:
         """Record an admission; its number, and the meter then. It counts once `durable` has returned."""
         line = self._chain.admission(asked, kept)
         number = self._chain.seq
-        self.contents.named(kept)
+        self.contents.named(kept, number)
         self._open.add(number)
         self._put(line)  # which may begin a new file, with a record of its own
         return number, self._meter.begin()
@@ -79,6 +79,7 @@ class Ledger:
         energy = self._meter.end(began)
         self._put(self._chain.outcome(admission, outcome, energy, kept))
         self.contents.named(kept)
+        self.contents.in_flight.pop(admission, None)
         return energy
 
     async def to_its_end(self, ending: Coroutine[Any, Any, None]) -> None:

@@ -40,13 +40,15 @@ class _Batch:
 class Contents:
     """What is kept in `folder`, beside `chain`, sealed with the key in `ring`. Belongs to one event loop.
 
-    `unnamed` holds when each content was kept that no record names yet; `at_disk` is held while files are written."""
+    `unnamed` holds when each content was kept that no record names yet, `in_flight` what each open admission names;
+    `at_disk` is held while files are written."""
 
     def __init__(self, folder: Path, ring: KeyRing, chain: Chain, clock: StayClock, *, strict: bool) -> None:
         self.folder = folder
         self.ring = ring
         self.clock = clock
         self.unnamed: dict[Name, int] = {}
+        self.in_flight: dict[int, Name] = {}
         self._chain = chain
         self._strict = strict
         self._segment: Segment | None = None
@@ -75,10 +77,12 @@ class Contents:
         batch.parts.append(Part(plain, endpoint, keep_s, self.clock.stamp_ms()))
         return (await asyncio.shield(batch.written))[place]
 
-    def named(self, kept: Kept | None) -> None:
-        """A record names it now."""
+    def named(self, kept: Kept | None, admission: int | None = None) -> None:
+        """A record names it now, that of an `admission` which is open."""
         if kept is not None:
             self.unnamed.pop(kept.name, None)
+            if admission is not None:
+                self.in_flight[admission] = kept.name
 
     async def close(self) -> None:
         """Put on the disk what was kept."""

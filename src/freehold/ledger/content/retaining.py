@@ -1,7 +1,8 @@
 """Erases what has been kept for as long as its endpoint says: at the start of a house, and every hour.
 
 How long that is, is what the endpoint says now: a shorter time holds for what is there already. An endpoint that is not
-there any more, or keeps nothing any more, keeps what it has for as long as it said when it came."""
+there any more, or keeps nothing any more, keeps what it has for as long as it said when it came. What a request asked
+that is still in flight stays until it has ended."""
 
 from __future__ import annotations
 
@@ -50,8 +51,9 @@ class Retention:
         contents = self._contents
         stays = {endpoint_mark(name): keep_ms(keep_s) for name, keep_s in keeps.items()}
         now_ms = contents.clock.now_ms()
+        spared = {*contents.unnamed, *contents.in_flight.values()}
         with worded():
-            over, empty = await asyncio.to_thread(_over, contents.folder, stays, now_ms, frozenset(contents.unnamed))
+            over, empty = await asyncio.to_thread(_over, contents.folder, stays, now_ms, spared)
         erased = await self._erasures.erase(over, WHY) if over else 0
         lost = [name for name, at_ms in contents.unnamed.items() if at_ms + UNNAMED_MS <= now_ms]
         with worded():
