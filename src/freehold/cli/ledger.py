@@ -169,6 +169,10 @@ def _of_content(verdict: Verdict) -> list[str]:
     if over:
         requests = counted(sum(erasure.requests for erasure in over), "request")
         notes.append(f"Note: content of {requests} was erased as its time was over, last {over[-1].words}.")
+    unnamed = [erasure for erasure in verdict.erasures if erasure.cause == "unnamed"]
+    if unnamed:
+        went = counted(sum(erasure.contents for erasure in unnamed), "content")
+        notes.append(f"Note: {went} that no record named went at a start, last {unnamed[-1].words}.")
     if verdict.accesses:
         last, times = verdict.accesses[-1], counted(len(verdict.accesses), "time")
         notes.append(f"Note: kept content was opened {times}, last by {last.by}, of request {last.admission:,}.")

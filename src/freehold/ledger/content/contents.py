@@ -58,6 +58,11 @@ class Contents:
         self.at_disk = asyncio.Lock()
 
     @property
+    def chain(self) -> str:
+        """The name of the chain beside which it lies."""
+        return self._chain.name
+
+    @property
     def live(self) -> int | None:
         """The number of the segment that is written now."""
         return self._segment.place.segment if self._segment is not None else None

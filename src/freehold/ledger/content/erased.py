@@ -8,7 +8,7 @@ from typing import Any
 
 from freehold.ledger.clocks import iso
 from freehold.ledger.content.container import Name
-from freehold.ledger.content.spans import Places, Span, read_spans
+from freehold.ledger.content.spans import Places, Span, count, read_spans
 
 
 @dataclass(slots=True)
@@ -31,6 +31,11 @@ class Erasure:
         self.requests += 1
         self.first = min(self.first or admission, admission)
         self.last = max(self.last, admission)
+
+    @property
+    def contents(self) -> int:
+        """How many contents it names."""
+        return count(self.spans)
 
     @property
     def words(self) -> str:

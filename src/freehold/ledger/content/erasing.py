@@ -2,8 +2,8 @@
 
 What is to go is written down first, in `erasing.json`; then the chain has its record, on the disk; then the content is
 destroyed; then the note goes. So a crash at any point leaves something that the next start carries out to its end, and
-no content is gone without a record. Content that no record names, which a crash can leave, goes at the start: nobody
-could ask for its erasure."""
+no content is gone without a record. Content of this chain that no record names, which a crash can leave, goes at the
+start: nobody could ask for its erasure. That has its record too: a chain whose end was cut off leaves the same."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from freehold.core.errors import LedgerError
+from freehold.core.errors import LedgerError, NewerFormatError
 from freehold.ledger.content.container import Name
 from freehold.ledger.content.contents import Contents
 from freehold.ledger.content.destroying import destroy, sweep
 from freehold.ledger.content.named import names_since
-from freehold.ledger.content.places import changing, places, replace_whole
+from freehold.ledger.content.places import changing, places, read_about, replace_whole
 from freehold.ledger.content.shelf import left
 from freehold.ledger.content.spans import Span, read_spans, spans
 
@@ -35,11 +35,14 @@ _log = logging.getLogger("freehold.ledger")
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """Why content is erased: because somebody asked for it, or because its time is over."""
+    """Why content is erased: because somebody asked for it, its time is over, or no record names it."""
 
-    cause: Literal["asked", "retention"]
+    cause: Literal["asked", "retention", "unnamed"]
     by: str
     reason: str | None = None
+
+
+UNNAMED = Why("unnamed", "the house", "no record named it at a start")
 
 
 class Erasures:
@@ -61,16 +64,10 @@ class Erasures:
     async def erase(self, these: Sequence[Span], why: Why) -> int:
         """Destroy these contents, each of which a record names; how many were there. Raises LedgerError: what of them
         has a record by then is destroyed, now or at the next start."""
-        erased = 0
         async with self._one_at_a_time:
             with worded(), self._changing():
                 await self._finish()
-                for start in range(0, len(these), SPANS_AT_ONCE):
-                    rows = [list(span) for span in these[start : start + SPANS_AT_ONCE]]
-                    fields = {"by": why.by, "cause": why.cause, "contents": rows, "reason": why.reason}
-                    await asyncio.to_thread(replace_whole, self._folder / ERASING, json.dumps(fields).encode())
-                    erased += await self._carried_out(fields)
-        return erased
+                return await self._erased(these, why)
 
     async def mend(self, chain_folder: Path) -> None:
         """At a start: carry out what was begun, and take away what no record names. Where that cannot be, the house
@@ -80,12 +77,12 @@ class Erasures:
         try:
             with worded(), changing(self._folder):
                 await self._finish()
-                unnamed = await asyncio.to_thread(_unnamed, self._folder, chain_folder)
-                await asyncio.to_thread(destroy, self._folder, spans(unnamed))
+                unnamed = await asyncio.to_thread(_unnamed, self._folder, chain_folder, self._contents.chain)
+                await self._erased(spans(unnamed), UNNAMED)
                 await asyncio.to_thread(sweep, places(self._folder))
                 for path in self._folder.glob("*.new"):
                     path.unlink()
-        except LedgerError as error:
+        except (LedgerError, NewerFormatError) as error:
             _log.warning("%s", error)
             return
         if unnamed:
@@ -97,6 +94,15 @@ class Erasures:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with changing(self._folder):
             yield
+
+    async def _erased(self, these: Sequence[Span], why: Why) -> int:
+        erased = 0
+        for start in range(0, len(these), SPANS_AT_ONCE):
+            rows = [list(span) for span in these[start : start + SPANS_AT_ONCE]]
+            fields = {"by": why.by, "cause": why.cause, "contents": rows, "reason": why.reason}
+            await asyncio.to_thread(replace_whole, self._folder / ERASING, json.dumps(fields).encode())
+            erased += await self._carried_out(fields)
+        return erased
 
     async def _finish(self) -> None:
         """Carry out an erasure that was cut off. Its record may be there already: then there are two."""
@@ -155,10 +161,10 @@ def _spans(begun: Mapping[str, Any] | None) -> list[Span]:
     return read_spans((begun or {}).get("contents")) or []
 
 
-def _unnamed(folder: Path, chain_folder: Path) -> list[Name]:
-    """The contents of the last segments that no record names. Where the records were changed it is none: what they
-    named may be what a person needs to see what was changed."""
-    last = places(folder)[-_LOOKED_AT:]
+def _unnamed(folder: Path, chain_folder: Path, chain: str) -> list[Name]:
+    """The contents of the last segments of this chain that no record names. Where the records were changed it is none:
+    what they named may be what a person needs to see what was changed. So may what another chain names."""
+    last = [place for place in places(folder)[-_LOOKED_AT:] if (about := read_about(place)) and about.chain == chain]
     there = {name for place in last for name, _ in left(place)}
     named = names_since(chain_folder, last[0].segment - _TRIES) if there else None
     return [] if named is None else sorted(there - named)
