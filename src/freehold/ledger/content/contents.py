@@ -2,7 +2,8 @@
 
 What comes at one moment is sealed and written together, in a thread: those who wait share one write, and in strict mode
 one wait for the disk. A record is made of what `keep` returned and of nothing else, so that no record names what is not
-there. Where it cannot be written nothing is kept, and the request is refused as where its record could not be."""
+there. Where it cannot be written the request is refused as where its record could not be; what of it may be on the disk
+all the same counts as content that no record names, and is taken away."""
 
 from __future__ import annotations
 
@@ -49,6 +50,7 @@ class Contents:
         self.clock = clock
         self.unnamed: dict[Name, int] = {}
         self.in_flight: dict[int, Name] = {}
+        self._doubtful: list[Name] = []
         self._chain = chain
         self._strict = strict
         self._segment: Segment | None = None
@@ -72,7 +74,8 @@ class Contents:
         await asyncio.to_thread(self.ring.sealing, self.folder)
 
     async def keep(self, plain: Callable[[], bytes], endpoint: str, keep_s: float) -> Kept:
-        """Keep what `plain` makes, in a thread, for `keep_s`. Raises LedgerError; then nothing is kept."""
+        """Keep what `plain` makes, in a thread, for `keep_s`. Raises LedgerError; then what of it is on the disk is
+        taken away as what no record names is."""
         if self._batch is None:
             self._batch = _Batch()
             self._batch.written = self._begin(self._write(self._batch))
@@ -106,6 +109,8 @@ class Contents:
                 found = await asyncio.to_thread(self._written, batch.parts)
             except (OSError, FreeholdError) as error:
                 _log.error("What requests ask is not kept: %s", error)
+                self.unnamed.update(dict.fromkeys(self._doubtful, self.clock.stamp_ms()))
+                self._doubtful.clear()
                 raise _refused(error) from error
         self.unnamed.update({kept.name: part.at_ms for kept, part in zip(found, batch.parts, strict=True)})
         if not self._strict and self._sync_soon is None:
@@ -116,12 +121,15 @@ class Contents:
         """In a thread. A segment that could not be written is not gone on with."""
         try:
             segment = self._with_room()
+            first = Name(segment.place.segment, segment.count)
+            self._doubtful = [first._replace(place=place) for place in range(first.place, first.place + len(parts))]
             found = segment.put(parts)
             if self._strict:
                 segment.sync()
         except OSError:
             self._leave()
             raise
+        self._doubtful.clear()
         return found
 
     def _with_room(self) -> Segment:
