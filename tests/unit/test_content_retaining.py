@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 from pathlib import Path
 
 import pytest
 
+from freehold.core.errors import LedgerError
 from freehold.gateway.keeping import Keeping
+from freehold.ledger.content import erasing
+from freehold.ledger.content.erasing import ERASING
+from freehold.ledger.content.places import left_alone, places
+from freehold.ledger.content.retaining import UNNAMED_MS
+from freehold.ledger.content.segment import Segment
+from freehold.ledger.content.shelf import left
+from freehold.ledger.content.spans import spans
 from freehold.ledger.record import Asked, Outcome
-from tests.unit.test_ledger_content import CANARY, DAY_MS, HOUR_S, Place, ask
+from tests.unit.test_ledger_content import CANARY, DAY_MS, HOUR_S, WHY, Place, ask
 
 YEARS_MS = 25 * 365 * DAY_MS
 FIVE_YEARS = {"demo": 5 * 365 * 86_400.0}
@@ -79,3 +89,66 @@ async def test_what_is_in_flight_when_its_time_is_over_goes_once_it_has_ended(pl
         ledger.settle(admission, Outcome("done"), began)
         assert await ledger.retention.retain({"brief": HOUR_S}) == 1
     assert place.verdict().findings == []
+
+
+async def test_what_the_disk_may_hold_of_a_refused_request_is_taken_away(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with place.running() as ledger:
+        with monkeypatch.context() as patched, pytest.raises(LedgerError, match="cannot be kept"):
+            patched.setattr(Segment, "sync", _fails)
+            await ask(ledger, 1)
+        assert len(places(place.content)) == 2 and len(list(left(places(place.content)[1]))) == 1
+        place.time.ms += UNNAMED_MS
+        assert await ledger.retention.retain(FIVE_YEARS) == 0
+        assert len(places(place.content)) == 1 and ledger.contents.unnamed == {}
+
+
+async def test_an_erasure_that_the_disk_refused_is_carried_out_when_the_house_retains(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (request,) = place.requests()
+    async with place.running() as ledger:
+        with monkeypatch.context() as patched, pytest.raises(LedgerError, match="Input/output") as refused:
+            patched.setattr(erasing, "destroy", _fails)
+            await ledger.erasures.erase(spans(request.names), WHY)
+        assert "within an hour" in str(refused.value.hint)
+        await ledger.retention.retain(FIVE_YEARS)
+        assert place.verdict().findings == [] and not (place.content / ERASING).exists()
+
+
+async def test_a_full_disk_says_that_nothing_was_erased(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    (request,) = place.requests()
+    async with place.running() as ledger:
+        with monkeypatch.context() as patched, pytest.raises(LedgerError) as refused:
+            patched.setattr(erasing, "replace_whole", _fails)
+            await ledger.erasures.erase(spans(request.names), WHY)
+        assert "not erased" in str(refused.value.hint)
+    (request,) = place.requests()
+    assert request.erased is None and CANARY in place.told(request)
+
+
+async def test_nothing_is_taken_away_while_a_copy_is_made(place: Place) -> None:
+    async with place.running() as ledger:
+        await ledger.contents.keep(lambda: b"nobody names me", "demo", HOUR_S)
+        place.time.ms += UNNAMED_MS
+        with left_alone(place.content), pytest.raises(LedgerError, match="being copied"):
+            await ledger.retention.retain(FIVE_YEARS)
+        assert len(list(left(places(place.content)[1]))) == 1
+        await ledger.retention.retain(FIVE_YEARS)
+        assert ledger.contents.unnamed == {}
+
+
+async def test_a_retention_that_a_defect_ends_is_told(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> dict[str, float]:
+        raise ZeroDivisionError
+
+    async with place.running() as ledger:
+        ledger.retention.begin(broken)
+        for _ in range(10):
+            await asyncio.sleep(0)
+    assert any("is erased no more until the house starts anew" in message for message in caplog.messages)
+
+
+def _fails(*_: object, **__: object) -> int:
+    raise OSError(errno.EIO, "Input/output error")

@@ -21,7 +21,7 @@ from freehold.ledger.content.container import Name
 from freehold.ledger.content.contents import Contents
 from freehold.ledger.content.destroying import destroy, sweep
 from freehold.ledger.content.named import names_since
-from freehold.ledger.content.places import changing, places, read_about, replace_whole
+from freehold.ledger.content.places import Place, changing, places, read_about, replace_whole
 from freehold.ledger.content.shelf import left
 from freehold.ledger.content.spans import Span, read_spans, spans
 
@@ -62,12 +62,23 @@ class Erasures:
         self._one_at_a_time = asyncio.Lock()
 
     async def erase(self, these: Sequence[Span], why: Why) -> int:
-        """Destroy these contents, each of which a record names; how many were there. Raises LedgerError: what of them
-        has a record by then is destroyed, now or at the next start."""
+        """Destroy these contents, each of which a record names, after what was begun before and cut off; how many of
+        these were there. Raises LedgerError: what of them has a record by then is destroyed by the next call."""
         async with self._one_at_a_time:
             with worded(), self._changing():
                 await self._finish()
                 return await self._erased(these, why)
+
+    async def take_away(self, unnamed: Sequence[Span], empty: Sequence[Place]) -> None:
+        """Destroy these contents, which no record names, and these segments, in which nothing is left. Raises
+        LedgerError."""
+        contents = self._contents
+        async with self._one_at_a_time:
+            with worded(), self._changing():
+                await asyncio.to_thread(destroy, self._folder, unnamed, live=contents.live)
+                async with contents.at_disk:
+                    idle = [place for place in empty if place.segment != contents.live]
+                    await asyncio.to_thread(sweep, idle)
 
     async def mend(self, chain_folder: Path) -> None:
         """At a start: carry out what was begun, and take away what no record names. Where that cannot be, the house
@@ -100,7 +111,8 @@ class Erasures:
         for start in range(0, len(these), SPANS_AT_ONCE):
             rows = [list(span) for span in these[start : start + SPANS_AT_ONCE]]
             fields = {"by": why.by, "cause": why.cause, "contents": rows, "reason": why.reason}
-            await asyncio.to_thread(replace_whole, self._folder / ERASING, json.dumps(fields).encode())
+            with worded("What has no record in the ledger yet is not erased: make room on that disk, and ask again."):
+                await asyncio.to_thread(replace_whole, self._folder / ERASING, json.dumps(fields).encode())
             erased += await self._carried_out(fields)
         return erased
 
@@ -124,14 +136,16 @@ class Erasures:
 
 
 @contextmanager
-def worded() -> Iterator[None]:
+def worded(
+    hint: str = "What has a record in the ledger already is destroyed within an hour, or at the house's next start.",
+) -> Iterator[None]:
     """Says what the disk refuses."""
     try:
         yield
     except OSError as error:
         raise LedgerError(
             f"Kept content cannot be erased: {error.filename or 'the disk'}: {error.strerror}.",
-            hint="What has a record in the ledger already is destroyed at the next start of the house.",
+            hint=hint,
         ) from error
 
 

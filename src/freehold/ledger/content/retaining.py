@@ -11,10 +11,9 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from freehold.core.errors import LedgerError
+from freehold.core.errors import FreeholdError
 from freehold.ledger.content.container import FOR_EVER, Name, Slot, endpoint_mark, keep_ms
 from freehold.ledger.content.contents import Contents
-from freehold.ledger.content.destroying import destroy, sweep
 from freehold.ledger.content.erasing import Erasures, Why, worded
 from freehold.ledger.content.places import Place, places
 from freehold.ledger.content.shelf import left
@@ -38,6 +37,7 @@ class Retention:
     def begin(self, keeps: Callable[[], Mapping[str, float]]) -> None:
         """Retain now, and every RETAIN_EVERY_S, by what `keeps` gives then."""
         self._running = asyncio.create_task(self._run(keeps), name="retention")
+        self._running.add_done_callback(_tell)
 
     async def close(self) -> None:
         """End that. An erasure under way is carried out to its end by the next start."""
@@ -49,18 +49,16 @@ class Retention:
         """Erase what is over; `keeps` says for how many seconds each endpoint keeps, by name. How many contents were
         there. Raises LedgerError."""
         contents = self._contents
+        if not contents.folder.is_dir():
+            return 0
         stays = {endpoint_mark(name): keep_ms(keep_s) for name, keep_s in keeps.items()}
         now_ms = contents.clock.now_ms()
         spared = {*contents.unnamed, *contents.in_flight.values()}
         with worded():
             over, empty = await asyncio.to_thread(_over, contents.folder, stays, now_ms, spared)
-        erased = await self._erasures.erase(over, WHY) if over else 0
+        erased = await self._erasures.erase(over, WHY)
         lost = [name for name, at_ms in contents.unnamed.items() if at_ms + UNNAMED_MS <= now_ms]
-        with worded():
-            await asyncio.to_thread(destroy, contents.folder, spans(lost), live=contents.live)
-            async with contents.at_disk:
-                idle = [place for place in empty if place.segment != contents.live]
-                await asyncio.to_thread(sweep, idle)
+        await self._erasures.take_away(spans(lost), empty)
         for name in lost:
             contents.unnamed.pop(name, None)
         return erased
@@ -71,9 +69,15 @@ class Retention:
                 erased = await self.retain(keeps())
                 if erased:
                     _log.info("%d contents were erased: they had been kept for as long as is said.", erased)
-            except LedgerError as error:
+            except FreeholdError as error:
                 _log.warning("What is kept too long was not erased: %s", error)
             await asyncio.sleep(RETAIN_EVERY_S)
+
+
+def _tell(ended: asyncio.Task[None]) -> None:
+    """Only a defect of this program ends it before its house: then whoever runs the house is to know."""
+    if not ended.cancelled() and (error := ended.exception()) is not None:
+        _log.error("What is kept too long is erased no more until the house starts anew.", exc_info=error)
 
 
 def _over(
