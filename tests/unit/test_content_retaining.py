@@ -45,6 +45,18 @@ async def test_what_comes_while_the_clock_is_years_back_is_kept_as_long_as_anyth
         assert await ledger.retention.retain(FIVE_YEARS) == 4
 
 
+async def test_what_comes_after_a_clock_that_was_years_ahead_goes_when_its_time_is_over(place: Place) -> None:
+    place.time.wrong_ms = YEARS_MS
+    async with place.running() as ledger:
+        await ask(ledger, 1)
+    place.time.wrong_ms = 0
+    async with place.running() as ledger:
+        place.time.ms += DAY_MS
+        await ask(ledger, 2, "demo", HOUR_S)
+        place.time.ms += int(HOUR_S * 1000)
+        assert await ledger.retention.retain({"other": HOUR_S}) == 2
+
+
 @pytest.mark.parametrize("at", ["in a run", "at a start"])
 async def test_a_clock_that_jumps_years_ahead_erases_nothing_before_it_has_stood_for_a_day(
     place: Place, at: str, caplog: pytest.LogCaptureFixture

@@ -1,9 +1,10 @@
 """What time it is for what is kept: what is erased is gone for good, and the wall clock can be wrong for a while.
 
-A machine without a clock of its own may begin years back, and anybody may set one years ahead. So a content is stamped
-no earlier than the last record of the run before, and its time is over by a clock that the wall clock cannot take ahead
-at once: a jump ahead, in a run or since the record before it, is believed after it has stood for a day in one run. A
-wrong clock thus makes the house erase late, and an early erasure takes a day in which the log says what is coming.
+A machine without a clock of its own may begin years back, and anybody may set one years ahead. So in the first day of a
+run a content is stamped no earlier than the last record of the run before; then the wall clock is believed. And its
+time is over by a clock that the wall clock cannot take ahead at once: a jump ahead, in a run or since the record before
+it, is believed after it has stood for a day in one run. A wrong clock thus makes the house erase late, and an early erasure
+takes a day in which the log says what is coming.
 
 What this cannot see: a clock that was wrong already at the end of the run before."""
 
@@ -26,6 +27,7 @@ class StayClock:
     def __init__(self, clock: Clock, last_ms: int | None) -> None:
         self._clock = clock
         wall_ms, boot_ms = self._read()
+        self._began_ms = boot_ms
         self._before = wall_ms - boot_ms if last_ms is None else last_ms - boot_ms
         self._offset = wall_ms - boot_ms if last_ms is None else min(wall_ms, last_ms + OFF_MS) - boot_ms
         self._jumped: tuple[int, int] | None = None
@@ -33,7 +35,7 @@ class StayClock:
     def stamp_ms(self) -> int:
         """When something comes that is to be kept."""
         wall_ms, boot_ms = self._read()
-        return max(wall_ms, self._before + boot_ms)
+        return wall_ms if boot_ms - self._began_ms >= STANDS_MS else max(wall_ms, self._before + boot_ms)
 
     def now_ms(self) -> int:
         """What may be counted as gone by."""
