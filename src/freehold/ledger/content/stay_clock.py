@@ -3,8 +3,8 @@
 A machine without a clock of its own may begin years back, and anybody may set one years ahead. So in the first day of a
 run a content is stamped no earlier than the last record of the run before; then the wall clock is believed. And its
 time is over by a clock that the wall clock cannot take ahead at once: a jump ahead, in a run or since the record before
-it, is believed after it has stood for a day in one run. A wrong clock thus makes the house erase late, and an early erasure
-takes a day in which the log says what is coming.
+it, is believed after it has stood for a day in one run. A wrong clock thus makes the house erase late, and an early
+erasure takes a day in which the log says what is coming.
 
 What this cannot see: a clock that was wrong already at the end of the run before."""
 
