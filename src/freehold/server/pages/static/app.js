@@ -23,6 +23,7 @@ class App {
   #answers = new Map();
   #hasty = false; // asked before the house said what it offers: the question waits in its box
   #models = new Models();
+  #offer = null; // what the house offers to who has just signed in, while it is asked
   #store = new Store();
   #connection = new Connection(() => this.#loadModels());
 
@@ -40,7 +41,7 @@ class App {
     initDialogs();
     this.signIn = new SignIn({
       signedIn: () => {
-        this.#loadModels();
+        this.#offer = this.#loadModels();
         this.composer.focus();
       },
       signedOut: () => {
@@ -58,8 +59,9 @@ class App {
       this.#keep();
     });
     this.thread = new Thread(byId("thread"), this.#models, {
-      ask: (text) => this.#ask(text), edit: (message, text) => this.#edit(message, text), again: (message) => this.#again(message),
-      retry: (message) => this.#retry(message), turn: (message, step) => this.#turn(message, step), offerKey: () => this.signIn.needed(),
+      ask: (text) => this.#ask(text), edit: (message, text) => this.#offered(() => this.#edit(message, text)),
+      again: (message) => this.#offered(() => this.#again(message)), retry: (message) => this.#offered(() => this.#retry(message)),
+      turn: (message, step) => this.#turn(message, step), offerKey: () => this.signIn.needed(),
     });
     this.sidebar = new Sidebar(this.#store, {
       open: (conversation) => this.#open(conversation), exportAs: exportConversation, remove: (conversation) => this.#remove(conversation),
@@ -168,6 +170,12 @@ class App {
     const question = add(this.#current, path(this.#current).at(-1), { role: "user", text });
     this.#answer(question);
     return true;
+  }
+
+  /** Does `step` once it is known what there is to ask: who signs in and clicks at once would be taken for signed out. */
+  async #offered(step) {
+    await this.#offer;
+    step();
   }
 
   #edit(message, text) {
