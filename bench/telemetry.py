@@ -7,40 +7,16 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-import psutil
 import uvloop
 
 from bench.harness import arms
-from bench.harness.chat import chat
-from bench.harness.load import Address, closed_loop, open_loop
-from bench.harness.measure import Arm, Claim, Measurement, Values, arguments, quantile
+from bench.harness.load import Address
+from bench.harness.measure import Claim, Measurement, arguments
+from bench.ledger import PER_S, arm
 
 CLIENTS = 16
-PER_S = 200
 REACH = 0.9
 ARMS = ("on", "away")
-
-
-def _arm(house: arms.Running, total: int) -> Arm:
-    request = chat()
-    process = psutil.Process(house.pid)
-
-    async def run() -> Values:
-        before = process.cpu_times()
-        seen = await closed_loop(house.address, request, clients=CLIENTS, total=total)
-        after = process.cpu_times()
-        calm = await open_loop(house.address, request, per_s=PER_S, total=total // 48)
-        if seen.failures or calm.failures:
-            raise RuntimeError(f"{seen.failures + calm.failures} requests failed")
-        used_s = after.user + after.system - before.user - before.system
-        return {
-            "requests/s": seen.requests_per_s,
-            "CPU ms/request": 1e3 * used_s / total,
-            f"p50 ms at {PER_S}/s": 1e3 * quantile(calm.latencies_s, 0.5),
-            f"p99 ms at {PER_S}/s": 1e3 * quantile(calm.latencies_s, 0.99),
-        }
-
-    return run
 
 
 async def main() -> None:
@@ -53,7 +29,7 @@ async def main() -> None:
         compared = {}
         for name, place in places.items():
             house = await stack.enter_async_context(arms.house("fake:bench?tokens=1", collector=place))
-            compared[name] = _arm(house, total)
+            compared[name] = arm(house, total, CLIENTS)
         await result.interleave(compared, chosen.repetitions)
     result.save(_claims(result))
 
