@@ -493,7 +493,7 @@ async def test_an_exchange_that_was_cut_off_opens_everything_and_ends_when_it_is
     async with place.running() as ledger:
         await ask(ledger, 50)
 
-    def killed(*_: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise Killed
 
     with monkeypatch.context() as patched:

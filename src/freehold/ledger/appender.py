@@ -12,10 +12,11 @@ import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from freehold.core.disk import sync_folder
 from freehold.core.errors import LedgerError
 from freehold.ledger.record import Chain, Clock
 from freehold.ledger.recover import Found, look
-from freehold.ledger.segments import SEGMENT_BYTES, Tail, segment_path, sync_folder
+from freehold.ledger.segments import SEGMENT_BYTES, Tail, segment_path
 from freehold.ledger.writer import Writer, refused
 
 _log = logging.getLogger("freehold.ledger")

@@ -93,15 +93,6 @@ class Tail:
         os.close(self._descriptor)
 
 
-def sync_folder(folder: Path) -> None:
-    """Wait until the names in `folder` are on the disk. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def unreadable(path: Path, error: OSError) -> LedgerError:
     return LedgerError(
         f"{path} cannot be read: {error.strerror or error}.", hint="Ask as the account that runs the house."

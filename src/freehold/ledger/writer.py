@@ -20,8 +20,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from freehold.core.disk import sync_folder
 from freehold.core.errors import LedgerError
-from freehold.ledger.segments import Tail, sync_folder
+from freehold.ledger.segments import Tail
 
 SYNC_EVERY_S = 1.0
 RETRY_EVERY_S = 1.0

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from freehold.core import disk
 from freehold.core.errors import NoSpaceError, ReadOnlyError, StoreError
 
 # Room left for everything else on the disk after a pull.
@@ -39,25 +39,9 @@ def make_folder(folder: Path) -> Path:
 
 
 def write_whole(path: Path, data: bytes, *, mode: int | None = None) -> None:
-    """Replace `path` by `data` so that after a crash either the old or the new content is there, whoever else writes it
-    at the same time. `mode` are its rights, whatever the umask; None leaves them to it."""
+    """`replace_whole` with the errors of this house."""
     with writing(path.parent):
-        fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
-        descriptor = os.open(
-            fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666 if mode is None else mode
-        )
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                if mode is not None:
-                    os.fchmod(file.fileno(), mode)
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(path)
-        except BaseException:
-            fresh.unlink(missing_ok=True)
-            raise
-    sync_folder(path.parent)
+        disk.replace_whole(path, data, mode=mode)
 
 
 def sync_file(path: Path) -> None:
@@ -69,11 +53,7 @@ def sync_file(path: Path) -> None:
 def sync_folder(folder: Path) -> None:
     """Wait until the names in `folder` are on the disk."""
     with writing(folder):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        disk.sync_folder(folder)
 
 
 def require_space(folder: Path, *, download_bytes: int = 0, unpacked_bytes: int = 0) -> None:

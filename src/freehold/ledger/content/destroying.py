@@ -14,11 +14,11 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from freehold.core.disk import sync_folder
 from freehold.ledger.content.container import KEY_OFFSET, SLOT_BYTES, Slot
 from freehold.ledger.content.places import Place
 from freehold.ledger.content.shelf import left
 from freehold.ledger.content.spans import Places, Span
-from freehold.ledger.segments import sync_folder
 
 _ZEROS = bytes(1 << 20)
 

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from freehold.core.disk import replace_whole
 from freehold.core.errors import LedgerError, NewerFormatError
 from freehold.ledger.content.container import Name
 from freehold.ledger.content.contents import Contents
 from freehold.ledger.content.destroying import destroy, sweep
 from freehold.ledger.content.named import names_since
-from freehold.ledger.content.places import Place, changing, places, read_about, replace_whole
+from freehold.ledger.content.places import Place, changing, places, read_about
 from freehold.ledger.content.shelf import left
 from freehold.ledger.content.spans import Span, read_spans, spans
 
@@ -112,7 +113,7 @@ class Erasures:
             rows = [list(span) for span in these[start : start + SPANS_AT_ONCE]]
             fields = {"by": why.by, "cause": why.cause, "contents": rows, "reason": why.reason}
             with worded("What has no record in the ledger yet is not erased: make room on that disk, and ask again."):
-                await asyncio.to_thread(replace_whole, self._folder / ERASING, json.dumps(fields).encode())
+                await asyncio.to_thread(replace_whole, self._folder / ERASING, json.dumps(fields).encode(), mode=0o600)
             erased += await self._carried_out(fields)
         return erased
 

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from freehold.core.disk import replace_whole, sync_folder
 from freehold.core.errors import HouseKeyError
 from freehold.ledger.content.container import KEY_BYTES
-from freehold.ledger.content.places import places, replace_whole
-from freehold.ledger.segments import sync_folder
+from freehold.ledger.content.places import places
 
 FILE = Path("keys") / "content.key"
 """Below the home."""
@@ -82,7 +82,7 @@ class KeyRing:
             for unfinished in self.path.parent.glob(f"{self.path.name}.*.new"):
                 unfinished.unlink(missing_ok=True)
             with _overwritten(self.path):
-                replace_whole(self.path, text.encode())
+                replace_whole(self.path, text.encode(), mode=0o600)
             sync_folder(self.path.parent.parent)
         except OSError as error:
             raise HouseKeyError(

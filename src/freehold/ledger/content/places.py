@@ -6,7 +6,6 @@ import errno
 import fcntl
 import json
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from freehold.core.errors import LedgerError
 from freehold.core.formats import CONTENT
-from freehold.ledger.segments import sync_folder, unreadable
+from freehold.ledger.segments import unreadable
 
 FOLDER = "content"
 """Below the ledger's."""
@@ -137,19 +136,3 @@ def _locked(folder: Path, name: str, how: int) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def replace_whole(path: Path, data: bytes) -> None:
-    """Let `path` hold `data`, for its owner alone, so that after a crash it is the old or the new. Raises OSError."""
-    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)

@@ -12,9 +12,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from freehold.core.disk import replace_whole
 from freehold.ledger.content.container import KEY_BYTES, BrokenSealError, sealed_segment_key, segment_key
 from freehold.ledger.content.house_key import HouseKey, KeyRing
-from freehold.ledger.content.places import About, Place, beginning, changing, places, read_about, replace_whole
+from freehold.ledger.content.places import About, Place, beginning, changing, places, read_about
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,5 +49,5 @@ def _reseal(place: Place, old: dict[str, HouseKey], fresh: HouseKey) -> bool:
     except BrokenSealError:
         return False
     sealed = sealed_segment_key(fresh.value, about.chain, place.segment, key)
-    replace_whole(place.about, About(about.chain, fresh.name, sealed).raw())
+    replace_whole(place.about, About(about.chain, fresh.name, sealed).raw(), mode=0o600)
     return True

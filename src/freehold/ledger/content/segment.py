@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from freehold.core.disk import replace_whole, sync_folder
 from freehold.ledger.content.container import (
     KEY_BYTES,
     Kept,
@@ -18,8 +19,8 @@ from freehold.ledger.content.container import (
     sealed_segment_key,
 )
 from freehold.ledger.content.house_key import KeyRing
-from freehold.ledger.content.places import About, Place, beginning, replace_whole
-from freehold.ledger.segments import Tail, sync_folder
+from freehold.ledger.content.places import About, Place, beginning
+from freehold.ledger.segments import Tail
 
 
 class Part(NamedTuple):
@@ -86,7 +87,7 @@ def begun(place: Place, chain: str, ring: KeyRing) -> Segment:
         with beginning(place.folder):
             house_key = ring.sealing(place.folder)
             closed = sealed_segment_key(house_key.value, chain, place.segment, key)
-            replace_whole(place.about, About(chain, house_key.name, closed).raw())
+            replace_whole(place.about, About(chain, house_key.name, closed).raw(), mode=0o600)
         segment = Segment(place, Seals(chain, place.segment, key))
         for folder in (place.folder, place.folder.parent):
             sync_folder(folder)
