@@ -29,11 +29,30 @@ def _every_layout(parts: Loads, rig: Rig) -> Layout | None:
     options = [(count, experts) for experts in range(count + 1 if moe else 1)]
     options += [(offloaded, offloaded if moe else 0) for offloaded in range(count - 1, -1, -1)]
     for offloaded, experts in options:
-        shares = placement._on_devices(parts, rig, offloaded, experts)
+        shares = _filled(parts, rig, offloaded, experts)
         left = placement._host_bytes(parts, count - offloaded, experts, alone=False)
         if shares is not None and left <= rig.host.usable_bytes:
             return Layout((*shares, Share(rig.host, 0, count - offloaded, left)), offloaded, experts)
     return None
+
+
+def _filled(parts: Loads, rig: Rig, offloaded: int, experts: int) -> tuple[Share, ...] | None:
+    """The accelerators filled layer by layer, from the last one back."""
+    first = len(parts.layers) - offloaded
+    sizes = [
+        layer.dense + layer.cache + (0 if index < first + experts else layer.experts)
+        for index, layer in enumerate(parts.layers)
+    ]
+    end, shares, output = len(sizes), list[Share](), parts.output if offloaded else 0
+    for card in reversed(rig.accelerators):
+        room, begin = card.usable_bytes - placement.MARGIN_BYTES - parts.each - output, end
+        while begin > first and sum(sizes[begin - 1 : end]) <= room:
+            begin -= 1
+        if begin < end:
+            shares.append(Share(card, begin, end - begin, sum(sizes[begin:end]) + output + parts.each))
+            output = 0
+        end = begin
+    return None if end > first else tuple(reversed(shares))
 
 
 def test_bisection_finds_the_layout_that_trying_all_of_them_finds() -> None:

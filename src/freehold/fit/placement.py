@@ -8,11 +8,12 @@ not planned. Source: llama.cpp b11549, `llama_model_base::load_tensors` and `com
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from freehold.fit.blueprint import Blueprint, RunShape
-from freehold.fit.loads import Loads, loads
+from freehold.fit.loads import LayerLoad, Loads, loads
 from freehold.fit.memory import MemoryNeed, need
 from freehold.hardware.rig import Place, Rig
 
@@ -86,16 +87,17 @@ def layout(parts: Loads, rig: Rig) -> Layout | None:
     if not rig.accelerators:
         share = Share(rig.host, 0, count, _host_bytes(parts, count, 0, alone=True))
         return Layout((share,), 0, 0) if share.bytes <= rig.host.usable_bytes else None
+    stack = _Stack(parts.layers)
     moe = any(layer.experts for layer in parts.layers)
-    left = _first(count if moe else 0, lambda experts: _on_devices(parts, rig, count, experts) is not None)
+    left = _first(count if moe else 0, lambda experts: _on_devices(parts, stack, rig, count, experts) is not None)
     offloaded, experts = count, left or 0
     if left is None:
         first = _first(
-            count, lambda first: _on_devices(parts, rig, count - first, count - first if moe else 0) is not None
+            count, lambda first: _on_devices(parts, stack, rig, count - first, count - first if moe else 0) is not None
         )
         offloaded = count - (count if first is None else first)
         experts = offloaded if moe else 0
-    shares = _on_devices(parts, rig, offloaded, experts)
+    shares = _on_devices(parts, stack, rig, offloaded, experts)
     host = Share(rig.host, 0, count - offloaded, _host_bytes(parts, count - offloaded, experts, alone=False))
     if shares is None or not _host_holds(rig, host, experts):
         return None
@@ -120,26 +122,39 @@ def _host_holds(rig: Rig, host: Share, experts: int) -> bool:
     return host.bytes <= rig.host.usable_bytes
 
 
-def _on_devices(parts: Loads, rig: Rig, offloaded: int, experts: int) -> tuple[Share, ...] | None:
+class _Stack:
+    """The bytes of layers, added up once: a layout is looked for in hundreds of ways."""
+
+    def __init__(self, layers: Sequence[LayerLoad]) -> None:
+        self._whole = (0, *accumulate(layer.whole for layer in layers))
+        self._lean = (0, *accumulate(layer.dense + layer.cache for layer in layers))
+
+    def bytes(self, first: int, end: int, with_experts_from: int) -> int:
+        """Of the layers from `first` up to `end`, which have their experts from `with_experts_from` on."""
+        between = min(max(first, with_experts_from), end)
+        return self._lean[between] - self._lean[first] + self._whole[end] - self._whole[between]
+
+
+def _on_devices(parts: Loads, stack: _Stack, rig: Rig, offloaded: int, experts: int) -> tuple[Share, ...] | None:
     """The accelerators filled from the last layer back; None where they do not hold that."""
-    index, first = len(parts.layers) - 1, len(parts.layers) - offloaded
+    end, first = len(parts.layers), len(parts.layers) - offloaded
     shares: list[Share] = []
     output = parts.output if offloaded else 0
     for device in reversed(rig.accelerators):
         room = device.usable_bytes - MARGIN_BYTES - parts.each - output
-        last, used = index, 0
-        while index >= first and used + _on_device(parts, index, first + experts) <= room:
-            used += _on_device(parts, index, first + experts)
-            index -= 1
-        if index < last:
-            shares.append(Share(device, index + 1, last - index, used + output + parts.each))
+        begin = _begin(stack, first, end, first + experts, room)
+        if begin < end:
+            used = stack.bytes(begin, end, first + experts)
+            shares.append(Share(device, begin, end - begin, used + output + parts.each))
             output = 0
-    return None if index >= first else tuple(reversed(shares))
+        end = begin
+    return None if end > first else tuple(reversed(shares))
 
 
-def _on_device(parts: Loads, index: int, with_experts_from: int) -> int:
-    layer = parts.layers[index]
-    return layer.whole if index >= with_experts_from else layer.dense + layer.cache
+def _begin(stack: _Stack, first: int, end: int, with_experts_from: int, room: int) -> int:
+    """The first of the layers, not before `first`, that have room together with those after it up to `end`."""
+    left = _first(end - first, lambda passed: stack.bytes(first + passed, end, with_experts_from) <= room)
+    return end if left is None else first + left
 
 
 def _host_bytes(parts: Loads, first: int, experts: int, *, alone: bool) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,11 @@ ENGINE = "llama.cpp"
 
 
 def distances_here(home: Path, store: Store) -> Callable[[str], Distance | None]:
-    """What was measured of the builds of `store` on this machine, by their digests."""
+    """What was measured of the builds of `store`, as it is at the first look, on this machine, by their digests."""
+
+    @functools.cache
+    def held() -> Mapping[str, HeldBuild]:
+        return {build.digest: build for build in store.builds()}
 
     def machine() -> str:
         from freehold.hardware import probe
@@ -34,7 +38,7 @@ def distances_here(home: Path, store: Store) -> Callable[[str], Distance | None]
 
         return fingerprint(probe.machine())
 
-    return measured_distances(home, machine, store.by_digest)
+    return measured_distances(home, machine, lambda digest: held().get(digest))
 
 
 def measured_distances(

@@ -10,6 +10,7 @@ import codecs
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from freehold.weights.gguf.cursor import WINDOW_BYTES, Cursor
 from freehold.weights.gguf.tokens import TokenTable
@@ -42,6 +43,8 @@ MAX_ITEM_BYTES = WINDOW_BYTES - 8
 _NESTED_WORK = 10
 # What a kept number takes in memory.
 _NUMBER_BYTES = 40
+# So much of a token table is passed at a time.
+_STEP_BYTES = 1 << 16
 _KEPT = ("general.", "quantize.", "tokenizer.chat_template", "tokenizer.ggml.model", "tokenizer.ggml.pre")
 
 Number = int | float
@@ -215,9 +218,10 @@ class Reader:
     def _pass_texts(self, key: str, length: int) -> None:
         """Go on behind the strings of an array, by their lengths alone."""
         cursor = self.cursor
-        length_at = struct.Struct(f"{cursor.mark}Q").unpack_from
         while length:
-            passed, nbytes = _passed(cursor.peek(WINDOW_BYTES), length, length_at)
+            passed, nbytes = _passed(cursor.peek(_STEP_BYTES), length, cursor.mark)
+            if not passed:  # one that is longer than a step
+                passed, nbytes = _passed(cursor.peek(WINDOW_BYTES), length, cursor.mark)
             if passed:
                 cursor.need(nbytes, f"strings of {key!r}")
                 cursor.position += nbytes
@@ -258,8 +262,13 @@ class Reader:
         return b""
 
 
-def _passed(block: bytes, most: int, length_at: Callable[[bytes, int], tuple[int]]) -> tuple[int, int]:
-    """How many strings are whole in `block`, at most `most`, and how many bytes they take with their lengths."""
+@lru_cache(maxsize=128)
+def _passed(block: bytes, most: int, mark: str) -> tuple[int, int]:
+    """How many strings are whole in `block`, at most `most`, and how many bytes they take with their lengths.
+
+    All builds of a model have one table of tokens, most of a header: its bytes are walked once, and known again.
+    """
+    length_at = struct.Struct(f"{mark}Q").unpack_from
     at, size = 0, len(block)
     last = size - 8
     for number in range(most):
