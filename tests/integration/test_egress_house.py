@@ -201,6 +201,8 @@ def test_an_honest_house_and_its_workers_try_nothing_but_what_libuv_tries(ground
         assert house.chat("demo").status == 200
     assert "TRIED\n    nothing that was observed\n" in report("report").stdout
     assert {record["what"] for record in _attempts(house)} <= {OF_LIBUV}
+    gaps = json.loads(report("report", "--json").stdout)["gaps"]
+    assert [gap["why"] for gap in gaps if "lock" in gap["why"]] == [], "each of them said its lock, and it is known"
 
 
 def test_the_same_code_in_a_house_that_is_not_restricted_gets_out(grounds: Grounds) -> None:

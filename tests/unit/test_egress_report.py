@@ -18,10 +18,11 @@ from freehold.egress import signed
 from freehold.egress.enforced import OWN_PROGRAM, by_kernel, of_broker
 from freehold.egress.gaps import Gap, gaps
 from freehold.egress.history import runs
-from freehold.egress.record import FOLDER, EgressRecord
+from freehold.egress.record import FOLDER, OF_THE_HOUSE, EgressRecord
 from freehold.egress.report import Period, report
 from freehold.egress.told import UNNAMED, text
 from freehold.engines.attempts import KINDS_LIMIT, Tally
+from freehold.engines.sandbox.lock import LockReport
 from freehold.engines.sandbox.spoken import OF_LIBUV
 from freehold.ledger.clocks import iso
 from freehold.ledger.segments import segments
@@ -61,12 +62,13 @@ def test_every_time_of_which_nothing_is_known_is_a_gap_with_its_reason() -> None
         *(start(300, None), process(300, "the house", 2, "none: its connections are not restricted"), at("stop", 400)),
         *(
             start(500, ["a:1"]),
+            process(500, "the house", 1, "seccomp + landlock 7"),
             process(510, "a worker", 3, None),
-            at("locked", 520, pid=3, lock="seccomp", observed=True),
+            at("locked", 520, pid=3, lock="seccomp + landlock 7", observed=True),
         ),
         *(process(530, "b worker", 4, "seccomp (missing: landlock: none)"), at("end", 540, pid=4, how="it ended")),
         *(process(550, "c worker", 5, None), at("pulse", 560)),
-        *(start(700, []), at("stop", 800)),
+        *(start(700, []), process(700, "the house", 1, "seccomp + landlock 7"), at("stop", 800)),
     ]
     found = gaps(runs(records, still_running=False), None, 1000)
     assert [(gap.from_ms, gap.to_ms) for gap in found] == [
@@ -76,6 +78,41 @@ def test_every_time_of_which_nothing_is_known_is_a_gap_with_its_reason() -> None
     assert reasons[0].startswith("there is no record") and reasons[1] == "no house ran"
     assert "was not restricted" in reasons[2] and "lock not whole: seccomp (missing" in reasons[4]
     assert "never said which lock" in reasons[5] and "ended without a word" in reasons[6]
+
+
+@pytest.mark.parametrize(
+    "lock", ["seccomp", "landlock 7", "seccomp + landlock", "seccomp + landlock 7 or so", "whole", "None", "", "LOCKED"]
+)
+@pytest.mark.parametrize("name", ["the house", "the broker", "a worker"])
+def test_a_lock_in_other_words_than_the_program_writes_is_not_known_and_never_counts_as_one(
+    name: str, lock: str
+) -> None:
+    records = [*RESTRICTED[:2], process(120, name, 2, lock), at("stop", 200)]
+    (gap,) = gaps(runs(records, still_running=False), 100, 200)
+    assert gap == Gap(120, 200, f"{name} (process 2) said of its lock what is not known here: {lock}")
+
+
+@pytest.mark.parametrize("told", [{"lock": None, "observed": True}, {"lock": "seccomp + landlock 7", "observed": "no"}])
+def test_what_a_worker_did_not_say_of_its_lock_is_not_known(told: Record) -> None:
+    records = [*RESTRICTED[:2], process(120, "a worker", 2, None), at("locked", 130, pid=2, **told), at("stop", 200)]
+    (gap,) = gaps(runs(records, still_running=False), 100, 200)
+    assert (gap.from_ms, gap.to_ms) == (120, 200)
+    assert "never said which lock" in gap.why or "could not be heard" in gap.why
+
+
+def test_the_locks_that_the_program_writes_are_known() -> None:
+    bare, both = (LockReport(seccomp=True, landlock_abi=abi, missing=()).line for abi in (None, 7))
+    records = [
+        *RESTRICTED[:2],
+        *(process(110, "the witness", 2, bare), process(110, "the broker", 3, both)),
+        *(process(110, "sh, started by the house", 4, OF_THE_HOUSE), at("stop", 200)),
+    ]
+    assert gaps(runs(records, still_running=False), 100, 200) == []
+
+
+def test_a_restricted_house_that_never_said_its_own_lock_is_a_gap() -> None:
+    found = runs([RESTRICTED[0], RESTRICTED[2]], still_running=False)
+    assert gaps(found, 100, 200) == [Gap(100, 200, "the house never said which lock it ran under")]
 
 
 def test_gaps_are_cut_to_the_period() -> None:
@@ -92,7 +129,7 @@ def test_records_that_are_damaged_are_passed_over_and_never_end_the_reading() ->
     ]
     (found,) = runs([RESTRICTED[0], *wrong, *RESTRICTED[1:]], still_running=False)
     assert (found.ending, [each.pid for each in found.processes], found.attempts) == ("stopped", [7, 1], [])
-    assert gaps([found], 100, 200) == []
+    assert gaps([found], 100, 200) == [Gap(110, 200, "x (process 7) said of its lock what is not known here: 5")]
 
 
 async def made(folder: Path) -> EgressRecord:
@@ -224,6 +261,7 @@ def test_a_report_is_plain_json(tmp_path: Path) -> None:
 
 async def test_a_report_ends_when_it_is_made_and_says_what_was_asked_for(tmp_path: Path) -> None:
     record = await made(tmp_path)
+    record.runs("the house", 7, "seccomp + landlock 7", [])
     now_ms = time.time_ns() // 1_000_000
     asked_ms = now_ms + 40 * 86_400_000
     document = report(tmp_path / FOLDER, Period(None, asked_ms), made_ms=now_ms, version="1")

@@ -100,15 +100,18 @@ def _started(record: Record, at_ms: int) -> Run:
 
 def _process(run: Run, record: Record, at_ms: int) -> None:
     enforced = [{"what": str(row["what"]), "by": str(row["by"])} for row in record["enforced"]]
-    lock = None if record["lock"] is None else str(record["lock"])
-    run.processes.append(Process(str(record["process"]), int(record["pid"]), at_ms, lock, enforced))
+    run.processes.append(Process(str(record["process"]), int(record["pid"]), at_ms, _lock(record), enforced))
 
 
 def _locked(run: Run, record: Record, at_ms: int) -> None:
     del at_ms
     found = _of(run, record)
     if found is not None:
-        found.lock, found.observed = str(record["lock"]), bool(record["observed"])
+        found.lock, found.observed = _lock(record), record["observed"] is True
+
+
+def _lock(record: Record) -> str | None:
+    return None if record["lock"] is None else str(record["lock"])
 
 
 def _ended(run: Run, record: Record, at_ms: int) -> None:

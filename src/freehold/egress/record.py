@@ -35,6 +35,8 @@ PROCESSES_LIMIT = 1024
 OTHERS = 0
 """No process: all that were started past the limit."""
 HOUSE, BROKER, WITNESS = "the house", "the broker", "the witness"
+OF_THE_HOUSE = "the house's"
+"""The lock of what a locked house starts and nobody told of."""
 
 
 @dataclass(slots=True)
@@ -123,7 +125,7 @@ class EgressRecord:
         if pid not in self._processes:
             pid, command = (pid, command) if len(self._processes) < PROCESSES_LIMIT else (OTHERS, "other programs")
         if pid not in self._processes:
-            self.runs(f"{command}, started by the house", pid, "the house's", ())
+            self.runs(f"{command}, started by the house", pid, OF_THE_HOUSE, ())
         tally = self._processes[pid].tally
         tally.count(attempt.what, attempt.count, first_at=attempt.first_at, last_at=attempt.last_at)
 

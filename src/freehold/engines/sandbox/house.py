@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from freehold.engines.sandbox import kernel, landlock, seccomp
+from freehold.engines.sandbox.lock import LockReport
 from freehold.engines.sandbox.processes import HOUSE
 from freehold.engines.sandbox.spoken import family_word
 
@@ -62,7 +63,7 @@ def enforced() -> tuple[tuple[str, str], ...]:
 
 def line() -> str:
     """The lock as `freehold ps` shows it."""
-    return f"seccomp + landlock {landlock.version()}"
+    return LockReport(seccomp=True, landlock_abi=landlock.version(), missing=()).line
 
 
 def strangers(own: Iterable[int]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import sys
@@ -21,6 +22,8 @@ from freehold.engines.sandbox.processes import HOUSE
 
 _SYSTEM_LIBRARIES = (Path("/lib"), Path("/lib64"), Path("/usr/lib"), Path("/usr/lib64"), Path("/etc/ld.so.cache"))
 _HARMLESS_DEVICES = (Path("/dev/null"), Path("/dev/zero"), Path("/dev/urandom"))
+WHOLE = re.compile(r"seccomp \+ landlock [1-9][0-9]{0,3}")
+"""The lines of a `LockReport` of which all parts hold."""
 
 
 @dataclass(frozen=True, slots=True)
