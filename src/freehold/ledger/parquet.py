@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from freehold.core.errors import CallError, LedgerError
+from freehold.ledger.record import whole_number
 from freehold.ledger.requests import ADMISSION_FIELDS, OUTCOME_FIELDS
 
 EXTRA = "parquet"
@@ -57,7 +58,7 @@ def _columns(rows: Sequence[Mapping[str, Any]], names: Iterable[str]) -> dict[st
 def _value(value: Any, name: str) -> Any:
     if name in _TEXTS:
         return value if isinstance(value, str) else None
-    return value if type(value) is int and abs(value) < 2**53 else None
+    return whole_number(value)
 
 
 def _kind(arrow: Any, name: str) -> Any:

@@ -176,6 +176,12 @@ class Chain:
         return line + b"\n"
 
 
+def whole_number(value: object) -> int | None:
+    """`value` where it is a number as a record may have it, else None. Canonical JSON has none from 2**53 on (RFC 8785,
+    3.2.2.3), and larger ones, which whoever changes a ledger can write, do not fit where numbers go."""
+    return value if type(value) is int and abs(value) < 2**53 else None
+
+
 def _sound(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 

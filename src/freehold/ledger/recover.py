@@ -16,7 +16,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from freehold.core.formats import LEDGER
-from freehold.ledger.record import NOTHING, hash_of
+from freehold.ledger.record import NOTHING, hash_of, whole_number
 from freehold.ledger.segments import lines, segments
 
 
@@ -55,13 +55,13 @@ def record_of(line: bytes) -> dict[str, Any] | None:
     follows is written in a way that this program does not know."""
     try:
         record = from_json(line, cache_strings="keys")
-        if not isinstance(record, dict) or type(record.get("seq")) is not int:
+        if not isinstance(record, dict) or whole_number(record.get("seq")) is None:
             return None
         if record.get("kind") == "segment":
             LEDGER.require(record.get("format"), f"What record {record['seq']} begins")
     except ValueError:
         return None
-    pointers = type(record.get("of", 0)) is int and isinstance(record.get("open", []), list)
+    pointers = whole_number(record.get("of", 0)) is not None and isinstance(record.get("open", []), list)
     return record if pointers and isinstance(record.get("prev"), str) else None
 
 
@@ -89,11 +89,11 @@ def _read(path: Path) -> Found:
             continue
         if before and record["prev"] != before:  # of the first, the one before is in another file
             broken = broken or seq
-        last_ms = at_ms if type(at_ms := record.get("at_ms")) is int else last_ms
+        last_ms = last_ms if (at_ms := whole_number(record.get("at_ms"))) is None else at_ms
         kind = record.get("kind")
         if kind == "segment":
             chain = str(record.get("chain") or chain)
-            opened.update(number for number in record.get("open", ()) if type(number) is int)
+            opened.update(seq for seq in map(whole_number, record.get("open", ())) if seq is not None)
         elif kind == "admission":
             opened.add(seq)
         elif kind == "outcome":

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from freehold.ledger.record import whole_number
 from freehold.ledger.requests import Record, records
 from freehold.ledger.segments import segments
 
@@ -204,5 +205,4 @@ def _opened(rows: Iterable[list[Any]]) -> Iterator[tuple[int, Group]]:
 
 
 def _count(record: Record, name: str) -> int:
-    value = record.get(name)
-    return value if type(value) is int else 0
+    return whole_number(record.get(name)) or 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from freehold.ledger.content.erased import Erasure
-from freehold.ledger.record import NOTHING
+from freehold.ledger.record import NOTHING, whole_number
 
 Kind = Literal[
     "damaged",
