@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from freehold.ledger.record import whole_number
+
 JUMP_MS = 2000
 """Less is what a clock that is being kept right (NTP) drifts, and what a busy machine takes between two readings."""
+MOST_TOLD = 1000
 
 
 class ClockWatch:
-    """Give it each record in turn; it adds a line to `told` for each jump."""
+    """Give it each record in turn; it adds a line to `told` for each jump, and one that says so past MOST_TOLD."""
 
     def __init__(self, told: list[str]) -> None:
         self._told = told
@@ -18,22 +21,27 @@ class ClockWatch:
 
     def look(self, record: dict[str, Any]) -> int | None:
         """The record's wall clock."""
-        at_ms, clock_ms = record.get("at_ms"), record.get("clock_ms")
-        if type(at_ms) is not int:
+        at_ms, clock_ms = whole_number(record.get("at_ms")), whole_number(record.get("clock_ms"))
+        if at_ms is None:
             return None
-        if type(clock_ms) is not int or record.get("kind") == "start":
+        if clock_ms is None or record.get("kind") == "start":
             self._began_ms = at_ms if record.get("kind") == "start" else self._began_ms
             return at_ms
         began_ms = at_ms - clock_ms
         if self._began_ms is not None and abs(began_ms - self._began_ms) > JUMP_MS:
-            moved_s = (began_ms - self._began_ms) / 1000
-            way = "forward" if moved_s > 0 else "back"
-            self._told.append(
-                f"before record {record['seq']} the wall clock went {way} by {abs(moved_s):,.0f} s, to {iso(at_ms)}: "
-                "it was set, or the machine slept"
-            )
+            self._tell(record["seq"], (began_ms - self._began_ms) / 1000, at_ms)
         self._began_ms = began_ms
         return at_ms
+
+    def _tell(self, seq: int, moved_s: float, at_ms: int) -> None:
+        way = "forward" if moved_s > 0 else "back"
+        if len(self._told) < MOST_TOLD:
+            self._told.append(
+                f"before record {seq} the wall clock went {way} by {abs(moved_s):,.0f} s, to {iso(at_ms)}: "
+                "it was set, or the machine slept"
+            )
+        elif len(self._told) == MOST_TOLD:
+            self._told.append(f"from record {seq} on it was set more often, which is not listed here")
 
 
 def iso(at_ms: int) -> str:

@@ -85,14 +85,21 @@ class Verdict:
         if len(self.findings) < MOST_FINDINGS:
             self.findings.append(Finding(kind, first, first if last is None else last, text))
 
+    def accuse(self, seq: int) -> None:
+        """The record behind number `seq`, 0 is none, was not written after what stands there."""
+        if seq == 0:
+            self.find("edited", 1, "does not begin a chain: its `prev` is not zeros")
+        else:
+            self.find("edited", seq, f"is not the record that number {seq + 1} was written after")
+
 
 def access_of(record: Mapping[str, Any]) -> Access:
     """A record of that kind."""
-    at_ms, admission, reason = (record.get(name) for name in ("at_ms", "of", "reason"))
+    reason = record.get("reason")
     return Access(
         record["seq"],
-        at_ms if type(at_ms) is int else None,
+        whole_number(record.get("at_ms")),
         str(record.get("by")),
-        admission if type(admission) is int else 0,
+        whole_number(record.get("of")) or 0,
         reason if isinstance(reason, str) else None,
     )

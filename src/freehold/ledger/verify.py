@@ -6,18 +6,19 @@ chain cannot show by itself: that records are missing at its end, that the last 
 that all of it was written anew. A checkpoint that was kept where the writer cannot reach shows each, up to the record
 it saw. Whether what is kept of requests is what the records name is for `content.check` to say.
 
-Nothing is written, and memory does not grow with the ledger. Where a great deal was changed at once every change is
-found, and its name is the likeliest one."""
+Nothing is written. Memory does not grow with the ledger, but for its erasures and accesses, and time no faster than it,
+whatever was done to it. Where a great deal was changed at once the first of it is told, and its name is the likeliest
+one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from freehold.ledger.clocks import ClockWatch
 from freehold.ledger.content.erased import erasure_of
+from freehold.ledger.displaced import MOST_HELD, Displaced
 from freehold.ledger.record import NOTHING, hash_of
 from freehold.ledger.recover import record_of
 from freehold.ledger.segments import lines, segments
@@ -57,22 +58,8 @@ def _number(raw: bytes | None) -> int | None:
     return None if record is None else int(record["seq"])
 
 
-@dataclass(frozen=True, slots=True)
-class _Gap:
-    """Numbers that were not where they belong. `prev` is what the record behind says of the last of them."""
-
-    first: int
-    last: int
-    prev: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Stray:
-    """A record that stands where number `place` belongs."""
-
-    seq: int
-    place: int
-    hash: str
+MOST_OPEN = 100_000
+"""More requests than any house has at work: of those beyond, their number alone is known."""
 
 
 class _Walk:
@@ -87,9 +74,9 @@ class _Walk:
         self._whole = True
         # What the next record may have as its `prev`; empty where the record before is not known.
         self._before = {NOTHING}
-        self._gaps: list[_Gap] = []
-        self._strays: list[_Stray] = []
+        self._displaced = Displaced()
         self._open: set[int] = set()
+        self._open_beyond = 0
         self._clocks = ClockWatch(self.verdict.clock)
 
     def take(self, line: bytes, following: bytes | None) -> None:
@@ -106,25 +93,25 @@ class _Walk:
         if self._damaged_from:
             self._end_of_damage(seq)
         if seq != self._expected and self._is_stray(seq, _number(following)):
-            self._strays.append(_Stray(seq, self._expected, found))
+            self._displaced.stray(seq, self._expected, found)
             if _number(following) == self._expected + 1:  # it took another's place, rather than coming between
-                self._gaps.append(_Gap(self._expected, self._expected, None))
+                self._displaced.gap(self._expected, self._expected, None)
                 self._go_on(found, known=False)
-            elif seq == self._expected - 1:
+            elif seq == self._expected - 1 and len(self._before) < MOST_HELD:
                 self._before.add(found)
             return
         if seq > self._expected:
-            self._gaps.append(_Gap(self._expected, seq - 1, record["prev"]))
+            self._displaced.gap(self._expected, seq - 1, record["prev"])
             self._expected = seq
         elif self._before and record["prev"] not in self._before:
-            self._accuse(seq - 1)
+            self.verdict.accuse(seq - 1)
         self._accept(record, found)
 
     def end(self) -> Verdict:
         if self._damaged_from:
             self._end_of_damage(self._expected)
-        self._match()
-        self.verdict.open = len(self._open)
+        self._displaced.tell(self.verdict)
+        self.verdict.open = len(self._open) + self._open_beyond
         self.verdict.last = self._expected - 1
         return self.verdict
 
@@ -147,7 +134,7 @@ class _Walk:
         kind = record.get("kind")
         if kind == "admission":
             verdict.requests += 1
-            self._open.add(seq)
+            self._opened(seq)
         elif kind == "outcome":
             verdict.interrupted += record.get("outcome") == "interrupted"
             self._close(seq, record.get("of"))
@@ -162,9 +149,17 @@ class _Walk:
         verdict.last_at_ms = self._clocks.look(record)
         self._go_on(found, known=True)
 
+    def _opened(self, seq: int) -> None:
+        if len(self._open) < MOST_OPEN:
+            self._open.add(seq)
+        else:
+            self._open_beyond += 1
+
     def _close(self, seq: int, of: object) -> None:
         if of in self._open:
             self._open.discard(of)
+        elif self._open_beyond:
+            self._open_beyond -= 1
         elif self._whole:
             self._find("unpaired", seq, f"is the outcome of {of}, which is no open request")
 
@@ -172,48 +167,8 @@ class _Walk:
         self._before = {found} if known else set()
         self._expected += 1
 
-    def _accuse(self, seq: int) -> None:
-        if seq == 0:
-            self._find("edited", 1, "does not begin a chain: its `prev` is not zeros")
-        else:
-            self._find("edited", seq, f"is not the record that number {seq + 1} was written after")
-
-    def _match(self) -> None:
-        """Whether what is missing stands elsewhere, and what stands elsewhere belongs anywhere."""
-        strays = {stray.seq: stray for stray in self._strays}
-        taken: set[int] = set()
-        for gap in self._gaps:
-            moved = [seq for seq in strays if gap.first <= seq <= gap.last and seq not in taken]
-            taken.update(moved)
-            for seq in moved:
-                self._find("reordered", seq, f"stands where number {strays[seq].place} belongs")
-            if gap.prev is not None and gap.last in moved and strays[gap.last].hash != gap.prev:
-                self._accuse(gap.last)
-            for first, last in _without(gap, sorted(moved)):
-                self._missing(first, last, taken)
-        for stray in self._strays:
-            if stray.seq not in taken:
-                self._find("added", stray.seq, f"is there a second time, before number {stray.place}")
-
-    def _missing(self, first: int, last: int, taken: set[int]) -> None:
-        instead = next((each for each in self._strays if each.place == first == last and each.seq not in taken), None)
-        if instead is not None:
-            taken.add(instead.seq)
-            self._find("edited", first, f"has another number: {instead.seq}")
-        else:
-            self._find("deleted", first, "is missing", last=last)
-
     def _find(self, kind: Kind, first: int, text: str, *, last: int | None = None) -> None:
         self.verdict.find(kind, first, text, last=last)
-
-
-def _without(gap: _Gap, moved: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """The parts of `gap` between the numbers in `moved`, which are in order."""
-    first = gap.first
-    for seq in (*moved, gap.last + 1):
-        if first < seq:
-            yield first, seq - 1
-        first = seq + 1
 
 
 def _compare(verdict: Verdict, seen: Seen, found: str | None) -> None:
