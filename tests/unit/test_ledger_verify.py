@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,13 +15,14 @@ from freehold.ledger.ledger import opened
 from freehold.ledger.record import NOTHING, Asked, Clock, Outcome, hash_of
 from freehold.ledger.report import UsageAsked, rows
 from freehold.ledger.requests import requests
-from freehold.ledger.segments import segments
+from freehold.ledger.segments import segment_path, segments
 from freehold.ledger.usage import usage
 from freehold.ledger.verify import Seen, Verdict, verify
 
 ASKED = Asked("req_1", "k_ada", "small", "/v1/chat/completions", "sha256:" + "a" * 64, "fake", 120)
 Lines = list[bytes]
 REQUESTS = 20
+TORN = b"\0" * 16_000_000
 
 
 @pytest.fixture
@@ -204,6 +206,26 @@ async def test_a_line_without_an_end_takes_none_of_what_stands_behind_it_along(f
     await write(folder, 1)
     assert path.read_bytes().startswith(before)
     assert set_aside(folder) == []
+
+
+@pytest.mark.parametrize("in_its_own_file", [True, False])
+async def test_bytes_without_any_line_end_are_set_aside_in_bounded_memory_and_named(
+    folder: Path, caplog: pytest.LogCaptureFixture, in_its_own_file: bool
+) -> None:
+    path = segment_path(folder, 44) if in_its_own_file else segment_path(folder, 1)
+    append(path, TORN)
+    tracemalloc.start()
+    await write(folder, 1)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < len(TORN) / 2
+    (aside,) = set_aside(folder)
+    assert aside.read_bytes() == TORN
+    (warning,) = caplog.messages
+    assert f"{len(TORN):,} bytes behind the last whole record in {path} have no line end" in warning
+    assert str(aside) in warning
+    verdict = verify(folder)
+    assert (found(verdict), verdict.torn_bytes, verdict.requests) == ([], 0, REQUESTS + 1)
 
 
 async def test_a_chain_goes_on_through_many_files_and_a_missing_one_is_named(

@@ -66,7 +66,7 @@ class EgressRecord:
         self._appender.begin()
         kernel = f"{platform.system()} {platform.release()} {platform.machine()}"
         known = {"version": version, "pid": os.getpid(), "kernel": kernel}
-        torn_bytes = len(self._appender.found.torn)
+        torn_bytes = self._appender.found.torn_bytes
         self._put("start", {**known, "allowed": None if allowed is None else [*allowed], "torn_bytes": torn_bytes})
         await self._appender.durable()
         self._ticking = asyncio.get_running_loop().call_later(COUNT_EVERY_S, self._tick)

@@ -9,14 +9,15 @@ import asyncio
 import fcntl
 import logging
 import os
-from collections.abc import Callable, Collection
+import shutil
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from freehold.core.disk import sync_folder
 from freehold.core.errors import LedgerError
 from freehold.ledger.record import Chain, Clock
-from freehold.ledger.recover import Found, look
-from freehold.ledger.segments import SEGMENT_BYTES, Tail, segment_path
+from freehold.ledger.recover import Found, Torn, look
+from freehold.ledger.segments import LONGEST_LINE_BYTES, SEGMENT_BYTES, Tail, segment_path
 from freehold.ledger.writer import Writer, refused
 
 _log = logging.getLogger("freehold.ledger")
@@ -132,11 +133,16 @@ def _looked(folder: Path) -> Found:
     """What is there; the torn line is set aside before anything is written over it."""
     found = look(folder)
     if found.torn:
-        with (folder / f"torn-{found.seq + 1:012}").open("wb") as aside:
-            aside.write(found.torn)
-            aside.flush()
-            os.fsync(aside.fileno())
-        sync_folder(folder)
+        aside = folder / f"torn-{found.seq + 1:012}"
+        _set_aside(found.torn, aside)
+        if found.torn_bytes > LONGEST_LINE_BYTES:
+            _log.warning(
+                "%s bytes behind the last whole record in %s have no line end: more than a record has, so no crash "
+                "left them. They were set aside, in %s.",
+                f"{found.torn_bytes:,}",
+                ", ".join(str(each.path) for each in found.torn),
+                aside,
+            )
     if found.damaged or found.broken:
         _log.warning(
             "The record in %s was changed or is damaged%s. `freehold ledger verify` says what is wrong; in the folder "
@@ -145,3 +151,14 @@ def _looked(folder: Path) -> Found:
             f" before its number {found.broken}" if found.broken else "",
         )
     return found
+
+
+def _set_aside(torn: Iterable[Torn], aside: Path) -> None:
+    with aside.open("wb") as out:
+        for each in torn:
+            with each.path.open("rb") as segment:
+                segment.seek(each.start_bytes)
+                shutil.copyfileobj(segment, out, LONGEST_LINE_BYTES)
+        out.flush()
+        os.fsync(out.fileno())
+    sync_folder(aside.parent)

@@ -122,7 +122,7 @@ class Ledger:
         """Record that a run begins, and close what the last one left open."""
         found = self.found
         self._appender.begin()
-        self._put(self._chain.start(version=version, mode=mode, meter=self._meter.source, torn_bytes=len(found.torn)))
+        self._put(self._chain.start(version=version, mode=mode, meter=self._meter.source, torn_bytes=found.torn_bytes))
         for admission in found.open:
             self._open.discard(admission)
             self._put(self._chain.outcome(admission, _INTERRUPTED))

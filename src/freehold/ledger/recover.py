@@ -8,7 +8,9 @@ is noticed, for a warning."""
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,20 @@ from freehold.ledger.segments import lines, segments
 
 
 @dataclass(frozen=True, slots=True)
+class Torn:
+    """What stands behind the last whole line of a segment: its last `size_bytes`, from `start_bytes` on."""
+
+    path: Path
+    start_bytes: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """The end of a chain. `path` is the segment to go on with, None for none, `size_bytes` its whole lines, and `torn`
-    what stands behind them. `open` are the admissions without an outcome. `damaged` lines of it are no records;
-    `broken` is the number of the first record of the segment that does not hold the hash of the one before, 0 none.
-    `last_ms` is the wall clock of the last record that tells it."""
+    what stands behind them, there and in segments after it. `open` are the admissions without an outcome. `damaged`
+    lines of it are no records; `broken` is the number of the first record of the segment that does not hold the hash of
+    the one before, 0 none. `last_ms` is the wall clock of the last record that tells it."""
 
     chain: str
     seq: int
@@ -33,19 +44,23 @@ class Found:
     path: Path | None
     size_bytes: int
     open: tuple[int, ...]
-    torn: bytes
+    torn: tuple[Torn, ...]
     damaged: int
     broken: int = 0
     last_ms: int | None = None
 
+    @property
+    def torn_bytes(self) -> int:
+        return sum(each.size_bytes for each in self.torn)
+
 
 def look(folder: Path) -> Found:
     """The end of the ledger in `folder`; a new chain where there is none. Raises LedgerError."""
-    torn = b""
+    torn: tuple[Torn, ...] = ()
     for path in reversed(segments(folder)):
         found = _read(path)
         if found.size_bytes:
-            return found if not torn else _with_torn(found, torn)
+            return dataclasses.replace(found, path=None, size_bytes=0, torn=found.torn + torn) if torn else found
         torn = found.torn + torn  # a segment that was being begun: its first line never became whole
     return Found(secrets.token_hex(16), 0, NOTHING, None, 0, (), torn, 0)
 
@@ -65,24 +80,45 @@ def record_of(line: bytes) -> dict[str, Any] | None:
     return record if pointers and isinstance(record.get("prev"), str) else None
 
 
-def _with_torn(found: Found, torn: bytes) -> Found:
-    return dataclasses.replace(found, path=None, size_bytes=0, torn=found.torn + torn)
+@dataclass(slots=True)
+class _Line:
+    """One line of a segment, without its end: its `hash`, and `data`, None where it is longer than any record."""
+
+    data: bytes | None
+    hash: str
+    size_bytes: int
+    is_whole: bool
+
+
+def _joined(path: Path) -> Iterator[_Line]:
+    """The lines of a segment. What comes in pieces is hashed piece by piece and not held, however long it is."""
+    size_bytes, hashed = 0, hashlib.sha256()
+    for piece in lines(path):
+        is_whole = piece.endswith(b"\n")
+        if is_whole and not size_bytes:
+            yield _Line(piece[:-1], hash_of(piece[:-1]), len(piece), is_whole=True)
+            continue
+        size_bytes += len(piece)
+        hashed.update(piece.removesuffix(b"\n"))
+        if is_whole:
+            yield _Line(None, hashed.hexdigest(), size_bytes, is_whole=True)
+            size_bytes, hashed = 0, hashlib.sha256()
+    if size_bytes:
+        yield _Line(None, hashed.hexdigest(), size_bytes, is_whole=False)
 
 
 def _read(path: Path) -> Found:
     chain, seq, head, size_bytes, damaged, broken = "", 0, "", 0, 0, 0
     opened: set[int] = set()
     last_ms: int | None = None
-    torn = b""
-    for piece in lines(path):
-        torn += piece  # a line that is longer than any record comes in pieces, and stays as well
-        if not torn.endswith(b"\n"):
-            continue
-        raw, torn = torn, b""
-        size_bytes += len(raw)
-        line = raw[:-1]
-        before, head = head, hash_of(line)
-        record = record_of(line)
+    torn: tuple[Torn, ...] = ()
+    for line in _joined(path):
+        if not line.is_whole:
+            torn = (Torn(path, size_bytes, line.size_bytes),)
+            break
+        size_bytes += line.size_bytes
+        before, head = head, line.hash
+        record = record_of(line.data) if line.data is not None else None
         seq = seq + 1 if record is None else record["seq"]
         damaged += record is None
         if record is None:

@@ -15,7 +15,7 @@ from freehold.core.errors import LedgerError
 
 SEGMENT_BYTES = 16 * 1024 * 1024
 """A new file is begun past this size: what is read at every start."""
-_LONGEST_LINE_BYTES = 1024 * 1024
+LONGEST_LINE_BYTES = 1024 * 1024
 _PREFIX, _SUFFIX = "records-", ".jsonl"
 
 
@@ -45,7 +45,7 @@ def lines(path: Path) -> Iterator[bytes]:
     longest there can be comes in pieces, none of which is a record. Raises LedgerError where it cannot be read."""
     try:
         with path.open("rb") as file:
-            while line := file.readline(_LONGEST_LINE_BYTES):
+            while line := file.readline(LONGEST_LINE_BYTES):
                 yield line
     except OSError as error:
         raise unreadable(path, error) from error

@@ -122,7 +122,7 @@ class _Backup:
             raise LedgerError(error.message, hint=hint) from error
         pieces = [
             *_records(form.LEDGER, looked.folder, checkpoint),
-            *(Piece.of(f"{form.LEDGER}/{path.name}", path.read_bytes()) for path in looked.folder.glob("torn-*")),
+            *(_as_it_lies(f"{form.LEDGER}/{path.name}", path) for path in looked.folder.glob("torn-*")),
             Piece.of(form.CHECKPOINT, checkpoint.text.encode()),
             *_content(self._content_folder),
             *self._egress(looked.folder / FOLDER),
@@ -215,18 +215,24 @@ def _records(into: str, folder: Path, checkpoint: Checkpoint) -> Iterator[Piece]
     firsts = [int(path.stem.removeprefix("records-")) for path in paths]
     kept = [path for path, first in zip(paths, firsts, strict=True) if first <= checkpoint.record]
     for path in kept[:-1]:
-        yield Piece(f"{into}/{path.name}", path.stat().st_size, sha256_of(path), file=path)
+        yield _as_it_lies(f"{into}/{path.name}", path)
     size_bytes = 0
     for line in lines(kept[-1]):
         size_bytes += len(line)
         record = record_of(line.removesuffix(b"\n"))
         if record is not None and record["seq"] == checkpoint.record and hash_of(line[:-1]) == checkpoint.head:
-            yield Piece.of(f"{into}/{kept[-1].name}", kept[-1].read_bytes()[:size_bytes])
+            with kept[-1].open("rb") as file:
+                yield Piece.of(f"{into}/{kept[-1].name}", file.read(size_bytes))
             return
     raise LedgerError(
         f"{kept[-1]} changed while it was being read: record {checkpoint.record:,} is not where it was.",
         hint="`freehold ledger verify` says what happened.",
     )
+
+
+def _as_it_lies(into: str, path: Path) -> Piece:
+    """A file that nobody writes any more, however large it is."""
+    return Piece(into, path.stat().st_size, sha256_of(path), file=path)
 
 
 def _content(folder: Path) -> Iterator[Piece]:
@@ -245,4 +251,4 @@ def _content(folder: Path) -> Iterator[Piece]:
             if place == kept[-1]:
                 yield Piece.of(into, path.read_bytes())
             else:
-                yield Piece(into, path.stat().st_size, sha256_of(path), file=path)
+                yield _as_it_lies(into, path)
