@@ -1,9 +1,11 @@
-"""The line of one worker, driven by hypothesis: never over its slots, nobody lost or late, keys and classes fair."""
+"""The line of one worker, driven by hypothesis: never over its slots, nobody lost or late, no patient one turned away,
+keys and classes fair."""
 
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
+import math
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 import pytest
@@ -17,6 +19,7 @@ from freehold.gateway.admission.ticket import Ticket
 
 priorities = st.sampled_from(PRIORITIES)
 keys = st.sampled_from(["ada", "bob", None])
+patience = st.sampled_from([0.0, 1.0, 5.0, 1e6, math.inf])
 
 
 def line_of(slots: int, *, most_waiting: int = 10_000) -> Line:
@@ -35,9 +38,13 @@ class OneWorker(RuleBasedStateMachine):
         self.most, self.widest = most, widest
         self.now_s = 0.0
         self.tickets: list[Ticket] = []
+        self.left: list[Ticket] = []
 
     def _waiting(self) -> list[Ticket]:
         return [ticket for ticket in self.tickets if ticket.state == "waiting"]
+
+    def _bounded(self) -> list[Ticket]:
+        return [ticket for ticket in self._waiting() if ticket.latest_s < math.inf]
 
     def _at_work(self) -> list[Ticket]:
         return [ticket for ticket in self.tickets if ticket.state == "at work"]
@@ -57,22 +64,35 @@ class OneWorker(RuleBasedStateMachine):
             else:
                 assert ticket.state == "full" or self.now_s > ticket.latest_s
 
-    @rule(key=keys, priority=priorities, width=st.integers(1, 5), patience_s=st.sampled_from([0.0, 1.0, 5.0, 1e6]))
+    @rule(key=keys, priority=priorities, width=st.integers(1, 5), patience_s=patience)
     def ask(self, key: str | None, priority: Priority, width: int, patience_s: float) -> None:
         ticket = Ticket(key, priority, min(width, self.widest), self.now_s + patience_s)
-        before = self._waiting()
+        before, bounded = self._waiting(), self._bounded()
         self.tickets.append(ticket)
         self._moved(before, self.line.enter(ticket, self.now_s), ticket)
         assert ticket.state in ("at work", "waiting", "full", "slow")
-        if ticket.state == "full":
-            assert len(before) == self.most
+        self._lost_a_place([each for each in (*bounded, ticket) if each.state == "full"], bounded, ticket)
         if ticket.state == "slow":
             assert self.now_s + MARGIN * ticket.expected_s > ticket.latest_s
+
+    def _lost_a_place(self, full: list[Ticket], bounded: list[Ticket], newcomer: Ticket) -> None:
+        """One, for a newcomer to a full line: the last of whoever has the most; its own where it has as many."""
+        if not full:
+            return
+        (lost,) = full
+        assert len(bounded) == self.most
+        had = Counter((each.key, each.priority) for each in (*bounded, newcomer))
+        most, own = (had[each.key, each.priority] for each in (lost, newcomer))
+        assert most == max(had.values())
+        assert (most > own) == (lost is not newcomer)
+        alike = [each for each in (*bounded, newcomer) if (each.key, each.priority) == (lost.key, lost.priority)]
+        assert lost is alike[-1]
 
     @rule(data=st.data())
     def leave(self, data: st.DataObject) -> None:
         if self.tickets:
             ticket = data.draw(st.sampled_from(self.tickets))
+            self.left.append(ticket)
             before, was = self._waiting(), ticket.state
             self._moved(before, self.line.leave(ticket, self.now_s), ticket)
             assert ticket.state == {"at work": "ended", "waiting": "gone"}.get(was, was)
@@ -96,8 +116,15 @@ class OneWorker(RuleBasedStateMachine):
     @invariant()
     def nobody_is_lost_and_the_line_keeps_its_bound(self) -> None:
         standing = self.line.standing(self.now_s)
-        assert standing.waiting == len(self._waiting()) <= self.most
+        assert standing.waiting == len(self._waiting())
+        assert len(self._bounded()) <= self.most
         assert standing.waiting_batch == sum(ticket.priority == "batch" for ticket in self._waiting())
+
+    @invariant()
+    def no_patient_one_is_turned_away(self) -> None:
+        patient = [ticket for ticket in self.tickets if ticket.latest_s == math.inf]
+        assert not [ticket for ticket in patient if ticket.state in ("full", "slow")]
+        assert all(ticket in self.left for ticket in patient if ticket.state == "gone")
 
     @invariant()
     def nobody_waits_for_nothing(self) -> None:
@@ -242,6 +269,16 @@ def test_in_a_full_line_the_last_of_whoever_has_the_most_loses_its_place() -> No
     assert line.enter(other, 0.0) == [waiting[-1]]
     assert (other.state, waiting[-1].state) == ("waiting", "full")
     assert line.standing(0.0).turned_away == 2
+
+
+def test_in_a_full_line_nobody_takes_the_place_of_a_patient_one_or_finds_it_full_of_them() -> None:
+    line = line_of(1, most_waiting=2)
+    patient = [Ticket(None) for _ in range(6)]
+    clients = [Ticket("ada", latest_s=100.0), Ticket("ada", latest_s=100.0), Ticket("bob", latest_s=100.0)]
+    for ticket in (*patient, *clients):
+        line.enter(ticket, 0.0)
+    assert [ticket.state for ticket in patient] == ["at work", *["waiting"] * 5]
+    assert [ticket.state for ticket in clients] == ["waiting", "full", "waiting"]
 
 
 def test_whoever_would_come_too_late_is_told_at_once_by_how_long_requests_took_lately() -> None:

@@ -7,14 +7,13 @@
   than a few requests' time, however many requests each has waiting.
 - A request that needs several slots waits until they are free, and nobody behind it goes first.
 - Whoever would come too late is told at once, by how long requests took lately. In a full line the last of whoever
-  has the most waiting loses its place.
+  has the most waiting loses its place. Patient ones are not turned away, and do not make a line full for others.
 
 What it does not do: it takes no slot back from a request that is at work.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter, deque
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -50,12 +49,13 @@ class Standing(NamedTuple):
 class _Class:
     """Those of one priority that wait, by key."""
 
-    __slots__ = ("queues", "shares", "waiting")
+    __slots__ = ("bounded", "queues", "shares", "waiting")
 
     def __init__(self) -> None:
         self.queues: dict[str | None, _Queue] = {}
         self.shares: Shares[str | None] = Shares()
         self.waiting = 0
+        self.bounded: Counter[str | None] = Counter()  # how many of each key may be turned away
 
     def first(self) -> Ticket:
         """The next one; there must be one."""
@@ -69,15 +69,16 @@ class _Class:
 
 
 class Line:
-    """`most_waiting` bounds how many wait, `slots` how many are at work (None: nobody ever waits). What a method gives
-    are the tickets that waited until then and do not any more. A ticket comes in with `enter` and goes with `leave`,
-    whatever became of it; leaving twice is fine."""
+    """`most_waiting` bounds how many wait who are not patient, `slots` how many are at work (None: nobody ever waits).
+    What a method gives are the tickets that waited until then and do not any more. A ticket comes in with `enter` and
+    goes with `leave`, whatever became of it; leaving twice is fine."""
 
     def __init__(self, *, most_waiting: int) -> None:
         self.most_waiting = most_waiting
         self.slots: int | None = None
         self.taken = 0
         self.waiting = 0
+        self._bounded = 0
         self._classes = {priority: _Class() for priority in PRIORITIES}
         self._between: Shares[Priority] = Shares(WEIGHTS)
         self._cost_s: float | None = None  # slot seconds of a request, and its seconds, lately
@@ -170,19 +171,25 @@ class Line:
 
     def _turn_away(self, ticket: Ticket, now_s: float) -> list[Ticket]:
         """Keep the line's bounds, now that `ticket` has joined it; gives who else lost a place."""
-        if ticket.state != "waiting" or ticket.latest_s == math.inf:
+        if ticket.state != "waiting" or ticket.is_patient:
             return []
         wait_s = self.expected_wait_s(ticket)
         if wait_s is not None and self._would_be_late(ticket, now_s + MARGIN * wait_s):
             ticket.expected_s = wait_s
             self._remove(ticket, "slow")
-        elif self.waiting > self.most_waiting:
-            own = self._classes[ticket.priority].queues[ticket.key]
-            longest = max((queue for _, queue in self._queues()), key=lambda queue: (len(queue), queue is own))
-            last = longest[-1]
+        elif self._bounded > self.most_waiting:
+            last = self._last_of_the_most(ticket)
             self._remove(last, "full")
             return [] if last is ticket else [last]
         return []
+
+    def _last_of_the_most(self, newcomer: Ticket) -> Ticket:
+        """The last, of those who may be turned away, of whoever has the most of them; where several do, of `newcomer`'s
+        own."""
+        rows = [(each, key, count) for each in self._classes.values() for key, count in each.bounded.items()]
+        own = self._classes[newcomer.priority]
+        of_class, key, _ = max(rows, key=lambda row: (row[2], row[0] is own and row[1] == newcomer.key))
+        return next(ticket for ticket in reversed(of_class.queues[key]) if not ticket.is_patient)
 
     def _would_be_late(self, ticket: Ticket, begins_s: float) -> bool:
         return begins_s > ticket.latest_s or begins_s + self._length_s > ticket.due_s
@@ -222,8 +229,14 @@ class Line:
             self._turned_away[state] += 1
 
     def _count(self, ticket: Ticket, by: int) -> None:
+        of_class = self._classes[ticket.priority]
         self.waiting += by
-        self._classes[ticket.priority].waiting += by
+        of_class.waiting += by
+        if not ticket.is_patient:
+            self._bounded += by
+            of_class.bounded[ticket.key] += by
+            if not of_class.bounded[ticket.key]:
+                del of_class.bounded[ticket.key]
 
     def _queues(self) -> Iterator[tuple[str | None, _Queue]]:
         for of_class in self._classes.values():

@@ -42,5 +42,10 @@ class Ticket:
     charged_s: float = 0.0
 
     @property
+    def is_patient(self) -> bool:
+        """It waits whatever comes, and nobody takes its place."""
+        return self.latest_s == math.inf
+
+    @property
     def is_at_work(self) -> bool:
         return self.state == "at work"
