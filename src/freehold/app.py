@@ -264,11 +264,10 @@ def _counters() -> list[Counter]:
 
 async def _ledger(settings: Settings, keys: Access) -> Ledger:
     folder = settings.ledger_folder
-    ring = KeyRing(settings.home / CONTENT_KEY)
-    ledger = await opened(folder, settings.ledger.mode, version=__version__, ring=ring, meter=Meter(_counters()))
-    if keys.needed:
+    if keys.needed:  # read first: what cannot be read leaves no ledger open
         keys.spent(await asyncio.to_thread(spent, folder, time.time()))
-    return ledger
+    ring = KeyRing(settings.home / CONTENT_KEY)
+    return await opened(folder, settings.ledger.mode, version=__version__, ring=ring, meter=Meter(_counters()))
 
 
 def _worker(engines: Engines, remembered: Remembered, settings: Settings, target: Target) -> Worker:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from freehold.app import build_house
 from freehold.cli.main import main
 from freehold.core import formats
 from freehold.core.errors import DeedError, FreeholdError, KeyBookError, NewerFormatError, StoreError
@@ -19,9 +21,10 @@ from freehold.core.refs import parse
 from freehold.gateway.access.book import KeyBook
 from freehold.gateway.access.key import Key, Limits, Scopes
 from freehold.hardware import calibration
+from freehold.ledger.appender import is_appended_to
 from freehold.ledger.ledger import opened
 from freehold.ledger.requests import requests
-from freehold.ledger.segments import segments
+from freehold.ledger.segments import segment_path, segments
 from freehold.ledger.verify import verify
 from freehold.store.overrides import Overrides
 from freehold.store.store import Store
@@ -29,6 +32,7 @@ from freehold.trials import record as trials
 from freehold.trials.record import Ignored, Winner
 from tests.calibrations import ENGINE
 from tests.calibrations import calibration as round_figures
+from tests.integration.gateways import settings_of
 from tests.unit.test_trials_record import MACHINE, VERSIONS, report
 
 FIRST, SECOND, KEPT = (Path(__file__).parents[1] / "homes" / name for name in ("first", "second", "kept"))
@@ -143,6 +147,22 @@ async def test_a_house_does_not_write_behind_what_a_newer_one_wrote(old: Path) -
     with pytest.raises(NewerFormatError):
         await opened(old / "ledger", "strict", version="2")
     assert path.read_bytes() == before
+
+
+async def test_a_house_that_cannot_read_what_its_keys_have_spent_does_not_start_and_leaves_its_ledger(
+    old: Path, tmp_path: Path
+) -> None:
+    (path,) = segments(old / "ledger")
+    head, _, rest = path.read_text().partition("\n")
+    this_month = json.dumps({**json.loads(head), "at_ms": time.time_ns() // 1_000_000})
+    segment_path(path.parent, 1000).write_text(f"{this_month}\n{rest}")
+    _newer(path, formats.LEDGER)
+    settings = settings_of(tmp_path, '[endpoints]\nsmall = "fake:small"\n')
+    gateway = build_house(settings, recorded=True).gateway
+    with pytest.raises(NewerFormatError):
+        await gateway.start()
+    await gateway.close()
+    assert not is_appended_to(old / "ledger")
 
 
 def test_what_can_be_measured_again_is_passed_over_with_the_reason(old: Path) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
-from freehold.core.errors import LedgerError
 from freehold.core.settings import LedgerMode
 from freehold.ledger.appender import Appender, appending
 from freehold.ledger.content.container import Kept
@@ -159,12 +158,12 @@ async def opened(
     stays = StayClock(clock or Clock(), appender.found.last_ms)
     contents = Contents(folder / FOLDER, ring, appender.chain, stays, strict=mode == "strict")
     ledger = Ledger(appender, meter or Meter([]), contents)
-    ledger.begin(version=version, mode=mode)
     try:
+        ledger.begin(version=version, mode=mode)
         await ledger.durable()
-    except LedgerError:
-        await appender.close()
+        ledger.look()
+        await ledger.erasures.mend(folder)
+    except BaseException:
+        await ledger.close()
         raise
-    ledger.look()
-    await ledger.erasures.mend(folder)
     return ledger
