@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +36,7 @@ ARCHITECTURES = frozenset({"llama", "qwen2", "qwen3"})
 """Those that the GGUF reader of openvino-genai 2026.4 builds a graph for."""
 
 _LEAST_S, _BYTES_PER_S = 60.0, 10e6
+_CHUNK_BYTES = 2**20
 _GRACE_S = 2.0
 
 
@@ -69,7 +71,7 @@ class Converter:
         # The copy, what the reader writes, and what is kept: each about as large as the file, 8-bit weights aside.
         require_space(out, unpacked_bytes=4 * build.size_bytes)
         source = work / "source.gguf"
-        await asyncio.to_thread(_copy, build, stamps[0], source)
+        await _copied(build, stamps[0], source)
         program = WorkerProgram(
             engine="openvino-conversion",
             build=build.name,
@@ -107,11 +109,24 @@ def _refuse(build: HeldBuild) -> None:
         raise WorkerStartError(build.name, reason, hint=hint)
 
 
-def _copy(build: HeldBuild, stamp: Stamp, target: Path) -> None:
-    """Copy the very file that was confirmed. Raises WorkerStartError where it is another one by now."""
+async def _copied(build: HeldBuild, stamp: Stamp, target: Path) -> None:
+    """Copy the very file that was confirmed; cancelled, nothing copies on. Raises WorkerStartError where it is another
+    one by now."""
+    given_up = threading.Event()
+    copying = asyncio.ensure_future(asyncio.to_thread(_copy, build, stamp, target, given_up))
+    try:
+        await asyncio.shield(copying)
+    except asyncio.CancelledError:
+        given_up.set()
+        await asyncio.gather(copying, return_exceptions=True)
+        raise
+
+
+def _copy(build: HeldBuild, stamp: Stamp, target: Path, given_up: threading.Event) -> None:
     with build.files[0].open("rb") as source, writing(target.parent), target.open("xb") as out:
         if Stamp.of(os.fstat(source.fileno())) != stamp:
             raise WorkerStartError(
                 build.name, f"{build.files[0]} was changed after its hash was taken.", hint="Try again."
             )
-        shutil.copyfileobj(source, out, 1 << 20)
+        while not given_up.is_set() and (chunk := source.read(_CHUNK_BYTES)):
+            out.write(chunk)
