@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -15,9 +17,14 @@ from freehold.core.errors import FreeholdError, WorkerStartError
 from freehold.core.memory_settings import MemorySettings
 from freehold.core.ports import Capabilities, MemoryNeeds, Room, Upstream, WorkerReport, WorkerState
 from freehold.core.quantity import Exact
+from freehold.core.refs import parse
+from freehold.core.settings import EndpointSettings, load
 from freehold.gateway.endpoints import Target
+from freehold.gateway.gateway import Gateway
 from freehold.gateway.memory.budget import Budget
 from freehold.gateway.pool import WorkerPool
+from freehold.ledger.appender import is_appended_to
+from freehold.ledger.ledger import opened
 
 SIZES = {"fake:a": 4, "fake:b": 6, "fake:c": 9, "fake:far": 0, "fake:huge": 99}
 CAPACITY = 10
@@ -31,6 +38,7 @@ class Scripted:
         self.state: WorkerState = "stopped"
         self.go = asyncio.Event()
         self.fails = False
+        self.stays = False
 
     @property
     def upstream(self) -> Upstream:
@@ -57,6 +65,8 @@ class Scripted:
     async def stop(self, *, grace_s: float = 5.0) -> None:
         del grace_s
         self.state = "stopping"
+        if self.stays:
+            raise PermissionError(f"{self.name} takes no signal")
         await asyncio.sleep(0)
         self.state = "stopped"
 
@@ -196,3 +206,54 @@ async def test_a_closed_pool_takes_no_request() -> None:
         await world.tasks[0]
         raise AssertionError("it was let in")
     assert world.workers["fake:a"].state == "stopped"
+
+
+async def _with_one_that_stays(world: World) -> None:
+    for name in ("fake:a", "fake:b"):
+        world._make(Target("fake", name)).go.set()
+        world.ask(name)
+    await world.settle()
+    assert {each.state for each in world.workers.values()} == {"ready"}
+    world.workers["fake:a"].stays = True
+
+
+async def test_where_one_worker_cannot_be_ended_the_others_are_and_it_is_told() -> None:
+    world = World()
+    await _with_one_that_stays(world)
+    with pytest.raises(PermissionError, match="fake:a takes no signal"):
+        await world.pool.close(drain_s=0)
+    assert world.workers["fake:b"].state == "stopped"
+    assert world.pool.occupancy().reserved_bytes == 0
+    await asyncio.gather(*(task for task in world.tasks if task.cancel()), return_exceptions=True)
+
+
+async def test_where_one_worker_that_is_on_its_way_out_cannot_be_ended_the_others_are() -> None:
+    world = World()
+    await _with_one_that_stays(world)
+    world.ends[0].set()
+    await world.settle()
+    going = asyncio.create_task(world.pool.unload(world.pool.post(Target("fake", "fake:a"))))
+    with pytest.raises(PermissionError, match="fake:a takes no signal"):
+        await world.pool.close(drain_s=0)
+    assert world.workers["fake:b"].state == "stopped"
+    await asyncio.gather(going, *(task for task in world.tasks if task.cancel()), return_exceptions=True)
+
+
+async def test_a_house_whose_worker_cannot_be_ended_lets_go_of_its_ledger_all_the_same(home: Path) -> None:
+    worker = Scripted("fake:a")
+    worker.go.set()
+    folder = home / "ledger"
+    gateway = Gateway(
+        replace(load(), endpoints={"a": EndpointSettings("a", parse("fake:a"))}),
+        held=lambda: (),
+        find=lambda reference: pytest.fail(str(reference)),
+        permit=lambda build, settings: None,
+        make_worker=lambda target: worker,
+        open_ledger=lambda: opened(folder, "relaxed", version="1"),
+    )
+    await gateway.start()
+    await gateway.load("a")
+    worker.stays = True
+    with pytest.raises(PermissionError, match="fake:a takes no signal"):
+        await gateway.close(drain_s=0)
+    assert not is_appended_to(folder)

@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -99,8 +99,12 @@ class Gateway:
 
     async def close(self, *, drain_s: float | None = None) -> None:
         """Wait for requests in flight, at most `drain_s`, then stop every worker."""
-        await self._pool.close(drain_s=self._settings.server.drain_s if drain_s is None else drain_s)
-        await self._mover.close()
+        async with AsyncExitStack() as closing:  # each is closed, whatever becomes of those before
+            closing.push_async_callback(self._close_ledger)
+            closing.push_async_callback(self._mover.close)
+            await self._pool.close(drain_s=self._settings.server.drain_s if drain_s is None else drain_s)
+
+    async def _close_ledger(self) -> None:
         if self.ledger is not None:
             ledger, self.ledger = self.ledger, None
             await ledger.close()

@@ -135,10 +135,12 @@ class Post:
 
     async def end(self) -> None:
         """End the worker; on return no process of it is left."""
-        await self.worker.stop()
-        if self._client is not None:
-            client, self._client = self._client, None
-            await client.close()
+        try:
+            await self.worker.stop()
+        finally:
+            if self._client is not None:
+                client, self._client = self._client, None
+                await client.close()
 
     async def _wait(self) -> None:
         self._pool.let_wait(self)

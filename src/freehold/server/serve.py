@@ -130,11 +130,13 @@ class _Process:
             finally:
                 if self._looking is not None:
                     self._looking.cancel()
-                # What may be drained has been: now only the workers are left to end.
-                await gateway.close(drain_s=0)
-                if self._telemetry is not None:
-                    await self._telemetry.close(0.0 if self._server.force_exit else LAST_MEASURED_S)
-                await self._house.end_record()
+                async with contextlib.AsyncExitStack() as closing:  # each is closed, whatever becomes of those before
+                    closing.push_async_callback(self._house.end_record)
+                    if self._telemetry is not None:
+                        left_s = 0.0 if self._server.force_exit else LAST_MEASURED_S
+                        closing.push_async_callback(self._telemetry.close, left_s)
+                    # What may be drained has been: now only the workers are left to end.
+                    await gateway.close(drain_s=0)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

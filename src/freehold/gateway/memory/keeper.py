@@ -128,14 +128,18 @@ class Keeper:
         self._timer, self._timer_at = None, math.inf
 
     async def close(self) -> None:
-        """End every worker; nothing is decided any more."""
+        """End every worker; nothing is decided any more. Where some cannot be ended the others are, and then the first
+        of their errors is raised."""
         self.closing = True
         self._stop_timer()
-        await asyncio.gather(*self._going)
-        await asyncio.gather(*(post.end() for post in self))
+        ended = await asyncio.gather(*self._going, return_exceptions=True)
+        ended += await asyncio.gather(*(post.end() for post in self), return_exceptions=True)
         for post in self:
             self.residents.ended(post.resident)
             post.pulse()
+        for error in ended:
+            if error is not None:
+                raise error
 
     async def _end(self, post: Post) -> None:
         resident = post.resident
