@@ -132,11 +132,13 @@ def rest_of(client: socket.socket) -> bytes:
 
 
 @contextmanager
-def running_house(folder: Path, toml: str, *, stderr: Path | None = None, **environment: str) -> Iterator[RunningHouse]:
+def running_house(
+    folder: Path, toml: str, *, stderr: Path | None = None, program: Path | None = None, **environment: str
+) -> Iterator[RunningHouse]:
     """A house with `toml` as its freehold.toml; it is ended with SIGTERM and must end well. `stderr` is a file that
-    gets what it says there."""
+    gets what it says there, `program` one that serves another house than the usual."""
     (folder / "freehold.toml").write_text(toml)
-    command = [sys.executable, "-c", _SERVE]
+    command = [sys.executable, *(("-c", _SERVE) if program is None else (str(program),))]
     with contextlib.ExitStack() as files:
         process = subprocess.Popen(
             command,

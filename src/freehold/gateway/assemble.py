@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterable
 from typing import Any
 
+from freehold.gateway.engine_shape import check_call
+
 _ONCE = frozenset({"role", "id", "type", "name"})
 
 
@@ -41,18 +43,21 @@ def _add_choice(so_far: dict[str, Any], choice: dict[str, Any]) -> None:
 def _extend(so_far: dict[str, Any], logprobs: dict[str, Any]) -> None:
     known = so_far.get("logprobs") or {}
     for key, value in logprobs.items():
-        known[key] = known[key] + value if isinstance(value, list) and known.get(key) else value
+        before = known.get(key)
+        known[key] = before + value if isinstance(value, list) and isinstance(before, list) else value
     so_far["logprobs"] = known
 
 
 def _join(so_far: dict[str, Any], delta: dict[str, Any]) -> None:
     for key, value in delta.items():
+        before = so_far.get(key)
         if key == "tool_calls":
             _join_calls(so_far.setdefault("tool_calls", []), value or [])
-        elif isinstance(value, str) and key not in _ONCE:
-            so_far[key] = (so_far.get(key) or "") + value
+        elif isinstance(value, str) and isinstance(before, str) and key not in _ONCE:
+            so_far[key] = before + value
         elif isinstance(value, dict):
-            _join(so_far.setdefault(key, {}), value)
+            so_far[key] = before if isinstance(before, dict) else {}
+            _join(so_far[key], value)
         elif value is not None or key not in so_far:
             so_far[key] = value
 
@@ -70,6 +75,8 @@ def _join_calls(calls: list[dict[str, Any]], pieces: list[dict[str, Any]]) -> No
 def _chat_choice(choice: dict[str, Any]) -> dict[str, Any]:
     message = choice.pop("delta", {})
     calls = [{key: value for key, value in call.items() if key != "index"} for call in message.pop("tool_calls", [])]
+    for call in calls:
+        check_call(call)
     whole: dict[str, Any] = {"role": "assistant", "content": None, **message}
     if calls:
         whole["tool_calls"] = calls

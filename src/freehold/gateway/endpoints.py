@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from freehold.core.builds import HeldBuild
@@ -100,6 +100,12 @@ def chats(target: Target, running: Capabilities | None) -> bool | None:
     if running is not None:
         return running.chat
     return None if target.build is None else target.build.facts.chat_template is not None
+
+
+def offered(engine: Capabilities) -> Capabilities:
+    """What clients can do at an endpoint of `engine`: tools that it or its template lacks are added on the way."""
+    forced_tools = engine.forced_tools or (engine.chat and engine.json_schema)
+    return replace(engine, tools=engine.tools or engine.chat, forced_tools=forced_tools)
 
 
 def from_settings(row: EndpointSettings, settings: Settings, build: HeldBuild | None) -> Target:

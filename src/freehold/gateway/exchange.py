@@ -16,8 +16,8 @@ import aiohttp
 from pydantic_core import from_json
 
 from freehold.core.errors import EngineError, FreeholdError, WorkerLostError
-from freehold.gateway import remote_shape
 from freehold.gateway.asking import Asking
+from freehold.gateway.engine_shape import check_chunk
 from freehold.gateway.refusals import event_refusal
 from freehold.gateway.shaping import ChunkFilter, Shaper, Wanted
 from freehold.gateway.sse import DONE, EventReader
@@ -148,6 +148,8 @@ class Exchange:
             return
         for data in self._events.feed(piece):
             if data == DONE:
+                if not self._shaper.begun:
+                    raise EngineError(f"{self.engine} ended its answer before it had begun.")
                 self._shaper.finished = True
                 self._end()
                 return
@@ -171,15 +173,14 @@ class Exchange:
 
     def _parsed(self, data: bytes) -> dict[str, Any]:
         try:
-            chunk = from_json(data)
+            chunk = from_json(data, allow_inf_nan=False)
         except ValueError as error:
             raise EngineError(f"{self.engine} sent an event that is not JSON.") from error
         if not isinstance(chunk, dict):
             raise EngineError(f"{self.engine} sent an event that is not an object.")
         if chunk.get("error") is not None:
             raise event_refusal(self._upstream, chunk["error"])
-        if self._upstream.socket_path is None:
-            remote_shape.check(chunk, self._upstream.base_url)
+        check_chunk(chunk, self._upstream, self._wanted.choices)
         return chunk
 
 

@@ -7,7 +7,6 @@ the command line and the Python API all ask here.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,7 +16,7 @@ from typing import Any
 
 from freehold.core.builds import HeldBuild
 from freehold.core.errors import EngineError, NotFoundError, UnsupportedError, WorkerLostError
-from freehold.core.ports import Capabilities, Outgoing, Upstream, WorkerReport
+from freehold.core.ports import Outgoing, Upstream, WorkerReport
 from freehold.core.refs import Reference
 from freehold.core.settings import Settings
 from freehold.gateway import endpoints, requests, tokens
@@ -321,7 +320,7 @@ class Gateway:
             digest=target.build.digest if target.build else None,
             context_tokens=upstream.context_tokens if upstream else None,
             state=post.state if post else "stopped",
-            capabilities=_of_the_endpoint(upstream.capabilities) if upstream else None,
+            capabilities=endpoints.offered(upstream.capabilities) if upstream else None,
             created=self._created,
             license=target.build.license if target.build else None,
             size_bytes=target.build.size_bytes if target.build else None,
@@ -337,15 +336,6 @@ async def _whole(exchange: Exchange, *, chat: bool) -> dict[str, Any]:
             return await assemble(exchange, chat=chat)
         except WorkerLostError as lost:
             await exchange.again(lost)
-
-
-def _of_the_endpoint(engine: Capabilities) -> Capabilities:
-    """What clients can do there: tools that the engine or its template lacks are added on the way."""
-    return dataclasses.replace(
-        engine,
-        tools=engine.tools or engine.chat,
-        forced_tools=engine.forced_tools or (engine.chat and engine.json_schema),
-    )
 
 
 def _named(body: dict[str, Any], endpoint: str, upstream: Upstream) -> Answer:

@@ -31,6 +31,6 @@ def add(chunk: dict[str, Any], offsets: dict[int, int] | None = None) -> None:
         logprobs["tokens"] = [entry["token"] for entry in entries]
         logprobs["token_logprobs"] = [entry["logprob"] for entry in entries]
         logprobs["top_logprobs"] = [
-            {top["token"]: top["logprob"] for top in entry.get("top_logprobs", ())} for entry in entries
+            {top["token"]: top["logprob"] for top in entry.get("top_logprobs") or ()} for entry in entries
         ]
         logprobs["text_offset"] = text_offset

@@ -22,7 +22,7 @@ from freehold.core.errors import (
 )
 from freehold.core.ports import Upstream
 
-_TOO_LARGE = re.compile(r"input \((\d+) tokens\) is (?:too large|larger)[^(]*\(.*?(\d+)\)")
+_TOO_LARGE = re.compile(r"input \((\d{1,15}) tokens\) is (?:too large|larger)[^(]*\(.*?(\d{1,15})\)")
 
 
 def refusal(upstream: Upstream, status: int, raw: bytes, retry_after: str | None = None) -> FreeholdError:

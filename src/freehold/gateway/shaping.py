@@ -38,8 +38,9 @@ class Wanted:
 
 
 class Shaper:
-    """Feed it the engine's chunks, give out what it returns. `usage` and `timings` are the engine's own; so is the
-    fingerprint where `fingerprint` is None. `reasons` says why each answer ended, by its index."""
+    """Feed it the engine's chunks, give out what it returns. `begun`: some of an answer has come. `usage` and `timings`
+    are the engine's own; so is the fingerprint where `fingerprint` is None. `reasons` says why each answer ended, by
+    its index."""
 
     __slots__ = (
         "_begun",
@@ -48,6 +49,7 @@ class Shaper:
         "_offsets",
         "_tools",
         "_wanted",
+        "begun",
         "finished",
         "reasons",
         "timings",
@@ -57,6 +59,7 @@ class Shaper:
     def __init__(self, wanted: Wanted, tools: ChunkFilter | None, fingerprint: str | None = None) -> None:
         self.usage: Chunk | None = None
         self.timings: Chunk | None = None
+        self.begun = False
         self.finished = False
         self.reasons: dict[int, str] = {}
         self._wanted = wanted
@@ -79,6 +82,7 @@ class Shaper:
         choices = chunk.get("choices")
         if not choices:
             return self._last(chunk)
+        self.begun = True
         if self._wanted.verb == "complete":
             legacy_logprobs.add(chunk, self._offsets)
         elif len(self._begun) < self._wanted.choices:

@@ -123,7 +123,7 @@ class Call:
 
     async def reply(self, status: int, body: Any, headers: Iterable[Header] = ()) -> None:
         """Answer with `body` as JSON."""
-        raw = to_json(body)
+        raw = to_json(body, inf_nan_mode="null")  # JSON has no infinity
         await self.reply_bytes(status, raw, (_JSON, *headers))
 
     async def reply_bytes(self, status: int, raw: bytes, headers: Iterable[Header]) -> None:

@@ -43,7 +43,7 @@ class OpenAIFrames:
     """Chat and text completions: data only, `[DONE]` after a whole answer and never after a broken one."""
 
     def feed(self, chunk: dict[str, Any]) -> bytes:
-        return b"data: " + to_json(chunk) + b"\n\n"
+        return b"data: " + to_json(chunk, inf_nan_mode="null") + b"\n\n"
 
     def end(self) -> bytes:
         return b"data: [DONE]\n\n"
@@ -132,4 +132,5 @@ async def _relay(call: Call, exchange: Exchange, frames: Frames, watch: ClientWa
 
 
 def _framed(events: list[Event]) -> bytes:
-    return b"".join(b"event: %b\ndata: %b\n\n" % (event.name.encode(), to_json(event.data)) for event in events)
+    lines = ((event.name.encode(), to_json(event.data, inf_nan_mode="null")) for event in events)
+    return b"".join(b"event: %b\ndata: %b\n\n" % line for line in lines)

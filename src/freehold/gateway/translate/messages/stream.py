@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from freehold.core.errors import EngineError, FreeholdError
+from freehold.gateway.engine_shape import check_call
 from freehold.gateway.translate.event import Event
 from freehold.gateway.translate.messages.answer import opening, shows_thinking, stopped, usage
 
@@ -96,6 +97,7 @@ class Stream:
         if self._open != index:
             if index in self._calls:
                 raise EngineError("The engine went back to a tool call it had ended.")
+            check_call(call)
             self._calls.add(index)
             name = function.get("name")
             self._begin(index, {"type": "tool_use", "id": call.get("id"), "name": name, "input": {}}, events)

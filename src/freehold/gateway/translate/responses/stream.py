@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from freehold.core.errors import CallError, EngineError, FreeholdError
+from freehold.gateway.engine_shape import check_call
 from freehold.gateway.translate.event import Event
 from freehold.gateway.translate.responses.answer import finished, opening, usage
 from freehold.gateway.translate.responses.open_items import OpenCall, OpenItem, OpenReasoning, OpenText
@@ -85,6 +86,7 @@ class Stream:
         if not isinstance(item, OpenCall) or item.call_index != index:
             if index in self._calls:
                 raise EngineError("The engine went back to a tool call it had ended.")
+            check_call(call)
             self._calls.add(index)
             item = self._begin(lambda output_index: OpenCall(output_index, call))
         if piece := (call.get("function") or {}).get("arguments"):
