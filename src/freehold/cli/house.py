@@ -18,6 +18,7 @@ from freehold.cli.output import UNKNOWN, Column, Output, size
 from freehold.core.errors import NotFoundError
 from freehold.core.names import nearest
 from freehold.core.settings import load_despite_errors
+from freehold.core.sizes import duration
 
 Wide = Annotated[bool, typer.Option("--wide", "-w", help="Also every choice of each worker, with its reason.")]
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="One endpoint or build, with every choice.")]
@@ -211,12 +212,3 @@ def _only(report: Mapping[str, Any], name: str) -> dict[str, Any]:
         known = {row["name"] for row in report["endpoints"]}
         raise NotFoundError("endpoint", name, nearest=nearest(name, known), hint="`freehold ps` lists them.")
     return {**report, "endpoints": endpoints, "workers": workers}
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: 42 s, 5 min, 3.2 h, 2.0 d."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.1f} d"

@@ -9,6 +9,7 @@ import typer
 
 from freehold.cli.arguments import Json, Quiet, examples
 from freehold.cli.output import UNKNOWN, Column, Output
+from freehold.core.sizes import duration
 
 By = Annotated[str, typer.Option("--by", help="Sum by these: day, key, endpoint.")]
 Since = Annotated[
@@ -42,8 +43,7 @@ def usage_command(
 
 
 def _time(microseconds: int) -> str:
-    seconds = microseconds / 1e6
-    return f"{seconds:,.1f} s" if seconds < 600 else f"{seconds / 3600:,.1f} h"
+    return duration(microseconds / 1e6)
 
 
 def _energy(quantity: Mapping[str, Any]) -> str:

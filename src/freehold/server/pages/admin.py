@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from html import escape
 
 from freehold.core.ports import WorkerReport
-from freehold.core.sizes import size
+from freehold.core.sizes import duration, size
 from freehold.gateway.access.access import HOUSE_KEY
 from freehold.gateway.admission.line import Standing
 from freehold.gateway.endpoints import EndpointInfo
@@ -79,7 +79,7 @@ def _work_row(work: Work) -> tuple[str, ...]:
     if work.key is not None and work.key != HOUSE_KEY:
         buttons += _revoke(f"revoke-{work.number}", work.key, who)
     pieces = f"{work.pieces:,}" if work.pieces is not None else "none" if work.is_with_engine else "waits"
-    return (escape(who), escape(work.endpoint or "—"), escape(work.route), _span(work.seconds), pieces, buttons)
+    return (escape(who), escape(work.endpoint or "—"), escape(work.route), duration(work.seconds), pieces, buttons)
 
 
 def _revoke(place: str, key: str, who: str) -> str:
@@ -116,7 +116,7 @@ def _model_row(info: EndpointInfo, line: Standing | None, worker: WorkerReport |
         at_work = f"{line.taken:,}" if line.slots is None else f"{line.taken:,} of {line.slots:,}"
         waiting = f"{line.waiting:,}"
     if line is not None and line.longest_wait_s is not None:
-        waiting += f", {_span(line.longest_wait_s)}"
+        waiting += f", {duration(line.longest_wait_s)}"
     state = f"{info.state}, pinned" if worker is not None and worker.pinned else info.state
     named = (escape(info.name), escape(info.build or info.target), escape(state), at_work, waiting)
     if worker is None:
@@ -177,7 +177,3 @@ def _button(place: str, label: str, *, path: str, body: object, title: str, note
 
 def _when(at_s: float) -> str:
     return f"{datetime.fromtimestamp(at_s, UTC):%b %d, %H:%M:%S}"
-
-
-def _span(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
