@@ -13,8 +13,9 @@ Figure = Mapping[str, Any]
 Show = Callable[[float], str]
 
 
-def figure(found: Figure, show: Show) -> str:
-    """In full: "10.7 GB", "12.3 measured (11.9-12.8 in 5 runs, 2026-11-20)", "≈ 12-18", "unknown: why"."""
+def figure(found: Figure, show: Show, *, basis: bool = False) -> str:
+    """In full: "10.7 GB", "12.3 measured (11.9-12.8 in 5 runs, 2026-11-20)", "≈ 12-18", "unknown: why"; with `basis`
+    what an estimate rests on too: "≈ 12-18 (estimated: why)"."""
     match found["kind"]:
         case "exact":
             return show(found["value"])
@@ -23,7 +24,8 @@ def figure(found: Figure, show: Show) -> str:
             runs = f"{found['runs']} {'run' if found['runs'] == 1 else 'runs'}"
             return f"{show(found['value'])} measured ({spread} in {runs}, {found['on']})"
         case "estimated":
-            return f"≈ {span(found['low'], found['high'], show)}"
+            why = f" (estimated: {found['basis']})" if basis else ""
+            return f"≈ {span(found['low'], found['high'], show)}{why}"
     return f"unknown: {found['reason']}"
 
 

@@ -1,9 +1,6 @@
-"""Figures for people, each with what it rests on: measured, estimated or unknown; what is counted stands alone."""
+"""What a machine has and does, in the units that people know it by; `cells` shows what a figure of it rests on."""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Mapping
-from typing import Any
 
 from freehold.cli.output import size
 
@@ -30,18 +27,3 @@ def rate(per_s: float) -> str:
 def operations(per_s: float) -> str:
     """Operations a second: 165.2 T/s."""
     return f"{per_s / 1e12:.4g} T/s"
-
-
-def figure(quantity: Mapping[str, Any], show: Callable[[float], str], *, basis: bool = True) -> str | None:
-    """A quantity in its JSON form; None is unknown without a reason. `basis` False leaves out where it comes from."""
-    kind = quantity["kind"]
-    if kind == "exact":
-        return show(quantity["value"])
-    if kind == "measured":
-        spread = f"{show(quantity['low'])} to {show(quantity['high'])} in {quantity['runs']} runs"
-        return f"{show(quantity['value'])} (measured {quantity['on']}; {spread})"
-    if kind == "unknown":
-        return f"unknown: {quantity['reason']}"
-    low, high = show(quantity["low"]), show(quantity["high"])
-    said = f": {quantity['basis']}" if basis else ""
-    return f"{low if low == high else f'{low} to {high}'} (estimated{said})"

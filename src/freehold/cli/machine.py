@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from freehold.cli.arguments import Json, Quiet, examples
-from freehold.cli.figures import figure, memory, operations, rate
+from freehold.cli.cells import Show, figure
+from freehold.cli.figures import memory, operations, rate
 from freehold.cli.output import Column, Output, Section
 from freehold.core.errors import CallError
 
@@ -126,12 +127,12 @@ def _here(found: Mapping[str, Any]) -> list[Section]:
     ]
     limit = ram["cgroup_limit_bytes"]
     held = [
-        ("total", figure(ram["total_bytes"], memory)),
-        ("free", figure(ram["available_bytes"], memory)),
+        ("total", _based(ram["total_bytes"], memory)),
+        ("free", _based(ram["available_bytes"], memory)),
         ("control group", "no limit" if limit is None else f"at most {memory(limit)}"),
         ("modules", _modules(ram["modules"])),
     ]
-    speed = [("folder", disk["folder"]), ("reads", figure(disk["read_bytes_per_s"], rate))]
+    speed = [("folder", disk["folder"]), ("reads", _based(disk["read_bytes_per_s"], rate))]
     named = [("fingerprint", found["fingerprint"])]
     note = "Measurements are kept under it; those of another machine, or of this one before it changed, are not used."
     return [
@@ -172,15 +173,19 @@ def _place(place: Mapping[str, Any]) -> list[tuple[str, str | None]]:
     if not place["memory_bytes"]["value"]:
         return [("memory", "not named")]
     compute, link = place["compute_per_s"], place["link_bytes_per_s"]
-    lines = [
-        ("memory", figure(place["memory_bytes"], memory)),
-        ("free", figure(place["usable_bytes"], memory)),
-        ("bandwidth", figure(place["bandwidth_bytes_per_s"], rate)),
-        *((precision, figure(quantity, operations, basis=False)) for precision, quantity in compute.items()),
+    lines: list[tuple[str, str | None]] = [
+        ("memory", _based(place["memory_bytes"], memory)),
+        ("free", _based(place["usable_bytes"], memory)),
+        ("bandwidth", _based(place["bandwidth_bytes_per_s"], rate)),
+        *((precision, figure(quantity, operations)) for precision, quantity in compute.items()),
     ]
     if link is not None:
-        lines.append(("link", figure(link, rate)))
+        lines.append(("link", _based(link, rate)))
     return [*lines, ("engines", f"none: {place['no_engine']}")] if place["no_engine"] else lines
+
+
+def _based(found: Mapping[str, Any], show: Show) -> str:
+    return figure(found, show, basis=True)
 
 
 def _notes(found: Mapping[str, Any]) -> list[Section]:
