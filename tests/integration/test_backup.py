@@ -52,18 +52,6 @@ def house(build: HeldBuild, home: Path, tmp_path: Path) -> Iterator[RunningHouse
         yield running
 
 
-@pytest.fixture
-def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Path]:
-    """Turns this environment into the one of another, empty home."""
-
-    def go() -> Path:
-        monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path / "far" / "home"))
-        (tmp_path / "freehold.toml").unlink(missing_ok=True)
-        return tmp_path / "far" / "home"
-
-    return go
-
-
 def members(path: Path) -> dict[str, bytes]:
     with tarfile.open(path) as tar:
         found = {info.name: tar.extractfile(info) for info in tar}

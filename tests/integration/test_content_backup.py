@@ -30,18 +30,6 @@ def house(home: Path, tmp_path: Path) -> Iterator[RunningHouse]:
         yield running
 
 
-@pytest.fixture
-def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Path]:
-    """Turns this environment into the one of another, empty home."""
-
-    def go() -> Path:
-        monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path / "far" / "home"))
-        (tmp_path / "freehold.toml").unlink(missing_ok=True)
-        return tmp_path / "far" / "home"
-
-    return go
-
-
 def test_what_is_kept_comes_back_and_opens_once_the_key_is_put_beside_it(
     house: RunningHouse, freehold: Terminal, far: Callable[[], Path], home: Path
 ) -> None:

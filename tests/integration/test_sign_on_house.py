@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration.commands import bearer, freehold
 from tests.integration.house_process import HELLO, Reply, RunningHouse, rest_of, running_house, until
-from tests.servers.issuer import LocalIssuer, local_issuer
+from tests.servers.issuer import LocalIssuer
 
 CHAT = "/v1/chat/completions"
 ROLES = """
@@ -39,12 +39,6 @@ issuer = "{issuer.url}"
 audience = "freehold"
 {more}
 """
-
-
-@pytest.fixture
-def issuer() -> Iterator[LocalIssuer]:
-    with local_issuer() as running:
-        yield running
 
 
 @pytest.fixture

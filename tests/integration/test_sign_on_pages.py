@@ -19,7 +19,7 @@ from freehold.server.security import SIGN_ON
 from tests.integration.house_process import HELLO, RunningHouse, running_house
 from tests.integration.page_visitor import Visitor, free_port, refused, toml
 from tests.servers.accounts import AUTHORIZE, LOGOUT, fields_of, query_of
-from tests.servers.issuer import DISCOVERY, LocalIssuer, local_issuer
+from tests.servers.issuer import DISCOVERY, LocalIssuer
 
 ROLES = """
 [sign_on.roles.readers]
@@ -30,20 +30,9 @@ admin = true
 
 
 @pytest.fixture
-def issuer() -> Iterator[LocalIssuer]:
-    with local_issuer() as running:
-        yield running
-
-
-@pytest.fixture
 def house(tmp_path: Path, issuer: LocalIssuer) -> Iterator[RunningHouse]:
     with running_house(tmp_path, toml(issuer, free_port())) as running:
         yield running
-
-
-@pytest.fixture
-def visitor(house: RunningHouse, issuer: LocalIssuer) -> Visitor:
-    return Visitor(house, issuer)
 
 
 def freehold(*words: str) -> subprocess.CompletedProcess[str]:
