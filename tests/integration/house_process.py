@@ -12,13 +12,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
+import pytest
 
 from freehold.core.settings import Settings, load
 
@@ -132,13 +133,19 @@ def rest_of(client: socket.socket) -> bytes:
 
 
 @contextmanager
-def running_house(
-    folder: Path, toml: str, *, stderr: Path | None = None, program: Path | None = None, **environment: str
-) -> Iterator[RunningHouse]:
+def running_house(folder: Path, toml: str, *, stderr: Path | None = None, **environment: str) -> Iterator[RunningHouse]:
     """A house with `toml` as its freehold.toml; it is ended with SIGTERM and must end well. `stderr` is a file that
-    gets what it says there, `program` one that serves another house than the usual."""
+    gets what it says there."""
+    with _running(folder, toml, ("-c", _SERVE), stderr, environment) as house:
+        yield house
+
+
+@contextmanager
+def _running(
+    folder: Path, toml: str, program: Sequence[str], stderr: Path | None, environment: Mapping[str, str]
+) -> Iterator[RunningHouse]:
     (folder / "freehold.toml").write_text(toml)
-    command = [sys.executable, *(("-c", _SERVE) if program is None else (str(program),))]
+    command = [sys.executable, *program]
     with contextlib.ExitStack() as files:
         process = subprocess.Popen(
             command,
@@ -161,6 +168,19 @@ def running_house(
             process.kill()
             process.communicate()
             raise
+
+
+@contextmanager
+def shared_house(
+    paths: pytest.TempPathFactory, toml: str, *, program: Path | None = None, **environment: str
+) -> Iterator[RunningHouse]:
+    """A house for all tests of a module, in a folder and a home of its own: for tests that leave it as it was. What it
+    says on stderr is in the file `log` of its folder; `program` serves another house than the usual."""
+    folder = paths.mktemp("shared")
+    own = {"FREEHOLD_HOME": str(folder / "home"), "XDG_CONFIG_HOME": str(folder), **environment}
+    serving = ("-c", _SERVE) if program is None else (str(program),)
+    with _running(folder, toml, serving, folder / "log", own) as house:
+        yield house
 
 
 def _get_over(path: Path, target: str) -> bytes:

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 import psutil
 import pytest
 
-from tests.integration.house_process import HELLO, RunningHouse, running_house, until
+from tests.integration.house_process import HELLO, RunningHouse, shared_house, until
 
 TOML = """
 [server]
@@ -39,8 +39,7 @@ def many_files() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHouse]:
     """One house for all of it: what the one leaves behind the next would meet."""
-    folder = tmp_path_factory.mktemp("hostile")
-    with running_house(folder, TOML, FREEHOLD_HOME=str(folder / "home"), XDG_CONFIG_HOME=str(folder)) as running:
+    with shared_house(tmp_path_factory, TOML) as running:
         assert running.chat("small").status == 200
         yield running
 

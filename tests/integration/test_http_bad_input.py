@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.house_process import HELLO, Reply, RunningHouse, rest_of, running_house
+from tests.integration.house_process import HELLO, Reply, RunningHouse, rest_of, shared_house
 
 TOML = """
 [server]
@@ -24,11 +23,16 @@ refuses = "fake:refuses?refuse-start"
 CHAT = "/v1/chat/completions"
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[RunningHouse]:
-    with running_house(tmp_path, TOML) as running:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHouse]:
+    with shared_house(tmp_path_factory, TOML) as running:
         yield running
-        assert running.chat("small-model").status == 200, "the house goes on"
+
+
+@pytest.fixture
+def house(shared: RunningHouse) -> Iterator[RunningHouse]:
+    yield shared
+    assert shared.chat("small-model").status == 200, "the house goes on"
 
 
 def _body(**fields: Any) -> dict[str, Any]:

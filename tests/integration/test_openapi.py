@@ -18,7 +18,7 @@ from freehold.app import build_house
 from freehold.core.settings import load
 from freehold.server.asgi import create_app
 from freehold.server.openapi import PATH, TOLD
-from tests.integration.house_process import HELLO, RunningHouse, running_house
+from tests.integration.house_process import HELLO, RunningHouse, shared_house
 
 TOML = """
 [server]
@@ -43,8 +43,7 @@ GIVEN: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHouse]:
-    folder = tmp_path_factory.mktemp("openapi")
-    with running_house(folder, TOML, FREEHOLD_HOME=str(folder / "home"), XDG_CONFIG_HOME=str(folder)) as running:
+    with shared_house(tmp_path_factory, TOML) as running:
         yield running
 
 

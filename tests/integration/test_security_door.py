@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.house_process import RunningHouse, running_house
+from tests.integration.house_process import RunningHouse, shared_house
 
 MALFORMED = ("evil@localhost", "localhost/..evil", "localhost?evil", "localhost#evil", "[::1]evil", "local host")
 TOML = """
@@ -22,15 +22,15 @@ small-model = "fake:small?tokens=3"
 """
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[RunningHouse]:
-    with running_house(tmp_path, TOML) as running:
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHouse]:
+    with shared_house(tmp_path_factory, TOML) as running:
         yield running
 
 
-@pytest.fixture
-def locked_house(tmp_path: Path) -> Iterator[RunningHouse]:
-    with running_house(tmp_path, TOML, FREEHOLD_API_KEY="the-right-key") as running:
+@pytest.fixture(scope="module")
+def locked_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHouse]:
+    with shared_house(tmp_path_factory, TOML, FREEHOLD_API_KEY="the-right-key") as running:
         yield running
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,9 +12,9 @@ import pytest
 
 from freehold.core.sign_on import CALLBACK
 from freehold.server.security import SIGN_ON
-from tests.integration.house_process import RunningHouse, running_house
+from tests.integration.house_process import RunningHouse, shared_house
 from tests.integration.page_visitor import Visitor, free_port, refused, toml
-from tests.servers.accounts import TOKEN, Response, fields_of, query_of
+from tests.servers.accounts import TOKEN, Accounts, Response, fields_of, query_of
 from tests.servers.issuer import LocalIssuer, forged, local_issuer
 
 ELSEWHERE = (
@@ -60,21 +59,28 @@ HOSTILE: tuple[tuple[bytes | Response, str], ...] = (
 NO_TOKENS = (("", "damaged"), ("a.b.c", "damaged"), ("eyJ" + "A" * 20_000, "over 16,384 bytes"), ("\x00", "damaged"))
 
 
-@pytest.fixture
-def issuer() -> Iterator[LocalIssuer]:
-    with local_issuer() as running:
-        yield running
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningHouse, LocalIssuer]]:
+    """One house for all of it: what one attack leaves behind the next would meet."""
+    with (
+        local_issuer() as issuer,
+        shared_house(tmp_path_factory, toml(issuer, free_port())) as house,
+    ):
+        yield house, issuer
 
 
 @pytest.fixture
-def house(tmp_path: Path, issuer: LocalIssuer) -> Iterator[RunningHouse]:
-    with running_house(tmp_path, toml(issuer, free_port())) as running:
-        yield running
+def house(served: tuple[RunningHouse, LocalIssuer]) -> RunningHouse:
+    return served[0]
 
 
 @pytest.fixture
-def visitor(house: RunningHouse, issuer: LocalIssuer) -> Visitor:
-    return Visitor(house, issuer)
+def issuer(served: tuple[RunningHouse, LocalIssuer]) -> LocalIssuer:
+    """An honest one again, which nobody has asked."""
+    _, issuer = served
+    issuer.answers.clear()
+    issuer.accounts = Accounts(issuer.url, issuer.token, redirect_uris=issuer.accounts.redirect_uris)
+    return issuer
 
 
 def test_an_answer_is_good_once(visitor: Visitor, house: RunningHouse, issuer: LocalIssuer) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.house_process import Reply, RunningHouse, running_house
+from tests.integration.house_process import Reply, RunningHouse, shared_house
 
 TOML = '[server]\nport = 0\n[endpoints]\nsmall = "fake:small"\n'
 PROGRAM = Path(__file__).parent / "echo_house.py"
@@ -37,8 +37,10 @@ def told(**fields: Any) -> str:
     return json.dumps({"choices": [], **fields})
 
 
+NO_INDEX: tuple[Any, ...] = ("0", True, None, 1.5, -1, 1, HUGE, [0], {})
+NO_FUNCTION: tuple[Any, ...] = (None, 5, [], {"name": 5})
 CHUNKS: dict[str, str] = {
-    **{f"index {value!r:.9}": choice(index=value) for value in ("0", True, None, 1.5, -1, 1, HUGE, [0], {})},
+    **{f"index {value!r:.9}": choice(index=value) for value in NO_INDEX},
     **{f"choices {value!r}": json.dumps({"choices": value}) for value in (5, "x", True, [5], ["x"], {"0": PIECE})},
     **{f"delta {value!r}": choice(delta=value) for value in (None, 5, "x", ["x"], [])},
     **{f"content {value!r}": choice(delta={"content": value}) for value in (5, True, ["x"], {"text": "x"})},
@@ -46,7 +48,7 @@ CHUNKS: dict[str, str] = {
     **{f"finish_reason {value!r}": choice(finish_reason=value) for value in (5, True, ["stop"])},
     **{f"tool_calls {value!r}": choice(delta={"tool_calls": value}) for value in (5, "x", {"0": CALL}, [5])},
     **{f"call index {value!r:.9}": called({**CALL, "index": value}) for value in ("0", None, -1, HUGE)},
-    **{f"function {value!r}": called({**CALL, "function": value}) for value in (None, 5, [], {"name": 5})},
+    **{f"function {value!r}": called({**CALL, "function": value}) for value in NO_FUNCTION},
     "arguments": called({**CALL, "function": {"name": "look", "arguments": {"at": "sea"}}}),
     "call id": called({**CALL, "id": 5}),
     **{f"logprobs {value!r}": choice(logprobs=value) for value in (5, "x", [TOKEN], {"content": 5}, {"content": [5]})},
@@ -71,15 +73,14 @@ BLAMED = (b"fake answered with a wrong `", b"fake sent an event that is not")
 
 
 @pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("echo") / "log"
-
-
-@pytest.fixture(scope="module")
-def house(log: Path) -> Iterator[RunningHouse]:
-    home = {"FREEHOLD_HOME": str(log.parent / "home"), "XDG_CONFIG_HOME": str(log.parent)}
-    with running_house(log.parent, TOML, stderr=log, program=PROGRAM, **home) as running:
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHouse]:
+    with shared_house(tmp_path_factory, TOML, program=PROGRAM) as running:
         yield running
+
+
+@pytest.fixture
+def log(house: RunningHouse) -> Path:
+    return house.settings.home.parent / "log"
 
 
 def stream_of(*chunks: str) -> str:
@@ -161,7 +162,8 @@ def test_embeddings_of_the_wrong_shape_are_the_engines_failure(house: RunningHou
 @pytest.mark.parametrize("said", ["{}", '{"tokens": 5}', '{"tokens": ["x"]}', '{"tokens": [-1]}', "[]"])
 def test_tokens_of_the_wrong_shape_are_the_engines_failure(house: RunningHouse, log: Path, said: str) -> None:
     rendered = json.dumps({"prompt": said})
-    for body in ({"prompt": said}, *({"messages": [{"role": "user", "content": text}]} for text in (rendered, said))):
+    asked: list[dict[str, Any]] = [{"messages": [{"role": "user", "content": text}]} for text in (rendered, said)]
+    for body in ({"prompt": said}, *asked):
         reply = house.ask("POST", "/v1/tokenize", {"model": "small", **body})
         assert (reply.status, reply.error["code"]) == (502, "engine_failed"), reply.raw
     assert "Traceback" not in log.read_text()
