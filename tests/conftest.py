@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import hashlib
 import os
 import shutil
@@ -14,11 +15,19 @@ from pathlib import Path
 
 import pytest
 
+import freehold
+
 pytest_plugins = ("tests.openvino_builds",)
 
 SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 GEMMA3_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
+
+
+def pytest_sessionstart() -> None:
+    """Compile once what houses, workers and commands import: some thousands of them start here, and where
+    PYTHONDONTWRITEBYTECODE is set each would compile it anew."""
+    compileall.compile_dir(Path(freehold.__file__).parent, quiet=2)
 
 
 @pytest.fixture(autouse=True)
