@@ -115,6 +115,14 @@ def test_a_restricted_house_that_never_said_its_own_lock_is_a_gap() -> None:
     assert gaps(found, 100, 200) == [Gap(100, 200, "the house never said which lock it ran under")]
 
 
+def test_a_number_that_the_kernel_gave_again_means_the_last_process_of_it() -> None:
+    again = [process(110, "a", 5, None), at("end", 120, pid=5, how="x"), process(130, "b", 5, None)]
+    (run,) = runs(
+        [RESTRICTED[0], *again, at("end", 140, pid=5, how="y"), at("end", 150, pid=[5], how="z")], still_running=True
+    )
+    assert [(each.name, each.ended_ms, each.how) for each in run.processes] == [("a", 120, "x"), ("b", 140, "y")]
+
+
 def test_gaps_are_cut_to_the_period() -> None:
     found = gaps(runs(RESTRICTED, still_running=False), 50, 250)
     assert [(gap.from_ms, gap.to_ms) for gap in found] == [(50, 100), (200, 250)]

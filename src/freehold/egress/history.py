@@ -53,7 +53,8 @@ class Connection:
 
 @dataclass(slots=True)
 class Run:
-    """`last_ms` is its last record; where it ended without a word, it ended at some time after that."""
+    """`last_ms` is its last record; where it ended without a word, it ended at some time after that. `by_pid` are the
+    last processes of each number."""
 
     began_ms: int
     last_ms: int
@@ -62,6 +63,7 @@ class Run:
     allowed: list[str] | None
     ending: Ending = "without a word"
     processes: list[Process] = field(default_factory=list)
+    by_pid: dict[int, Process] = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
 
@@ -100,12 +102,14 @@ def _started(record: Record, at_ms: int) -> Run:
 
 def _process(run: Run, record: Record, at_ms: int) -> None:
     enforced = [{"what": str(row["what"]), "by": str(row["by"])} for row in record["enforced"]]
-    run.processes.append(Process(str(record["process"]), int(record["pid"]), at_ms, _lock(record), enforced))
+    process = Process(str(record["process"]), int(record["pid"]), at_ms, _lock(record), enforced)
+    run.processes.append(process)
+    run.by_pid[process.pid] = process
 
 
 def _locked(run: Run, record: Record, at_ms: int) -> None:
     del at_ms
-    found = _of(run, record)
+    found = run.by_pid.get(record["pid"])
     if found is not None:
         found.lock, found.observed = _lock(record), record["observed"] is True
 
@@ -115,7 +119,7 @@ def _lock(record: Record) -> str | None:
 
 
 def _ended(run: Run, record: Record, at_ms: int) -> None:
-    found = _of(run, record)
+    found = run.by_pid.get(record["pid"])
     if found is not None:
         found.ended_ms, found.how = at_ms, str(record["how"])
 
@@ -148,8 +152,3 @@ _READERS = {
     "connection": _connection,
     "stop": _stop,
 }
-
-
-def _of(run: Run, record: Record) -> Process | None:
-    """The process that a record means: the last one of that number."""
-    return next((each for each in reversed(run.processes) if each.pid == record["pid"]), None)
