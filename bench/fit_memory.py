@@ -1,11 +1,12 @@
 """Predicted memory against what the worker's process really took at its peak.
 
 Builds of two real models, each as it is published and in three other types, are run by the house's own worker with
-three contexts, in one slot and in eight. Every slot is filled to its last tokens, all of them generate at once, and a
-batch is embedded, so that every buffer is used; then the kernel is asked for the most that the process has held
-(VmHWM: its own pages and those of the file). What is predicted is that peak (`MemoryNeed.peak_bytes`), the prompt cache
-left out on both sides. Memory does not depend on what else the machine does, so this may run beside other work, and
-loads run beside each other, each with one thread: a second one changed a peak of 318 MB by 0.03.
+three contexts, in one slot and in eight. One slot is filled to its last tokens, the others with more than a window, all
+of them generate at once, and a batch is embedded, so that every buffer is used; then the kernel is asked for the most
+that the process has held (VmHWM: its own pages and those of the file). What is predicted is that peak
+(`MemoryNeed.peak_bytes`), the prompt cache left out on both sides. Memory does not depend on what else the machine
+does, so this may run beside other work, and loads run beside each other, each with one thread: a second one changed a
+peak of 318 MB by 0.03.
 
 `--resume` goes on where a run has stopped.
 """
@@ -32,7 +33,7 @@ from freehold.fit.memory import MemoryNeed, need
 from freehold.fit.read_gguf import blueprint_of_gguf
 
 KINDS = ("own", "q4_0", "q5_1", "q8_0")
-CONTEXTS = (256, 512, 1024)
+CONTEXTS = (512, 2048, 8192)
 SLOTS = (1, 8)
 BATCH_TOKENS = 128
 TOO_LOW = 0.03

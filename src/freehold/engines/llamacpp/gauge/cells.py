@@ -24,6 +24,8 @@ STEPS = 12
 """Of a window: few enough that the context is still about what it was."""
 ROOM_TOKENS = 256
 """Context beyond what is used."""
+OTHERS_TOKENS = 1024
+"""What slots beside the longest hold, where memory alone is asked about."""
 _TRIES = 3
 
 
@@ -76,8 +78,12 @@ async def taken(engine: LlamaCpp, build: HeldBuild, cells: Sequence[Cell], manne
 
 
 async def peak_bytes(engine: LlamaCpp, build: HeldBuild, run: RunShape, *, threads: int) -> int | None:
-    """The most memory that a worker held while every slot was full to its last tokens, all slots generated at once, and
-    a batch was embedded; None where the system does not say. Raises WorkerStartError where the build does not run so.
+    """The most memory that a worker held while all slots generated at once, the first of them full to its last tokens,
+    and a batch was embedded; None where the system does not say. Raises WorkerStartError where the build does not run
+    so.
+
+    The cache is whole from the start, and a pass takes room for as many cells as the longest of its sequences has: so
+    the other slots hold no more than it takes to fill what the engine keeps of a window.
     """
     options = EngineOptions(
         context_tokens=run.context_tokens,
@@ -88,9 +94,10 @@ async def peak_bytes(engine: LlamaCpp, build: HeldBuild, run: RunShape, *, threa
         prompt_cache_mib=0,
     )
     used = run.context_tokens - STEPS - 2
+    useds = [used, *[min(used, OTHERS_TOKENS)] * (run.slots - 1)]
     async with serving(engine, build, options) as timing:
-        await timing.hold(used, run.slots)
-        await timing.step(used, run.slots, steps=STEPS)
+        await timing.hold(useds)
+        await timing.step(useds, steps=STEPS)
         return await _peak(timing, min(run.batch_tokens, used))
 
 
@@ -110,11 +117,12 @@ async def serving(engine: LlamaCpp, build: HeldBuild, options: EngineOptions) ->
 
 
 async def _step(timing: Timing, cell: Cell, manner: Manner) -> Measured:
-    await timing.hold(cell.used_tokens, cell.concurrency)
+    useds = [cell.used_tokens] * cell.concurrency
+    await timing.hold(useds)
     windows: list[Window] = []
-    await timing.step(cell.used_tokens, cell.concurrency, steps=STEPS)
+    await timing.step(useds, steps=STEPS)
     while _wanted(windows, manner.repetitions):
-        windows.append(await timing.step(cell.used_tokens, cell.concurrency, steps=STEPS))
+        windows.append(await timing.step(useds, steps=STEPS))
     return middle(windows, manner.on)
 
 

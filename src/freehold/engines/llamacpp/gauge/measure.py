@@ -124,9 +124,10 @@ async def _served(file: Path, vocabulary: int, threads: int, heard: Heard, runti
     options = EngineOptions(context_tokens=512, slots=slots, threads=threads, batch_tokens=128, prompt_cache_mib=0)
     async with serving(LlamaCpp(runtime_dir=runtime_dir, log_dir=log_dir), build, options) as timing:
         for together in plan.SPOKEN_TOGETHER:
-            await timing.hold(8, together)
+            useds = [8] * together
+            await timing.hold(useds)
             for turn in range(1 + _REPEATED):
-                window = await timing.step(8, together, steps=_STEPS)
+                window = await timing.step(useds, steps=_STEPS)
                 if turn:
                     heard.windows[f"spoken {vocabulary}", together, 0].append(window)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -28,20 +28,18 @@ class Timing:
         self._process = Path(f"/proc/{pid}")
         self._last = min(vocabulary, _LAST_TOKEN)
 
-    async def hold(self, used_tokens: int, concurrency: int) -> None:
-        """Let slots 0 to `concurrency` - 1 read `used_tokens` each, so that `step` finds them in its cache."""
-        for slot in range(concurrency):
+    async def hold(self, useds: Sequence[int]) -> None:
+        """Let each slot, from the first on, read so many tokens, so that `step` finds them in its cache."""
+        for slot, used_tokens in enumerate(useds):
             await self._ask(slot, self._drawn(used_tokens, slot), generate=1)
 
-    async def step(self, used_tokens: int, concurrency: int, *, steps: int) -> Window:
-        """Seconds of one step in which each of `concurrency` sequences gets a token, over `steps` of them, after
-        `hold`; the slowest sequence's mean."""
+    async def step(self, useds: Sequence[int], *, steps: int) -> Window:
+        """Seconds of one step in which the sequence of each slot gets a token, over `steps` of them, after `hold`; the
+        slowest sequence's mean."""
 
         async def all_of_them() -> float:
-            answers = await asyncio.gather(
-                *(self._ask(slot, self._drawn(used_tokens, slot), generate=steps + 1) for slot in range(concurrency))
-            )
-            return max(float(answer["predicted_ms"]) for answer in answers) / steps / 1e3
+            asked = (self._ask(slot, self._drawn(used, slot), generate=steps + 1) for slot, used in enumerate(useds))
+            return max(float(answer["predicted_ms"]) for answer in await asyncio.gather(*asked)) / steps / 1e3
 
         return await self._watched(all_of_them)
 
