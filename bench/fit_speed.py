@@ -3,12 +3,13 @@
 The machine is measured as `freehold machine --measure` does it. Then builds of two real models, each as it is published
 and in six types, are run through the house's worker in cells drawn by a fixed seed: a build, how many tokens each
 sequence holds, how many sequences generate at once; where it is one, the prompt is timed too. A figure is the median of
-undisturbed windows; its repeatability is the distance between lowest and highest over it. A cell that does not repeat
-to a fifth is taken again, twice at most, and the calmest of its takes counts: chosen by what it shows of itself, since
-nothing of a cell reaches the prediction and nothing of the prediction the choice.
+undisturbed windows. Every cell is taken twice, the second time after all others, and the calmer of its takes counts:
+chosen by what it shows of itself, since nothing of a cell reaches the prediction and nothing of the prediction the
+choice. Beside the errors stands how far the machine is from itself: between the windows of a take, which lie within
+seconds, and between the takes, which lie minutes apart. No prediction can be nearer than that.
 
 `--for SECONDS` stops once they are over, and `--resume` goes on where a run has stopped, with the same record of the
-machine.
+machine. `--seed` draws other cells, to try and not to quote.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,7 @@ BATCH_TOKENS = 128
 REPETITIONS = 5
 CALIBRATION_S = 80.0
 """Longer than the command takes, so that a busy machine is measured for every type too."""
-RESTLESS, TAKES = 0.2, 3
-"""From lowest to highest over the middle: a cell that varies by more is taken again, up to so many times in all."""
+TAKES = 2
 MEDIAN, WORST = 0.10, 0.25
 
 
@@ -72,9 +72,9 @@ class Drawn:
         return f"{self.model}:{self.kind} {self.cell.concurrency} x {self.cell.used_tokens} tokens"
 
 
-def drawn(count: int) -> list[Drawn]:
+def drawn(count: int, seed: int = SEED) -> list[Drawn]:
     """The first `count` cells of the seed: lengths even in their logarithm, all else even."""
-    source = random.Random(SEED)
+    source = random.Random(seed)
     cells = []
     for _ in range(count):
         model, kind = source.choice(MODELS), source.choice(("own", *TYPES))
@@ -90,31 +90,40 @@ async def main() -> None:
     parser.add_argument("--quick", action="store_true", help="four cells: to try, not to quote")
     parser.add_argument("--for", type=float, default=math.inf, dest="seconds")
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--seed", type=int, default=SEED)
     chosen = parser.parse_args()
     until = time.monotonic() + chosen.seconds
     state = arms.cache() / "fit_speed.json"
-    rows: dict[str, Any] = json.loads(state.read_text()) if chosen.resume and state.exists() else {}
-    cells = drawn(4 if chosen.quick else CELLS)
+    cells = drawn(4 if chosen.quick else CELLS, chosen.seed)
     files = {(each.model, each.kind): build_file(each.model, each.kind) for each in cells}
-    found = await _calibration(resume=chosen.resume)
-    for each in cells:
-        while _wanted(rows.get(each.name)) and time.monotonic() < until:
-            rows[each.name] = _calmer(rows.get(each.name), await _taken(each, files[each.model, each.kind], found))
-            state.write_text(json.dumps(rows))
-            print(f"{each.name}: {json.dumps(rows[each.name]['step_s'])}", file=sys.stderr)
-    if any(each.name not in rows for each in cells):
-        print(f"{len(rows)} of {len(cells)} cells are taken; --resume goes on.", file=sys.stderr)
+    found = _kept_record() if chosen.resume else None
+    if found is None:
+        state.unlink(missing_ok=True)
+        found = await _measured()
+    rows: dict[str, list[Any]] = json.loads(state.read_text()) if state.exists() else {}
+    for turn in range(TAKES):
+        for each in cells:
+            takes = rows.setdefault(each.name, [])
+            if len(takes) <= turn and time.monotonic() < until:
+                takes.append(await _taken(each, files[each.model, each.kind], found))
+                state.write_text(json.dumps(rows))
+                print(f"{each.name}: {json.dumps(takes[-1]['step_s'])}", file=sys.stderr)
+    if any(len(rows[each.name]) < TAKES for each in cells):
+        print("Not every cell was taken; --resume goes on.", file=sys.stderr)
         return
-    save([(each, rows[each.name], files[each.model, each.kind]) for each in cells], found, quick=chosen.quick)
+    taken_cells = [(each, rows[each.name], files[each.model, each.kind]) for each in cells]
+    save(taken_cells, found, to_quote=not chosen.quick and chosen.seed == SEED)
 
 
-async def _calibration(*, resume: bool) -> Calibration:
+def _kept_record() -> Calibration | None:
+    """The record of this machine that an earlier run has made."""
+    found = calibration.read(arms.cache(), fingerprint=fingerprint(probe.machine()), engine=engine_id())
+    return None if isinstance(found, Unknown) else found
+
+
+async def _measured() -> Calibration:
     here_now = probe.machine()
     path = calibration.kept_at(arms.cache(), fingerprint(here_now))
-    if resume:
-        found = calibration.read(arms.cache(), fingerprint=fingerprint(here_now), engine=engine_id())
-        if not isinstance(found, Unknown):
-            return found
     with arms.folder_of_its_own() as folder:
         taken_now = await measure(
             here_now, runtime_dir=folder / "r", log_dir=folder / "log", tell=_tell, seconds=CALIBRATION_S
@@ -137,35 +146,35 @@ async def _taken(each: Drawn, file: Path, found: Calibration) -> dict[str, Any]:
     return {"step_s": _plain(one.step_s), "prompt_s": _plain(one.prompt_s), "load": os.getloadavg()[0]}
 
 
-def _wanted(row: Mapping[str, Any] | None) -> bool:
-    """A cell that was not taken, or may be taken again."""
-    return row is None or (row["takes"] < TAKES and _variation(row) > RESTLESS)
-
-
-def _calmer(before: Mapping[str, Any] | None, row: dict[str, Any]) -> dict[str, Any]:
-    """Of two takes of one cell the calmer, which knows how many there were."""
-    takes = (before or {"takes": 0})["takes"] + 1
-    kept = row if before is None or _variation(row) < _variation(before) else before
-    return {**kept, "takes": takes}
-
-
 def _variation(row: Mapping[str, Any]) -> float:
-    """Of the figure of a cell that varies most."""
+    """Of the figure of a take that varies most."""
     taken_s: list[list[float]] = [each for each in (row["step_s"], row["prompt_s"]) if each is not None]
     return max((high - low) / middle for middle, low, high, _ in taken_s)
+
+
+def _again(takes: Sequence[Mapping[str, Any]]) -> Iterator[float]:
+    """How far the figures of two takes of a cell are apart."""
+    for of in ("step_s", "prompt_s"):
+        if takes[0][of] is not None:
+            middles = [row[of][0] for row in takes]
+            yield max(middles) / min(middles) - 1
 
 
 def _plain(measured: Measured | None) -> list[float] | None:
     return None if measured is None else [measured.value, measured.low, measured.high, measured.runs]
 
 
-def save(taken_cells: Sequence[tuple[Drawn, Mapping[str, Any], Path]], found: Calibration, *, quick: bool) -> None:
+def save(
+    taken_cells: Sequence[tuple[Drawn, Sequence[Mapping[str, Any]], Path]], found: Calibration, *, to_quote: bool
+) -> None:
     """Write the result and print its tables."""
     result_arms: dict[str, Any] = {}
     apart: dict[str, list[float]] = {"generation": [], "prompt": []}
     own: list[float] = []
-    for each, row, file in taken_cells:
-        predicted = _predicted(each, file, found)
+    again: list[float] = []
+    for each, takes, file in taken_cells:
+        row, predicted = min(takes, key=_variation), _predicted(each, file, found)
+        again += _again(takes)
         for of, seconds, tokens in (
             ("generation", row["step_s"], 1),
             ("prompt", row["prompt_s"], each.cell.used_tokens),
@@ -187,25 +196,25 @@ def save(taken_cells: Sequence[tuple[Drawn, Mapping[str, Any], Path]], found: Ca
     result = {
         "name": "fit_speed",
         "taken_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "quick": quick,
+        "quick": not to_quote,
         "machine": machine(),
-        "load_average": {"before": [taken_cells[0][1]["load"]], "after": [taken_cells[-1][1]["load"]]},
+        "load_average": {"before": [taken_cells[0][1][0]["load"]], "after": [taken_cells[-1][1][-1]["load"]]},
         "noisy": found.quiet.noisy,
         "disturbed_share": found.quiet.disturbed_share,
         "arms": result_arms,
         "skipped": {},
         "claims": [
             {"text": claim.text, "reach": claim.reach, "found": claim.found, "holds": claim.holds}
-            for claim in claims(apart, own)
+            for claim in claims(apart, own, again)
         ],
     }
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / ("fit_speed.quick.raw.json" if quick else "fit_speed.json")
+    path = RESULTS / ("fit_speed.json" if to_quote else "fit_speed.quick.raw.json")
     path.write_text(json.dumps(result, indent=1) + "\n")
     print(tables(result))
 
 
-def claims(apart: Mapping[str, Sequence[float]], own: Sequence[float]) -> list[Claim]:
+def claims(apart: Mapping[str, Sequence[float]], own: Sequence[float], again: Sequence[float]) -> list[Claim]:
     """What was to be reached, and the repeatability beside it."""
     made = []
     for of, errors in apart.items():
@@ -213,9 +222,12 @@ def claims(apart: Mapping[str, Sequence[float]], own: Sequence[float]) -> list[C
             middle, worst = statistics.median(errors), max(errors)
             made.append(Claim(f"{of}, median error of {len(errors)}", "under 10 %", f"{middle:.1%}", middle < MEDIAN))
             made.append(Claim(f"{of}, worst error", "under 25 %", f"{worst:.1%}", worst < WORST))
-    made.append(
-        Claim("lowest to highest of the same cell, median", "(for comparison)", f"{statistics.median(own):.1%}", None)
-    )
+    for text, value in (
+        ("lowest to highest of the same cell within seconds, median", statistics.median(own)),
+        ("the same cell again, minutes later, median", statistics.median(again)),
+        ("the same cell again, minutes later, worst", max(again)),
+    ):
+        made.append(Claim(text, "(for comparison)", f"{value:.1%}", None))
     return made
 
 
