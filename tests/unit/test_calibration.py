@@ -82,6 +82,16 @@ def test_a_damaged_record_is_said_to_be_damaged(home: Path, data: bytes) -> None
     assert found.reason.endswith("`freehold machine --measure` takes a minute to measure it")
 
 
+def test_a_record_of_the_first_version_is_measured_again(home: Path) -> None:
+    path = kept(home, changed(format=1))
+    found = records.read(home, fingerprint=FOUND.fingerprint, engine=ENGINE)
+    assert isinstance(found, Unknown)
+    assert found.reason == (
+        f"{path} was written by an older Freehold, which timed attention in another way: "
+        "`freehold machine --measure` takes a minute to measure it"
+    )
+
+
 def test_a_record_that_is_a_folder_cannot_be_read(home: Path) -> None:
     records.kept_at(home, FOUND.fingerprint).mkdir(parents=True)
     found = records.read(home, fingerprint=FOUND.fingerprint, engine=ENGINE)

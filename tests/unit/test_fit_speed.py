@@ -84,10 +84,32 @@ def test_sequences_that_generate_together_share_the_reading_of_weights() -> None
 
 def test_a_prompt_is_read_a_batch_at_a_time_and_asks_for_one_token() -> None:
     found = speeds(blueprint(), RUN, HERE, calibration(), used_tokens=200)
-    first = 1e-3 + 11e-6 + 127 * 2000e-10 + 1_000_000 * 64e-9 + 2 * 128 * 64.5 * 5e-9
+    # Two threads take eight pieces of the rows of two heads, and a tile of 64 rows for each, however few there are.
+    first = 1e-3 + 11e-6 + 127 * 2000e-10 + 1_000_000 * 64e-9 + 8 * 64 * 64.5 * 5e-9
     last = 1e-3 + 11e-6 + 71 * 2000e-10 + 1_000_000 * (4e-9 + 60e-9 * 64 / 120)
-    last += 2 * 72 * (128 + 36.5) * (10e-9 - 5e-9 * 71 / 127) + 5_000_000e-9 + 1e-4 + 1e-4 + 5e-5
+    last += 8 * 64 * (128 + 36.5) * 5e-9 + 5_000_000e-9 + 1e-4 + 1e-4 + 5e-5
     assert value(found.prompt_tokens_per_s) == pytest.approx(200 / (first + last), rel=1e-12)
+
+
+def test_few_tokens_look_as_one_does_and_many_as_the_most_that_were_measured() -> None:
+    def looking_s(tokens: int) -> float:
+        """Of a pass that looks back at 4,096 tokens for each of its own, less one of the same width that does not."""
+        work = work_of(blueprint())
+        assert not isinstance(work, str)
+        run = RunShape(8192, batch_tokens=512)
+        far, near = (
+            pass_s(work, run, calibration(), Batch(1, tokens, held, 0), lambda measured: measured.value)
+            for held in (4096, 0)
+        )
+        return (far - near) / tokens
+
+    assert looking_s(63) == pytest.approx(2 * 4096 * 10e-9, rel=0.02)
+    assert looking_s(512) == pytest.approx(2 * 4096 * 5e-9, rel=1e-9)
+
+
+def test_one_sequence_waits_for_the_thread_that_has_the_full_half_of_the_cells() -> None:
+    before, behind = (1 / generation(blueprint(), used_tokens=used) for used in (767, 768))
+    assert behind - before == pytest.approx(2 * (2 * 512 - 768) * 10e-9, rel=1e-6)
 
 
 def test_a_window_bounds_what_heads_look_at() -> None:

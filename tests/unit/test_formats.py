@@ -35,7 +35,8 @@ from tests.calibrations import calibration as round_figures
 from tests.integration.gateways import settings_of
 from tests.unit.test_trials_record import MACHINE, VERSIONS, report
 
-FIRST, SECOND, KEPT = (Path(__file__).parents[1] / "homes" / name for name in ("first", "second", "kept"))
+HOMES = Path(__file__).parents[1] / "homes"
+FIRST, SECOND, THIRD, KEPT = (HOMES / name for name in ("first", "second", "third", "kept"))
 KEY = b"fh_f928c0a7_9kH9x3YBs-t0kiAghTCHBTQF-g7EyBXmuOfRM3N7fSU"
 MACHINE_RECORD = "machines/test-2c-8g-0123456789.json"
 TRIAL_RECORD = f"trials/{MACHINE}/{'a' * 64}.batch.json"
@@ -53,13 +54,17 @@ def _trial(home: Path) -> Winner | Ignored | None:
     return trials.read(home, MACHINE, report()["digest"], "batch", VERSIONS)
 
 
-def test_everything_in_the_first_home_is_read(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_everything_in_the_first_home_is_read_but_what_is_measured_again(
+    old: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     ada, bob = KeyBook(old).read()
     assert ada.opens(KEY, 0) and (ada.owner, ada.limits.tokens_per_day, ada.scopes.verbs) == ("ada", 1000, ("chat",))
     assert bob.revoked_s is not None
     assert [override.by for override in Overrides(old).every()] == ["Ada"]
     assert isinstance(_trial(old), Winner)
-    assert calibration.read(old, fingerprint=round_figures().fingerprint, engine=ENGINE) == round_figures()
+    left = calibration.read(old, fingerprint=round_figures().fingerprint, engine=ENGINE)
+    assert isinstance(left, Unknown) and "was written by an older Freehold" in left.reason
+    assert "freehold machine --measure" in left.reason
     store = Store(old)
     assert [build.name for build in store.builds()] == ["older:q4_1", "tiny:q4_1"]
     for build in store.builds():
@@ -172,6 +177,10 @@ def test_what_can_be_measured_again_is_passed_over_with_the_reason(old: Path) ->
     _newer(old / MACHINE_RECORD, formats.CALIBRATION)
     unknown = calibration.read(old, fingerprint=round_figures().fingerprint, engine=ENGINE)
     assert isinstance(unknown, Unknown) and "was written by a newer Freehold" in unknown.reason
+
+
+def test_the_second_record_of_a_machine_is_read() -> None:
+    assert calibration.read(THIRD, fingerprint=round_figures().fingerprint, engine=ENGINE) == round_figures()
 
 
 def test_every_limit_in_the_second_book_of_keys_is_read(home: Path) -> None:

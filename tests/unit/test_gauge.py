@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,17 @@ import pytest
 from freehold.core.quantity import Measured
 from freehold.engines.llamacpp.gauge import plan, solve
 from freehold.engines.llamacpp.gauge.disturbance import Window, timed
+from freehold.engines.llamacpp.gauge.plan import Pass
+from freehold.engines.llamacpp.gauge.program import Bench
 from freehold.engines.llamacpp.gauge.shapes import Shape, written
 from freehold.fit.read_gguf import blueprint_of_gguf
 from freehold.weights.gguf import check_gguf, read_facts
 
 CACHE_BYTES = 32 << 20
-PASS_S, NODE_S, WIDTH_S, LOOK_S, SEQUENCE_S, SAMPLING_S = 1e-4, 2e-6, 3e-10, 4e-9, 5e-5, 6e-9
+THREADS = 2
+PASS_S, NODE_S, WIDTH_S, SEQUENCE_S, SAMPLING_S = 1e-4, 2e-6, 3e-10, 5e-5, 6e-9
 VOCABULARY_S = 8e-9
+LOOK_S = {1: 4e-8, 2: 4e-8, 4: 4e-8, 8: 4e-8, 32: 4e-8, 128: 9e-9}
 WEIGHT_S = {1: 7e-11, 2: 1e-10, 4: 2e-10, 8: 3e-10, 32: 9e-10, 128: 3e-9}
 
 
@@ -42,7 +47,7 @@ def passed(shape: Shape, tokens: int, held: int = 0) -> Measured:
     total = PASS_S
     for _ in range(shape.layers):
         total += 19 * NODE_S + (tokens - 1) * shape.widths * WIDTH_S + shape.layer_weights * WEIGHT_S[tokens]
-        total += shape.heads * tokens * held * LOOK_S
+        total += shape.heads * tokens * (held + (tokens + 1) / 2) * LOOK_S[tokens]
     return exactly(total)
 
 
@@ -53,10 +58,15 @@ def test_the_costs_of_an_invented_machine_are_found_again() -> None:
     for count in (1, plan.MANY):
         found["look f16 64", count, 0] = passed(looking, count)
         found["look f16 64", count, plan.LOOKED_AT] = passed(looking, count, plan.LOOKED_AT)
+        found["narrow", count, 0] = passed(narrow, count)
+    looks = solve.attention(found, THREADS)
+    assert looks["f16"][128][1].value == pytest.approx(LOOK_S[1], rel=1e-6)
+    assert looks["f16"][128][plan.MANY].value == pytest.approx(LOOK_S[plan.MANY], rel=1e-6)
+    found = solve.bare(found, looks["f16"][128], CACHE_BYTES, THREADS)
     parts = solve.parts(
         exactly(PASS_S),
-        {count: passed(narrow, count) for count in (1, plan.MANY)},
-        {count: passed(wide, count) for count in (1, plan.MANY)},
+        {count: found["narrow", count, 0] for count in (1, plan.MANY)},
+        {count: found[f"weights {plan.BASE}", count, 0] for count in (1, plan.MANY)},
         narrow_shape=narrow,
         wide_shape=wide,
     )
@@ -65,9 +75,6 @@ def test_the_costs_of_an_invented_machine_are_found_again() -> None:
     weights = solve.weights(found, parts, CACHE_BYTES)
     assert weights.keys() == {plan.BASE}
     assert {count: each.value for count, each in weights[plan.BASE].items()} == pytest.approx(WEIGHT_S, rel=1e-6)
-    looks = solve.attention(found)
-    assert looks["f16"][128][1].value == pytest.approx(LOOK_S, rel=1e-6)
-    assert looks["f16"][128][plan.MANY].value == pytest.approx(LOOK_S, rel=1e-6)
 
 
 def test_what_the_server_takes_is_told_from_what_the_engine_computes() -> None:
@@ -90,6 +97,34 @@ def test_what_the_server_takes_is_told_from_what_the_engine_computes() -> None:
     assert server.vocabulary_s.value == pytest.approx(VOCABULARY_S, rel=1e-6)
     assert server.sequence_s.value == pytest.approx(SEQUENCE_S, rel=1e-6)
     assert server.sampling_s.value == pytest.approx(SAMPLING_S, rel=1e-6)
+
+
+class Model:
+    """In the place of a loaded model: keeps how many tokens it holds, and what it was asked."""
+
+    def __init__(self) -> None:
+        self.held = 64
+        self.asked: list[tuple[int, int, int]] = []
+
+    def forget(self, start: int = 0) -> None:
+        self.held = min(self.held, start)
+
+    def decode(self, tokens: int, *, start: int) -> None:
+        self.asked.append((tokens, start, self.held))
+        self.held = start + tokens
+
+
+def test_passes_are_timed_in_turn_and_each_finds_the_same_tokens_held(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = Model()
+    bench = Bench(None, tmp_path, 0.0, cache_bytes=1024)
+    bench._rounds("look", model, [Pass(1, 64), Pass(8, 64)], cold=True)  # type: ignore[arg-type]
+    assert model.asked[:4] == [(1, 64, 64), (8, 64, 64)] * 2
+    assert {(start, held) for _, start, held in model.asked} == {(64, 64)}
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(told) == len(model.asked) - 2, "the first round warms up"
+    assert {(each["probe"], each["tokens"], each["held"]) for each in told} == {("look", 1, 64), ("look", 8, 64)}
 
 
 def test_disturbed_windows_do_not_count_where_enough_are_quiet() -> None:

@@ -60,7 +60,9 @@ over what it does not know would let them do more than was set."""
 LEDGER = Format("a ledger", 1)
 """Never rewritten: the chain is over the bytes. A ledger goes on in the newest version behind what there is."""
 CONTENT = Format("a segment of kept content", 1)
-CALIBRATION = Format("a record of a machine's speeds", 1)
+CALIBRATION = Format("a record of a machine's speeds", 2)
+"""Version 1 leads nowhere: it says how long attention took without how unevenly threads had shared it, and a minute
+measures it again."""
 TRIAL = Format("a record of a bench", 2, unsaid=1, steps={1: lambda told: _without(told, "form")})
 OVERRIDE = Format("an override", 1, unsaid=1)
 KINDS = (DEED, KEY_BOOK, LEDGER, CONTENT, CALIBRATION, TRIAL, OVERRIDE)

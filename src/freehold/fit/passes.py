@@ -2,7 +2,7 @@
 
     t = t_pass + t_node * nodes + (tokens - 1) * t_width * (inputs + outputs of all matrices)
       + sum over matrices of weights * t_weight[type](tokens at once)
-      + sum over layers of heads * tokens seen * t_attention[cache, head size](tokens at once)
+      + sum over layers of looks at tokens (`fit.looks`) * t_attention[cache, head size](tokens at once)
       + t_vocabulary * vocabulary + sequences * (t_sequence + t_sampling * vocabulary)
 
 What the width of a single token costs is part of the operations' time, as it was measured. A weight's time holds both
@@ -14,11 +14,12 @@ to be spread evenly: E * (1 - (1 - k/E)^tokens) of E.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from freehold.core.quantity import Measured
 from freehold.fit.blueprint import Layer, RunShape
+from freehold.fit.looks import looks, tiled
 from freehold.fit.work import Matrix, Work
 from freehold.hardware.calibration import ByTokens, Calibration
 
@@ -55,16 +56,12 @@ def pass_s(work: Work, run: RunShape, calibration: Calibration, batch: Batch, pi
     products = sum(count * _product_s(each, tokens, calibration, pick) for each, count in work.matrices.items())
     if batch.asked:
         products += _product_s(work.output, batch.asked, calibration, pick)
-    sizes = calibration.attention[run.cache_type_k]
-    looks = sum(
-        count * _looks(layer, batch) * _at_size(sizes, layer, batch.tokens, pick)
-        for layer, count in work.layers.items()
-    )
+    looking = sum(count * _looking_s(each, batch, run, calibration, pick) for each, count in work.layers.items())
     sampling = pick(calibration.sequence_s) + pick(calibration.sampling_s) * work.vocabulary
     step = pick(calibration.pass_s) + work.nodes * pick(calibration.node_s)
     if batch.asked:
         step += pick(calibration.vocabulary_s) * work.vocabulary
-    return step + products + looks + batch.asked * sampling
+    return step + products + looking + batch.asked * sampling
 
 
 def _product_s(matrix: Matrix, tokens: int, calibration: Calibration, pick: Pick) -> float:
@@ -75,20 +72,21 @@ def _product_s(matrix: Matrix, tokens: int, calibration: Calibration, pick: Pick
     return width + touched * matrix.weights * each
 
 
-def _looks(layer: Layer, batch: Batch) -> float:
-    """How often a head looks at a held token in one layer."""
-    seen = 0.0
-    if layer.window_tokens:
-        ramp = max(0, min(batch.tokens, layer.window_tokens - batch.held))
-        seen += ramp * (batch.held + (ramp + 1) / 2) + (batch.tokens - ramp) * layer.window_tokens
-    else:
-        seen += batch.tokens * (batch.held + (batch.tokens + 1) / 2)
-    return batch.sequences * layer.heads * seen
-
-
-def _at_size(sizes: Mapping[int, ByTokens], layer: Layer, tokens: int, pick: Pick) -> float:
+def _looking_s(layer: Layer, batch: Batch, run: RunShape, calibration: Calibration, pick: Pick) -> float:
     """For heads of another size than was measured: on the line through the two nearest, or in proportion beyond."""
-    return _between(sorted(sizes), layer.key_size + layer.value_size, lambda size: at_tokens(sizes[size], tokens, pick))
+    often = looks(layer, run, calibration.threads, sequences=batch.sequences, tokens=batch.tokens, held=batch.held)
+    sizes = calibration.attention[run.cache_type_k]
+    return often * _between(
+        sorted(sizes),
+        layer.key_size + layer.value_size,
+        lambda size: look_at_tokens(sizes[size], run.cache_type_k, batch.tokens, pick),
+    )
+
+
+def look_at_tokens(times: ByTokens, cache_type: str, tokens: int, pick: Pick) -> float:
+    """Of the counts that were measured, those whose looks are computed the same way; the last of them beyond it."""
+    alike = [count for count in sorted(times) if tiled(cache_type, count) == tiled(cache_type, tokens)]
+    return _between(alike, min(tokens, alike[-1]), lambda count: pick(times[count]))
 
 
 def at_tokens(times: ByTokens, tokens: float, pick: Pick) -> float:

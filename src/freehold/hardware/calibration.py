@@ -68,6 +68,10 @@ class Calibration:
     quiet: Quiet
 
 
+class OlderRecordError(ValueError):
+    """A record whose figures do not mean what they mean now."""
+
+
 def kept_at(home: Path, fingerprint: str) -> Path:
     """Where the record of that machine lies: homes may be shared by several."""
     return home / "machines" / f"{fingerprint}.json"
@@ -85,6 +89,8 @@ def read(home: Path, *, fingerprint: str, engine: str) -> Calibration | Unknown:
         return Unknown(f"{path} cannot be read ({error.strerror})")
     except NewerFormatError:
         return Unknown(f"{path} was written by a newer Freehold: update this one, or {_AGAIN}")
+    except OlderRecordError:
+        return Unknown(f"{path} was written by an older Freehold, which timed attention in another way: {_AGAIN}")
     except ValueError as error:
         return Unknown(f"{path} is damaged ({error}): {_AGAIN}")
     if found.fingerprint != fingerprint:
@@ -100,13 +106,16 @@ def encoded(calibration: Calibration) -> bytes:
 
 
 def decoded(data: bytes) -> Calibration:
-    """What `encoded` wrote. Raises ValueError, saying where it is something else."""
+    """What `encoded` wrote. Raises OlderRecordError, NewerFormatError, and ValueError that says where it is something
+    else."""
     try:
         fields = json.loads(data)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     if not isinstance(fields, dict):
         raise ValueError("it is no record")
+    if CALIBRATION.require(fields.get(CALIBRATION.member), "it") < CALIBRATION.newest:
+        raise OlderRecordError
     fields = CALIBRATION.newest_of(fields, "it")
     names = {field.name for field in dataclasses.fields(Calibration)}
     if fields.keys() != names:

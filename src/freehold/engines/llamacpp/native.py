@@ -124,6 +124,7 @@ _FUNCTIONS: Mapping[str, tuple[Any, ...]] = {  # name: result, then arguments
     "llama_attach_threadpool": (None, pointer, pointer, pointer),
     "llama_get_memory": (pointer, pointer),
     "llama_memory_clear": (None, pointer, c_bool),
+    "llama_memory_seq_rm": (c_bool, pointer, c_int32, c_int32, c_int32),
     "llama_batch_init": (Batch, c_int32, c_int32, c_int32),
     "llama_batch_free": (None, Batch),
     "llama_decode": (c_int32, pointer, Batch),

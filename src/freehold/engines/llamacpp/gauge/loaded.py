@@ -77,9 +77,9 @@ class Loaded:
             raise RefusedError(f"a pass over {tokens * sequences} tokens answered {answer}")
         self._library.llama_get_logits(self._context)  # waits until it is computed
 
-    def forget(self) -> None:
-        """Empty the cache."""
-        self._library.llama_memory_clear(self._library.llama_get_memory(self._context), False)
+    def forget(self, start: int = 0) -> None:
+        """Empty the cache of what is held from position `start` on."""
+        self._library.llama_memory_seq_rm(self._library.llama_get_memory(self._context), -1, start, -1)
 
     def _parameters(self, room: Room) -> Any:
         parameters = self._library.llama_context_default_params()

@@ -145,6 +145,8 @@ def record(windows: Windows, name: str, threads: int, tried: Sequence[int], quie
     cache_bytes = caches.largest_bytes()
     base = plan.wide(plan.BASE, cache_bytes)
     try:
+        attention = solve.attention(found, threads)
+        found = solve.bare(found, attention["f16"][2 * base.head_size], cache_bytes, threads)
         parts = solve.parts(
             found["small", 1, 0],
             {count: found["narrow", count, 0] for count in (1, plan.MANY)},
@@ -154,7 +156,6 @@ def record(windows: Windows, name: str, threads: int, tried: Sequence[int], quie
         )
         weights = solve.weights(found, parts, cache_bytes)
         server = solve.server(found, parts, weights[plan.BASE])
-        attention = solve.attention(found)
     except KeyError as error:
         raise EngineError(
             f"There was no time to measure {error}.", hint="Try again when the machine has less else to do."

@@ -1,5 +1,6 @@
 """The process of the micro-benchmark: runs what `plan` names with the engine's library, and prints a line of JSON for
-each timing. It is started by `measure`; after the seconds it is given it begins no further type.
+each timing. It is started by `measure`; after the seconds it is given it begins no further type. Types are measured
+twice, as far as the time goes, because a machine that has neighbors is another one half a minute later.
 
 What must stay true: a timing during which other programs had the processor is repeated, and printed all the same,
 marked; nothing is read but the models that were written here, in the scratch folder that is named.
@@ -10,41 +11,48 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
+import math
 import os
 import random
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from freehold.engines.llamacpp import native
 from freehold.engines.llamacpp.gauge import plan
-from freehold.engines.llamacpp.gauge.disturbance import timed
+from freehold.engines.llamacpp.gauge.disturbance import Window, timed
 from freehold.engines.llamacpp.gauge.loaded import Loaded, RefusedError, Room
 from freehold.engines.llamacpp.gauge.plan import Pass
 from freehold.engines.llamacpp.gauge.shapes import Shape, written
 from freehold.engines.sandbox import lock
+from freehold.fit.cache import padded
 from freehold.weights.tensor_types import TENSOR_TYPES
 
 _ROWS, _ROW = 64, 1024
 _SHORT, _LONG, _LONG_S = 5, 3, 0.1
 """Undisturbed windows that are wanted of a pass: fewer of one that takes longer than that."""
+_WINDOW_S = 0.015
+"""A window holds as many passes as fill it: one of 3 ms would tell of an instant."""
 _TRIES = 3
 _PATIENCE_S = 1.5
 """How long undisturbed windows of one pass are waited for, once there are three of any kind."""
+_FIRST_LAP = 0.65
+"""The share of the time after which no further type is begun, and those of before are measured again."""
 _NICE = -20
 
 
 class Bench:
-    """Runs probes until `deadline` (monotonic)."""
+    """Runs probes, for `seconds` from now on."""
 
-    def __init__(self, library: Any, folder: Path, deadline: float, *, cache_bytes: int) -> None:
+    def __init__(self, library: Any, folder: Path, seconds: float, *, cache_bytes: int) -> None:
         self._library = library
         self._folder = folder
-        self._deadline = deadline
+        self._began, self._seconds = time.monotonic(), seconds
         self._blocks: dict[str, bytes] = {}
-        self._other = ctypes.create_string_buffer(2 * cache_bytes)
+        self._other = bytearray(b"\1") * (2 * cache_bytes)
 
     def write(self, name: str, shape: Shape, *, words: bool = False) -> Path:
         """The file of `shape`, in the scratch folder."""
@@ -61,36 +69,49 @@ class Bench:
         path = self.write("probe", shape)
         try:
             with Loaded(self._library, path, room) as model:
-                for one in passes:
-                    self._time(name, model, one, room, cold=cold)
+                for held in sorted({one.held for one in passes}):
+                    model.forget()
+                    for start in range(0, held, room.batch):
+                        model.decode(min(room.batch, held - start), start=start)
+                    self._rounds(name, model, [one for one in passes if one.held == held], cold=cold)
         except RefusedError as error:
             _say({"probe": name, "refused": str(error)})
 
-    @property
-    def over(self) -> bool:
-        """The time is over: no more is begun that could be left out."""
-        return time.monotonic() > self._deadline
+    def past(self, share: float) -> bool:
+        """Whether so much of the time is over: no more is begun that could be left out."""
+        return time.monotonic() > self._began + share * self._seconds
 
-    def _time(self, name: str, model: Loaded, one: Pass, room: Room, *, cold: bool) -> None:
-        """The first pass warms up and is not told."""
-        model.forget()
-        for start in range(0, one.held, room.batch):
-            model.decode(min(room.batch, one.held - start), start=start)
-        wanted, quiet, began = _SHORT, 0, time.monotonic()
+    def _rounds(self, name: str, model: Loaded, passes: Sequence[Pass], *, cold: bool) -> None:
+        """One window of each of `passes` in turn, so that what slows the machine for a while falls on all of them. The
+        first round warms up and is not told."""
+        left, filling = dict.fromkeys(passes, _SHORT), dict.fromkeys(passes, 1)
+        began = time.monotonic()
         for turn in range(1 + _TRIES * _SHORT):
-            if quiet >= wanted or (turn > _LONG and time.monotonic() - began > _PATIENCE_S):
+            if turn > _LONG and time.monotonic() - began > _PATIENCE_S * len(passes):
                 return
-            if not one.held:
-                model.forget()
-            start = one.held + turn * one.tokens if one.held else 0
-            if cold:
-                ctypes.memset(self._other, turn, len(self._other))
-            window = timed(lambda: model.decode(one.tokens, start=start))  # noqa: B023 - called before it is bound anew
-            if turn:
-                wanted = _LONG if window.seconds > _LONG_S else _SHORT
-                quiet += not window.disturbed
-                said = {"seconds": window.seconds, "waited_share": window.waited_share}
-                _say({"probe": name, "tokens": one.tokens, "held": one.held, **said})
+            for one in [one for one in passes if left[one] > 0]:
+                window = self._window(model, one, filling[one], cold=cold)
+                if turn:
+                    left[one] -= not window.disturbed
+                    said = {"seconds": window.seconds, "waited_share": window.waited_share}
+                    _say({"probe": name, "tokens": one.tokens, "held": one.held, **said})
+                elif window.seconds > _LONG_S:
+                    left[one] = _LONG
+                elif not cold:
+                    filling[one] = math.ceil(_WINDOW_S / window.seconds)
+
+    def _window(self, model: Loaded, one: Pass, times: int, *, cold: bool) -> Window:
+        """What one of `times` passes took, each of which finds held what the first found."""
+        if cold:
+            self._other.find(0)  # reads all of it
+
+        def work() -> None:
+            for _ in range(times):
+                model.forget(one.held)
+                model.decode(one.tokens, start=one.held)
+
+        window = timed(work)
+        return replace(window, seconds=window.seconds / times)
 
 
 def _block(library: Any, kind: str) -> bytes:
@@ -113,8 +134,8 @@ def main() -> None:
     orders = json.loads(sys.stdin.readline())
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, _NICE)
-    cache_bytes, deadline = orders["cache_bytes"], time.monotonic() + orders["seconds"]
-    bench = Bench(native.library(lambda _: None), Path(orders["scratch"]), deadline, cache_bytes=cache_bytes)
+    cache_bytes, library = orders["cache_bytes"], native.library(lambda _: None)
+    bench = Bench(library, Path(orders["scratch"]), orders["seconds"], cache_bytes=cache_bytes)
     for count, shape in plan.SPOKEN.items():
         bench.write(f"spoken-{count}", shape, words=True)
     for kind in ("F16", plan.BASE):
@@ -129,16 +150,26 @@ def _parts(bench: Bench, room: Room, cache_bytes: int) -> None:
     bench.run("small", plan.SMALL, room, [Pass(1)])
     bench.run("narrow", plan.narrow(cache_bytes), room, [Pass(1), Pass(plan.MANY)])
     first, *others = plan.TYPES
-    at_once = [Pass(count) for count in plan.AT_ONCE]
-    bench.run(f"weights {first}", plan.wide(first, cache_bytes), room, at_once)
-    cells = plan.LOOKED_AT + (2 + _TRIES * _SHORT) * plan.MANY
+    _weights(bench, room, first, cache_bytes)
     for cache_type, size in plan.LOOKS:
-        passes = [Pass(count, held) for count in (1, plan.MANY) for held in (0, plan.LOOKED_AT)]
-        long = Room(room.threads, cells=-(-cells // 256) * 256, cache_type=cache_type)
-        bench.run(f"look {cache_type} {size}", plan.looking(size), long, passes, cold=True)
+        _look(bench, room, cache_type, size)
     for kind in others:
-        if not bench.over:
-            bench.run(f"weights {kind}", plan.wide(kind, cache_bytes), room, at_once)
+        if not bench.past(_FIRST_LAP):
+            _weights(bench, room, kind, cache_bytes)
+    for kind in plan.TYPES:
+        if not bench.past(1):
+            _weights(bench, room, kind, cache_bytes)
+
+
+def _weights(bench: Bench, room: Room, kind: str, cache_bytes: int) -> None:
+    passes = [Pass(count) for count in plan.AT_ONCE]
+    bench.run(f"weights {kind}", plan.wide(kind, cache_bytes), room, passes)
+
+
+def _look(bench: Bench, room: Room, cache_type: str, size: int) -> None:
+    passes = [Pass(count, held) for count in (1, plan.MANY) for held in (0, plan.LOOKED_AT)]
+    long = Room(room.threads, cells=padded(plan.LOOKED_AT + plan.MANY), cache_type=cache_type)
+    bench.run(f"look {cache_type} {size}", plan.looking(size), long, passes, cold=True)
 
 
 def _say(line: dict[str, Any]) -> None:

@@ -6,7 +6,8 @@ Every probe is a pass whose time is, by the model of `fit.passes`, a sum of few 
 - `narrow` and the wide probe of the same type differ in how many operations and how much width go with a weight: with
   one token that tells what an operation costs, and what many tokens add to it is their width;
 - each wide probe, less its operations and widths, is its type's weights;
-- a pass that looks at held tokens, less the same pass that looks at none, is attention.
+- a pass that looks at held tokens, less the same pass that looks at none, is attention. It is told first, because the
+  tokens of any pass look at each other as well, and what that takes belongs to neither width nor weights.
 """
 
 from __future__ import annotations
@@ -19,10 +20,15 @@ from freehold.core.quantity import Measured
 from freehold.engines.llamacpp.gauge import plan
 from freehold.engines.llamacpp.gauge.disturbance import Window
 from freehold.engines.llamacpp.gauge.shapes import Shape
+from freehold.fit.blueprint import Layer, RunShape
+from freehold.fit.looks import looks
+from freehold.fit.passes import look_at_tokens
+from freehold.hardware.calibration import ByTokens
 
 LAYER_NODES = 19
 """Operations of a layer of the probes, as `fit.work` counts them: seven matrices, two norms, and eight beside."""
 _FEWEST = 3
+_WEIGHTS, _PLAIN = "weights ", "f16"
 Key = tuple[str, int, int]
 """Of a timing: the probe, the tokens of the pass, and the tokens held before it."""
 
@@ -76,10 +82,24 @@ def weight_s(whole: Measured, tokens: int, shape: Shape, found: Parts) -> Measur
     return _like(max(0.0, whole.value - besides) / weights, whole)
 
 
-def look_s(looking: Measured, blind: Measured, tokens: int, shape: Shape) -> Measured:
-    """Seconds for one head to look at one held token."""
-    looks = shape.layers * shape.heads * tokens * plan.LOOKED_AT
-    return _like(max(0.0, looking.value - blind.value) / looks, looking)
+def looked(shape: Shape, cache_type: str, threads: int, *, tokens: int, held: int = 0) -> float:
+    """How often heads look, in all layers, in a pass over `tokens` of one sequence; as `fit.looks` counts it."""
+    layer = Layer("full", shape.kv_heads, shape.head_size, shape.head_size, heads=shape.heads)
+    run = RunShape(held + tokens, cache_type_k=cache_type, cache_type_v=cache_type)
+    return shape.layers * looks(layer, run, threads, sequences=1, tokens=tokens, held=held)
+
+
+def bare(found: Mapping[Key, Measured], look: ByTokens, cache_bytes: int, threads: int) -> dict[Key, Measured]:
+    """`found`, its narrow and its wide probes without what their heads take; `look` is of heads as theirs."""
+    made = dict(found)
+    for (probe, tokens, held), whole in found.items():
+        if probe == "narrow" or probe.startswith(_WEIGHTS):
+            kind = probe.removeprefix(_WEIGHTS)
+            shape = plan.narrow(cache_bytes) if probe == "narrow" else plan.wide(kind, cache_bytes)
+            each_s = look_at_tokens(look, _PLAIN, tokens, lambda measured: measured.value)
+            looking_s = looked(shape, _PLAIN, threads, tokens=tokens) * each_s
+            made[probe, tokens, held] = _like(max(0.0, whole.value - looking_s), whole)
+    return made
 
 
 def spread(measured: Iterable[Measured]) -> float:
@@ -108,7 +128,7 @@ def weights(found: Mapping[Key, Measured], parts_of: Parts, cache_bytes: int) ->
     """Seconds of a weight by type and tokens at once, of the types that were timed with all of them."""
     made: dict[str, dict[int, Measured]] = {}
     for kind in plan.TYPES:
-        whole = {count: found.get((f"weights {kind}", count, 0)) for count in plan.AT_ONCE}
+        whole = {count: found.get((f"{_WEIGHTS}{kind}", count, 0)) for count in plan.AT_ONCE}
         shape = plan.wide(kind, cache_bytes)
         rows = {count: weight_s(each, count, shape, parts_of) for count, each in whole.items() if each is not None}
         if len(rows) == len(plan.AT_ONCE):
@@ -116,20 +136,19 @@ def weights(found: Mapping[Key, Measured], parts_of: Parts, cache_bytes: int) ->
     return made
 
 
-def attention(found: Mapping[Key, Measured]) -> dict[str, dict[int, dict[int, Measured]]]:
+def attention(found: Mapping[Key, Measured], threads: int) -> dict[str, dict[int, dict[int, Measured]]]:
     """Seconds of a look by the cache's type, the size of a head's key and value, and tokens at once."""
     made: dict[str, dict[int, dict[int, Measured]]] = {}
     for cache_type, size in plan.LOOKS:
         name, shape = f"look {cache_type} {size}", plan.looking(size)
-        pairs = {
-            count: (found.get((name, count, plan.LOOKED_AT)), found.get((name, count, 0))) for count in (1, plan.MANY)
-        }
-        rows = {
-            count: look_s(looking, blind, count, shape)
-            for count, (looking, blind) in pairs.items()
-            if looking is not None and blind is not None
-        }
-        if len(rows) == len(pairs):
+        rows: dict[int, Measured] = {}
+        for count in (1, plan.MANY):
+            looking, blind = found.get((name, count, plan.LOOKED_AT)), found.get((name, count, 0))
+            if looking is not None and blind is not None:
+                more = looked(shape, cache_type, threads, tokens=count, held=plan.LOOKED_AT)
+                more -= looked(shape, cache_type, threads, tokens=count)
+                rows[count] = _like(max(0.0, looking.value - blind.value) / more, looking)
+        if len(rows) == 2:
             made.setdefault(cache_type, {})[2 * size] = rows
     return made
 
