@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from freehold import __version__
 from freehold.catalog import Catalog
@@ -32,6 +32,7 @@ from freehold.gateway.gateway import Gateway
 from freehold.hardware import probe
 from freehold.hardware.fingerprint import fingerprint
 from freehold.ledger.cards import cards
+from freehold.ledger.chains import chains, opened_alone
 from freehold.ledger.content.erasing import Why as Why
 from freehold.ledger.content.house_key import FILE as CONTENT_KEY
 from freehold.ledger.content.house_key import KeyRing
@@ -43,7 +44,7 @@ from freehold.ledger.report import UsageAsked as UsageAsked
 from freehold.ledger.report import read_by as read_by
 from freehold.ledger.report import read_day as read_day
 from freehold.ledger.report import rows
-from freehold.ledger.usage import spent, usage
+from freehold.ledger.usage import spent, together, usage
 from freehold.permits import Permits
 from freehold.store.derived import Make, Making, derive
 from freehold.store.holdings import Holding, holding
@@ -59,6 +60,9 @@ from freehold.trials.openvino import OpenVinoEntrant
 
 if TYPE_CHECKING:
     from freehold.planning.planner import Planner
+
+
+Recorded = Literal["house", "alone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,8 @@ class House:
 
     def usage(self, asked: UsageAsked) -> list[dict[str, Any]]:
         """What was used of this house, as `asked`, each key with its `owner`. Raises LedgerError, KeyBookError."""
-        found = rows(usage(self.settings.ledger_folder, since_ms=asked.since_ms), asked)
+        parts = (usage(each, since_ms=asked.since_ms) for each in chains(self.settings.ledger_folder))
+        found = rows(together(parts), asked)
         owners = {key.id: key.owner for key in self.access.keys.values()}
         return [{**row, "owner": owners.get(row["key"])} if "key" in row else row for row in found]
 
@@ -140,11 +145,13 @@ class House:
         return self.planner().of_target(targets.of_model(self.catalog.model(name)), Question())
 
 
-def build_house(settings: Settings, *, recorded: bool = False, guard: Guard | None = None) -> House:
-    """Put a house together. Nothing is started, made or downloaded until something is asked of it. `recorded` is for
-    the house that serves: its gateway writes the ledger, which one process alone may. `guard` is a restricted one's."""
-    recorded = recorded and settings.ledger.mode != "off"
-    egress = EgressRecord(settings.ledger_folder) if recorded else None
+def build_house(settings: Settings, *, recorded: Recorded | None = None, guard: Guard | None = None) -> House:
+    """Put a house together. Nothing is started, made or downloaded until something is asked of it. `recorded` is
+    whose chain of the ledger its gateway writes: that of the house that serves, of which there is one, or one of a
+    process that answers alone; None is for who answers nobody. `guard` is a restricted one's."""
+    if settings.ledger.mode == "off":
+        recorded = None
+    egress = EgressRecord(settings.ledger_folder) if recorded == "house" else None
     keys, store, catalog = access(settings, guard), Store.of(settings), Catalog.load()
     permits = Permits(catalog, store)
     engines = _engines(settings, store, catalog, egress)
@@ -158,7 +165,7 @@ def build_house(settings: Settings, *, recorded: bool = False, guard: Guard | No
         make_worker=lambda target: _worker(engines, remembered, settings, target),
         access=keys,
         outgoing=guard,
-        open_ledger=(lambda: _ledger(settings, keys)) if recorded else None,
+        open_ledger=(lambda: _ledger(settings, keys, recorded)) if recorded else None,
     )
     return House(
         settings=settings,
@@ -262,12 +269,14 @@ def _counters() -> list[Counter]:
     return [*packages(), *cards()]
 
 
-async def _ledger(settings: Settings, keys: Access) -> Ledger:
-    folder = settings.ledger_folder
+async def _ledger(settings: Settings, keys: Access, recorded: Recorded) -> Ledger:
+    folder, mode, meter = settings.ledger_folder, settings.ledger.mode, Meter(_counters())
+    if recorded == "alone":
+        return await opened_alone(folder, mode, version=__version__, meter=meter)
     if keys.needed:  # read first: what cannot be read leaves no ledger open
         keys.spent(await asyncio.to_thread(spent, folder, time.time()))
     ring = KeyRing(settings.home / CONTENT_KEY)
-    return await opened(folder, settings.ledger.mode, version=__version__, ring=ring, meter=Meter(_counters()))
+    return await opened(folder, mode, version=__version__, ring=ring, meter=meter)
 
 
 def _worker(engines: Engines, remembered: Remembered, settings: Settings, target: Target) -> Worker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -25,6 +26,7 @@ from freehold.store.store import Store
 from tests.bundles import flipped
 from tests.integration.house_process import RunningHouse, running_house
 from tests.unit.test_deeds_cli import Terminal
+from tests.unit.test_ledger_verify import write
 from tests.unit.test_store import take_in, weights
 
 TOML = """
@@ -105,6 +107,19 @@ def test_a_house_under_load_is_backed_up_and_comes_back_as_it_was(
         body = {"model": "small", "messages": [_user("Hello!")]}
         assert again.ask("POST", "/v1/chat/completions", body, headers=bearer).status == 200
         assert verify(new / "ledger").interrupted == verdict.open >= 1
+
+
+def test_the_chains_of_models_that_ran_without_a_house_come_back_and_are_held_to_checkpoints_of_their_own(
+    build: HeldBuild, freehold: Terminal, far: Callable[[], Path], home: Path
+) -> None:
+    asyncio.run(write(home / "ledger" / "local" / "1", 5))
+    path, told = _made(freehold)
+    assert told["ledger_record"] is None, "no house wrote one"
+    assert {"ledger/local/1/records-000000000001.jsonl", "restored/local-1-checkpoint.txt"} <= members(path).keys()
+    new = far()
+    assert freehold("restore", str(path))[0] == 0
+    assert verify(new / "ledger" / "local" / "1").requests == 5
+    assert freehold("ledger", "verify", "--checkpoint", str(new / "restored" / "local-1-checkpoint.txt"))[0] == 0
 
 
 def test_with_weights_and_the_private_key_it_is_the_same_house(

@@ -1,4 +1,4 @@
-"""A home that cannot be written answers; only pulling needs more."""
+"""A home that cannot be written answers where what it answers can be recorded elsewhere; pulling needs more."""
 
 from __future__ import annotations
 
@@ -40,10 +40,25 @@ def freehold(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.usefixtures("read_only")
-def test_a_worker_answers_from_a_read_only_home() -> None:
+def test_a_worker_answers_from_a_read_only_home_and_is_recorded_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "freehold.toml").write_text(f'[ledger]\nfolder = "{tmp_path}/audit"\n')
     done = freehold("run", "fake:demo?tokens=3", "hello")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.split()) == 3
+    verdict = verify(tmp_path / "audit" / "local" / "1")
+    assert (verdict.findings, verdict.requests, verdict.open) == ([], 1, 0)
+
+
+@pytest.mark.parametrize("toml", ["", '[ledger]\nmode = "off"\n'])
+@pytest.mark.usefixtures("read_only")
+def test_nobody_is_answered_who_cannot_be_recorded_unless_somebody_said_so(tmp_path: Path, toml: str) -> None:
+    (tmp_path / "freehold.toml").write_text(toml)
+    done = freehold("run", "fake:demo?tokens=3", "hello")
+    if toml:
+        assert (done.returncode, len(done.stdout.split())) == (0, 3)
+    else:
+        assert (done.returncode, done.stdout) == (3, "")
+        assert "The ledger cannot be written" in done.stderr and "[ledger]" in done.stderr
 
 
 def test_removing_from_a_read_only_store_asks_for_what_was_meant(home: Path, tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ async def test_a_house_that_cannot_read_what_its_keys_have_spent_does_not_start_
     segment_path(path.parent, 1000).write_text(f"{this_month}\n{rest}")
     _newer(path, formats.LEDGER)
     settings = settings_of(tmp_path, '[endpoints]\nsmall = "fake:small"\n')
-    gateway = build_house(settings, recorded=True).gateway
+    gateway = build_house(settings, recorded="house").gateway
     with pytest.raises(NewerFormatError):
         await gateway.start()
     await gateway.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,79 @@ def test_what_came_after_a_checkpoint_is_said_to_have_no_witness(
     code, out, said = run(capsys, "verify", "--checkpoint", str(kept))
     assert code == 0 and "; 1 after it has no witness." in out and "only the chain speaks" in said
     assert json.loads(run(capsys, "verify", "--checkpoint", str(kept), "--json")[1])["witnessed"] == 43
+
+
+@pytest.fixture
+def alone(folder: Path) -> Path:
+    """A chain beside the house's own, as a process writes that answers without a house: of five requests."""
+    asyncio.run(write(folder / "local" / "1", 5))
+    return folder / "local" / "1"
+
+
+def test_a_change_in_a_chain_beside_the_houses_own_is_found_and_named(
+    folder: Path, alone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, said = run(capsys, "verify")
+    assert code == 0
+    assert out.splitlines() == [
+        "43 records of 20 requests, each where it was written.",
+        "local/1: 13 records of 5 requests, each where it was written.",
+    ]
+    assert said.count("Without a checkpoint") == 1
+    (path,) = segments(alone)
+    path.write_bytes(path.read_bytes().replace(b'"tokens_out":12', b'"tokens_out":99', 1))
+    code, out, _ = run(capsys, "verify")
+    assert code == 1 and "local/1  edited  4" in out and "43 records of 20 requests, each where" in out
+    code, out, _ = run(capsys, "verify", "--json")
+    told = json.loads(out)
+    assert (told["clean"], told["findings"]) == (False, [])
+    assert [(each["clean"], [found["first"] for found in each["findings"]]) for each in told["local"]] == [(False, [4])]
+
+
+def test_a_checkpoint_holds_every_chain_and_finds_the_end_of_one_cut_off_or_all_of_it_gone(
+    folder: Path, alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["signing", "create"]) == 0
+    capsys.readouterr()
+    kept = tmp_path / "monday.txt"
+    assert len([line for line in checkpoint(capsys, kept).splitlines() if line]) == 14
+    code, out, _ = run(capsys, "verify", "--checkpoint", str(kept))
+    assert (
+        code == 0 and "local/1: 13 records of 5 requests" in out and "up to record 13 as the checkpoint saw it" in out
+    )
+    whole = segments(alone)[0].read_bytes()
+    cut(alone, 3)
+    code, out, _ = run(capsys, "verify", "--checkpoint", str(kept))
+    assert code == 1 and "local/1  truncated  11 to 13" in out
+    shutil.rmtree(alone)
+    code, out, _ = run(capsys, "verify", "--checkpoint", str(kept))
+    assert code == 1 and "another chain" in out
+    alone.mkdir(parents=True)
+    (alone / "records-000000000001.jsonl").write_bytes(whole)
+    assert run(capsys, "verify", "--checkpoint", str(kept))[0] == 0
+
+
+def test_a_chain_that_no_checkpoint_saw_is_named(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "monday.txt"
+    checkpoint(capsys, kept)
+    asyncio.run(write(folder / "local" / "1", 1))
+    code, _, said = run(capsys, "verify", "--checkpoint", str(kept))
+    assert code == 0 and "No checkpoint saw local/1: there only the chain speaks." in said
+
+
+def test_a_copy_of_a_chain_takes_no_witness_from_the_one_that_was_cut(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "monday.txt"
+    checkpoint(capsys, kept)
+    shutil.copytree(folder, tmp_path / "copy")
+    (folder / "local").mkdir()
+    shutil.copytree(tmp_path / "copy", folder / "local" / "1")
+    cut(folder, 3)
+    code, out, _ = run(capsys, "verify", "--checkpoint", str(kept))
+    assert code == 1 and "the house's own  truncated  41 to 43" in out
 
 
 def test_one_open_request_is_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

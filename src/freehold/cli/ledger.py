@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +20,7 @@ from freehold.core.errors import CallError
 from freehold.core.sizes import counted
 
 if TYPE_CHECKING:
-    from freehold.python.ledger import Erasure, Held, Looked, Verdict
+    from freehold.python.ledger import Erasure, Finding, Held, Looked, Verdict
 
 Checkpoints = Annotated[
     list[Path] | None,
@@ -36,6 +37,8 @@ As = Annotated[Form, typer.Option("--format", help="jsonl: lines on stdout; parq
 Out = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="The Parquet file to write.")]
 FINDINGS = (Column("kind", "WHAT"), Column("records", "RECORD"), Column("text", "HOW IT SHOWS"))
 LISTED = 20
+CHAIN = Column("chain", "CHAIN")
+OWN = "the house's own"
 UNSEEN = (
     "Without a checkpoint it does not show whether records are missing at the end, whether the last one was edited, or "
     "whether all of it was written anew: freehold ledger checkpoint"
@@ -54,17 +57,20 @@ def verify_command(checkpoint: Checkpoints = None, as_json: Json = False, quiet:
 
     looked = look(checkpoint or ())
     output = Output(as_json=as_json, quiet=quiet)
-    rows = [_row(finding.kind, finding.first, finding.last, finding.text) for finding in looked.verdict.findings]
+    clean = all(each.clean for each in looked)
     if as_json:
-        output.document(_document(looked, rows))
-        return 0 if looked.clean else 1
+        own, *local = [_document(each) for each in looked]
+        output.document({**own, "clean": clean, "local": local})
+        return 0 if clean else 1
+    rows = [row for each in looked for row in _rows(each)]
     if rows:
-        output.table(FINDINGS, rows, empty="")
-    elif not quiet:
-        output.line(_whole(looked))
-    for line in _notes(looked):
+        output.table(FINDINGS if len(looked) == 1 else (CHAIN, *FINDINGS), rows, empty="")
+    for each in () if quiet else looked:
+        if not each.verdict.findings:
+            output.line(f"{_place(each)}{_whole(each)}")
+    for line in [*(f"{_place(each)}{note}" for each in looked for note in _notes(each)), *_unseen(looked)]:
         output.say(line)
-    return 0 if looked.clean else 1
+    return 0 if clean else 1
 
 
 @examples(
@@ -76,16 +82,17 @@ def checkpoint_command(as_json: Json = False, quiet: Quiet = False) -> int:
     """Print what the ledger is now, in seven short lines, to keep where the house cannot reach.
 
     Signed where the house has a key; where it has none, the two lines of that are missing. The ledger is verified
-    first; of one that is not whole nothing is printed.
+    first; of one that is not whole nothing is printed. Models that were run without the house have chains of their own:
+    seven lines for each.
     """
-    from freehold.python.ledger import make_checkpoint
+    from freehold.python.ledger import make_checkpoints
 
-    made, _ = make_checkpoint()
+    made = [checkpoint for checkpoint, _ in make_checkpoints().values()]
     output = Output(as_json=as_json, quiet=quiet)
-    words = {"chain": made.chain, "record": made.record, "head": made.head, "made": made.made}
-    text = made.text.removesuffix("\n")
-    output.sentence({**words, "key": made.key, "signature": made.signature}, text, bare=text)
-    if made.key is None:
+    text = "\n".join(each.text for each in made).removesuffix("\n")
+    own, *local = [dataclasses.asdict(each) for each in made]
+    output.sentence({**own, "local": local}, text, bare=text)
+    if own["key"] is None:
         output.say("Not signed: this house has no key. Keep it where you know that it is yours.")
     return 0
 
@@ -119,9 +126,18 @@ def export_command(form: As = Form.JSONL, out: Out = None, as_json: Json = False
     return 0
 
 
-def _row(kind: str, first: int, last: int, text: str) -> dict[str, Any]:
-    span = f"{first:,}" if first == last else f"{first:,} to {last:,}"
-    return {"kind": kind, "records": span, "first": first, "last": last, "text": text}
+def _rows(looked: Looked) -> list[dict[str, Any]]:
+    chain = _place(looked).removesuffix(": ") or OWN
+    return [{"chain": chain, "records": _span(found), **dataclasses.asdict(found)} for found in looked.verdict.findings]
+
+
+def _span(found: Finding) -> str:
+    return f"{found.first:,}" if found.first == found.last else f"{found.first:,} to {found.last:,}"
+
+
+def _place(looked: Looked) -> str:
+    """Of which chain the rest of a line speaks; nothing where it is the house's own."""
+    return "" if looked.number is None else f"local/{looked.number}: "
 
 
 def _whole(looked: Looked) -> str:
@@ -155,8 +171,16 @@ def _notes(looked: Looked) -> list[str]:
     notes += _of_content(verdict)
     if verdict.contents and looked.key_problem is not None:
         notes.append(f"Note: {looked.key_problem}")
-    notes += [note for held in looked.held if (note := _of_signature(held))]
-    return [*notes, UNSEEN if looked.witnessed is None else _unwitnessed(looked.witnessed)]
+    return [*notes, *(note for held in looked.held if (note := _of_signature(held)))]
+
+
+def _unseen(looked: Sequence[Looked]) -> list[str]:
+    """What of each chain does not show."""
+    if all(each.witnessed is None for each in looked):
+        return [UNSEEN]
+    seen = [f"{_place(each)}{_unwitnessed(each.witnessed)}" for each in looked if each.witnessed is not None]
+    left = [_place(each).removesuffix(": ") or OWN for each in looked if each.witnessed is None]
+    return [*seen, *([f"No checkpoint saw {', '.join(left)}: there only the chain speaks."] if left else [])]
 
 
 def _of_content(verdict: Verdict) -> list[str]:
@@ -204,7 +228,7 @@ def _of_signature(held: Held) -> str:
     }[held.signature]
 
 
-def _document(looked: Looked, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _document(looked: Looked) -> dict[str, Any]:
     verdict = looked.verdict
     held = [
         {
@@ -233,7 +257,7 @@ def _document(looked: Looked, rows: list[dict[str, Any]]) -> dict[str, Any]:
         "sealed_otherwise": verdict.sealed_otherwise,
         "checkpoints": held,
         "witnessed": looked.witnessed,
-        "findings": [{name: row[name] for name in ("kind", "first", "last", "text")} for row in rows],
+        "findings": [dataclasses.asdict(found) for found in verdict.findings],
     }
 
 

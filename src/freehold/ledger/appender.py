@@ -23,6 +23,10 @@ from freehold.ledger.writer import Writer, refused
 _log = logging.getLogger("freehold.ledger")
 
 
+class TakenError(LedgerError):
+    """Another process writes this chain."""
+
+
 class Appender:
     """Open it with `appending`. `chain` makes the lines, `found` is what was there before."""
 
@@ -123,7 +127,7 @@ def _locked(folder: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(descriptor)
-        raise LedgerError(
+        raise TakenError(
             f"Another process writes the ledger in {folder}.", hint="One house has one ledger: `freehold ps`."
         ) from error
     return descriptor

@@ -1,4 +1,4 @@
-"""What a ledger's chain was at one moment, in a few lines that fit on paper.
+"""What a ledger's chain was at one moment, in a few lines that fit on paper; a file may hold those of several chains.
 
 What is signed is what is printed: the lines before the signature, with their line ends. A checkpoint does its work
 where whoever can write the ledger cannot reach it: on another machine, on paper, with the auditor. Its signature says
@@ -6,6 +6,7 @@ which house made it; a house without a key makes one without, which its keeper m
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from freehold.core.errors import CallError
 from freehold.ledger.verify import Seen
 
 TITLE = "freehold ledger checkpoint 1"
-LONGEST_BYTES = 4096
+LONGEST_BYTES = 2**18
 _SHAPES = {
     "chain": re.compile(r"[0-9a-f]{32}"),
     "record": re.compile(r"[1-9][0-9]{0,15}"),
@@ -53,18 +54,30 @@ class Checkpoint:
         return Seen(self.chain, self.record, self.head, called)
 
 
-def read_checkpoint(data: bytes, called: str) -> Checkpoint:
-    """The checkpoint in `data`; spaces may differ, as where it was typed from paper. Raises CallError."""
+def read_checkpoints(data: bytes, called: str) -> tuple[Checkpoint, ...]:
+    """The checkpoints in `data`, one for each chain; spaces may differ, as where they were typed from paper. Raises
+    CallError."""
     rows = [line.split() for line in data[:LONGEST_BYTES].decode("ascii", "replace").splitlines() if line.strip()]
+    begins = [place for place, row in enumerate(rows) if " ".join(row) == TITLE]
+    found = [_read(rows[begin:end], called) for begin, end in itertools.pairwise([*begins, len(rows)])]
+    if not begins or begins[0] != 0 or len({each.chain for each in found}) != len(found):
+        raise _not_whole(called)
+    return tuple(found)
+
+
+def _read(rows: list[list[str]], called: str) -> Checkpoint:
     words = {row[0]: "".join(row[1:]) for row in rows[1:]}
     wrong = [name for name, text in words.items() if name not in _SHAPES or not _SHAPES[name].fullmatch(text)]
     whole = set(words) in ({*_SIGNED}, {*_SHAPES})
-    if not rows or " ".join(rows[0]) != TITLE or wrong or not whole or len(words) != len(rows) - 1:
-        about = f": its line {wrong[0]!r} is not right" if wrong else ""
-        raise CallError(
-            f"{called} is no checkpoint of a ledger, or not a whole one{about}.",
-            hint="`freehold ledger checkpoint` prints one.",
-        )
+    if wrong or not whole or len(words) != len(rows) - 1:
+        raise _not_whole(called, f": its line {wrong[0]!r} is not right" if wrong else "")
     return Checkpoint(
         words["chain"], int(words["record"]), words["head"], words["made"], words.get("key"), words.get("signature")
+    )
+
+
+def _not_whole(called: str, about: str = "") -> CallError:
+    return CallError(
+        f"{called} is no checkpoint of a ledger, or not a whole one{about}.",
+        hint="`freehold ledger checkpoint` prints one.",
     )

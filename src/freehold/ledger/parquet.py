@@ -18,7 +18,7 @@ from freehold.ledger.requests import ADMISSION_FIELDS, OUTCOME_FIELDS
 
 EXTRA = "parquet"
 _ROWS_AT_ONCE = 65_536
-_TEXTS = frozenset({"request", "key", "endpoint", "route", "build", "engine", "outcome", "error"})
+_TEXTS = frozenset({"chain", "request", "key", "endpoint", "route", "build", "engine", "outcome", "error"})
 _TIMES = {"at": "at_ms", "ended": "ended_ms"}
 """Columns that are points in time (milliseconds, UTC), and the fields they come from."""
 
@@ -29,6 +29,7 @@ def write_parquet(rows: Iterable[Mapping[str, Any]], out: Path) -> int:
     arrow, parquet = _libraries()
     schema = arrow.schema(
         [
+            ("chain", _kind(arrow, "chain")),
             ("admission", arrow.int64()),
             *((name, arrow.timestamp("ms", tz="UTC")) for name in _TIMES),
             *((name, _kind(arrow, name)) for name in (*ADMISSION_FIELDS, *OUTCOME_FIELDS)),

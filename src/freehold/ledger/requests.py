@@ -33,13 +33,16 @@ def requests(folder: Path) -> Iterator[dict[str, Any]]:
     """Every request of the ledger in `folder` as one flat row with the same fields in the same order; None is unknown.
     Those without an outcome come last, with None for it. Raises LedgerError where it cannot be read."""
     admitted: dict[int, Record] = {}
+    chain: object = None
     for record in records(segments(folder)):
-        if record.get("kind") == "admission":
+        if record.get("kind") == "segment":
+            chain = record.get("chain")
+        elif record.get("kind") == "admission":
             admitted[record["seq"]] = record
         elif record.get("kind") == "outcome" and (admission := admitted.pop(record.get("of", 0), None)) is not None:
-            yield _row(admission, record)
+            yield _row(chain, admission, record)
     for admission in admitted.values():
-        yield _row(admission, {})
+        yield _row(chain, admission, {})
 
 
 def records(paths: Iterable[Path]) -> Iterator[Record]:
@@ -51,9 +54,10 @@ def records(paths: Iterable[Path]) -> Iterator[Record]:
                 yield record
 
 
-def _row(admission: Record, outcome: Record) -> dict[str, Any]:
+def _row(chain: object, admission: Record, outcome: Record) -> dict[str, Any]:
     at_ms, ended_ms = admission.get("at_ms"), outcome.get("at_ms")
     return {
+        "chain": chain,
         "admission": admission["seq"],
         "at": iso(at_ms) if isinstance(at_ms, int) else None,
         "at_ms": at_ms,

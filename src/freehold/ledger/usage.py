@@ -107,6 +107,15 @@ def usage(folder: Path, *, since_ms: int = 0) -> Tallies:
     return total
 
 
+def together(parts: Iterable[Tallies]) -> Tallies:
+    """The sums of several chains as one."""
+    total: Tallies = {}
+    for part in parts:
+        for group, tally in part.items():
+            total.setdefault(group, Tally()).add(tally)
+    return total
+
+
 class Spent(NamedTuple):
     """What counts against a key's budgets. Of requests whose energy nobody knows none is in it."""
 

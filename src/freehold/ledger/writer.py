@@ -51,8 +51,8 @@ class Writer:
         self._job: _Job | None = None
         self._planned = False
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._sync_in_turn, name="ledger", daemon=True)
-        self._thread.start()
+        self._over = asyncio.Event()
+        threading.Thread(target=self._sync_in_turn, name="ledger", daemon=True).start()
         self._ticking = self._loop.call_later(SYNC_EVERY_S, self._tick)
 
     def put(self, line: bytes) -> None:
@@ -96,7 +96,7 @@ class Writer:
         except LedgerError:
             _log.error("The last records could not be written.")
         self._jobs.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await self._over.wait()  # no pool of threads: an interpreter that ends has none any more
         if self._tail is not None:
             self._tail.close()
 
@@ -202,6 +202,7 @@ class Writer:
             except OSError as error:
                 failure = error
             self._loop.call_soon_threadsafe(self._ended, job, failure)
+        self._loop.call_soon_threadsafe(self._over.set)
 
     def _ended(self, job: _Job, failure: OSError | None) -> None:
         self._job = None

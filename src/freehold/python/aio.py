@@ -251,7 +251,8 @@ async def open_async(
     not held is a NotFoundError, or is pulled first with `pull=True`; a file on this disk is checked and used where it
     lies. `key_env` names the environment variable that holds a remote API's key. `context_tokens`, `slots` and
     `threads` override what the engine would choose. `settings` default to freehold.toml and FREEHOLD_*.
-    Raises BadReferenceError, NotFoundError, SettingsError, WeightsError, WorkerStartError.
+    What is asked of it is recorded, as a house does (`[ledger]`). Raises BadReferenceError, NotFoundError,
+    SettingsError, WeightsError, WorkerStartError, LedgerError.
     """
     options = EngineOptions(context_tokens=context_tokens, slots=slots, threads=threads)
     wanted = opening.Wanted(parse(ref), pull=pull, key_env=key_env, options=options)

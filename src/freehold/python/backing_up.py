@@ -34,7 +34,7 @@ from freehold.ledger.segments import lines, segments
 from freehold.ledger.verdict import Finding
 from freehold.ledger.verify import verify
 from freehold.python import backup_form as form
-from freehold.python.ledger import checkpoint_of, make_checkpoint, with_content
+from freehold.python.ledger import checkpoint_of, make_checkpoints, with_content
 from freehold.store.bundles import unaided
 from freehold.store.bundles.packing import Piece, pack, refuse_existing, sealed
 from freehold.store.deeds.canonical import canonical
@@ -109,24 +109,27 @@ class _Backup:
     wanted: Wanted
 
     def ledger(self) -> tuple[Checkpoint | None, list[Piece], tuple[Finding, ...]]:
-        """A checkpoint that is made now, the records up to it with what is kept beside them, and what is wrong with
-        that: it is said and taken along, since a content that is lost must not cost the backup. Raises LedgerError."""
+        """The checkpoint of the house's own chain, made now, the records of every chain up to its with what is kept
+        beside them, and what is wrong with that: it is said and taken along, since a content that is lost must not cost
+        the backup. Raises LedgerError."""
         if not self.wanted.ledger:
             return None, [], ()
         try:
-            checkpoint, looked = make_checkpoint()
+            made = make_checkpoints()
         except NotFoundError:
             return None, [], ()
         except LedgerError as error:
             hint = f"{error.hint} Without the ledger: --no-ledger, and keep a copy of its folder as it is."
             raise LedgerError(error.message, hint=hint) from error
+        own = self.settings.ledger_folder
         pieces = [
-            *_records(form.LEDGER, looked.folder, checkpoint),
-            *(_as_it_lies(f"{form.LEDGER}/{path.name}", path) for path in looked.folder.glob("torn-*")),
-            Piece.of(form.CHECKPOINT, checkpoint.text.encode()),
+            *(piece for folder, (checkpoint, _) in made.items() for piece in _chain(own, folder, checkpoint)),
             *_content(self._content_folder),
-            *self._egress(looked.folder / FOLDER),
+            *self._egress(own / FOLDER),
         ]
+        if own not in made:
+            return None, pieces, ()
+        checkpoint, looked = made[own]
         return checkpoint, pieces, tuple(with_content(looked).verdict.findings)
 
     @property
@@ -207,6 +210,15 @@ def _reading(home: Path) -> Iterator[None]:
             f"{error.filename or home} cannot be read: {error.strerror}.",
             hint="Make the backup as the account that runs the house.",
         ) from error
+
+
+def _chain(own: Path, folder: Path, checkpoint: Checkpoint) -> Iterator[Piece]:
+    """The house's own chain, or one of a process that answered without a house."""
+    into = form.LEDGER if folder == own else form.local_chain(folder.name)
+    place = form.CHECKPOINT if folder == own else form.local_checkpoint(folder.name)
+    yield from _records(into, folder, checkpoint)
+    yield from (_as_it_lies(f"{into}/{path.name}", path) for path in folder.glob("torn-*"))
+    yield Piece.of(place, checkpoint.text.encode())
 
 
 def _records(into: str, folder: Path, checkpoint: Checkpoint) -> Iterator[Piece]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from freehold.core.errors import BundleError, DeedError, DeedSignatureError, LedgerError, SettingsError
 from freehold.core.settings import load
 from freehold.gateway.access.book import KeyBook
-from freehold.ledger.checkpoint import LONGEST_BYTES, Checkpoint, read_checkpoint
+from freehold.ledger.checkpoint import LONGEST_BYTES, Checkpoint, read_checkpoints
 from freehold.ledger.content.check import check
 from freehold.ledger.content.house_key import KeyRing
 from freehold.ledger.segments import segments
@@ -76,6 +76,8 @@ def checked(stage: Path, manifest: Manifest, key: str | None) -> Checked:
     Overrides(stage).every()
     chain = _chain(stage, form.LEDGER, form.CHECKPOINT, keys)
     _chain(stage, form.EGRESS, form.EGRESS_CHECKPOINT, keys)
+    for number in _locals(stage):
+        _chain(stage, form.local_chain(number), form.local_checkpoint(number), keys)
     settings = stage / form.SETTINGS
     return Checked(
         taken_at=str(manifest.data.get("taken_at")),
@@ -108,6 +110,12 @@ def _deeds(folder: Path, named: dict[str, str], keys: Keys) -> Iterator[Deed]:
         yield deed
 
 
+def _locals(stage: Path) -> set[str]:
+    """The numbers of the chains that were written without a house, and of those of which only the checkpoint came."""
+    named = {path.name.split("-")[1] for path in stage.glob(form.LOCAL_CHECKPOINTS)}
+    return named | {path.name for path in (stage / form.LOCAL).glob("*")}
+
+
 class _Chain(NamedTuple):
     """A chain that is what its checkpoint saw."""
 
@@ -122,7 +130,7 @@ def _chain(stage: Path, folder: str, checkpoint: str, keys: Keys) -> _Chain | No
         return None
     if not place.exists():
         raise LedgerError(f"The backup holds {folder}/ without the checkpoint that it ends at.", hint=_HINT)
-    made = read_checkpoint(place.read_bytes()[:LONGEST_BYTES], checkpoint)
+    made, *_ = read_checkpoints(place.read_bytes()[:LONGEST_BYTES], checkpoint)
     signature = Signature(made.key, made.signature) if made.key and made.signature else None
     verdict = verify(stage / folder, [made.seen("its checkpoint")])
     if verdict.findings or (verdict.last, verdict.torn_bytes) != (made.record, 0):

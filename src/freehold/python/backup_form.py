@@ -14,16 +14,29 @@ CONTEXT = b"freehold backup 1\n"
 """The line that a signature of a backup's manifest is made behind."""
 SETTINGS, CHECKPOINT = "restored/freehold.toml", "restored/checkpoint.txt"
 EGRESS_CHECKPOINT = "restored/egress-checkpoint.txt"
+LOCAL_CHECKPOINTS = "restored/local-*-checkpoint.txt"
 KEY_BOOK, OVERRIDES, PRIVATE_KEY, PUBLIC_KEY = "access/keys.json", "overrides.jsonl", "keys/house.key", "keys/house.pub"
-LEDGER, EGRESS, BUILDS, DEEDS, TRUSTED = "ledger", "ledger/egress", "builds", "deeds", "keys/trusted"
+LEDGER, LOCAL, EGRESS = "ledger", "ledger/local", "ledger/egress"
+BUILDS, DEEDS, TRUSTED = "builds", "deeds", "keys/trusted"
 CONTENT, CONTENT_KEY = "ledger/content", "keys/content.key"
 _FIXED = frozenset({SETTINGS, CHECKPOINT, EGRESS_CHECKPOINT, KEY_BOOK, OVERRIDES, PRIVATE_KEY, PUBLIC_KEY, CONTENT_KEY})
 _OTHERS = re.compile(
-    r"ledger/(?:egress/)?records-[0-9]{12}\.jsonl|ledger/torn-[0-9]{12}"
+    r"ledger/(?:egress/|local/[1-9][0-9]{0,3}/)?records-[0-9]{12}\.jsonl"
+    r"|ledger/(?:local/[1-9][0-9]{0,3}/)?torn-[0-9]{12}|restored/local-[1-9][0-9]{0,3}-checkpoint\.txt"
     r"|ledger/content/(?:content-[0-9]{12}\.(?:json|keys|sealed)|erasing\.json)|keys/trusted/[\w.-]{1,100}\.pub"
     r"|machines/[\w.-]{1,150}\.json|trials/[\w.-]{1,100}/[\w.-]{1,150}\.json"
     r"|(?:builds|deeds)/[0-9a-f]{64}/(?:papers/)?(?P<name>[^/]+)"
 )
+
+
+def local_chain(number: str) -> str:
+    """Where the chain of that number lies, of those that were written without a house."""
+    return f"{LOCAL}/{number}"
+
+
+def local_checkpoint(number: str) -> str:
+    """And the checkpoint that it ends at."""
+    return LOCAL_CHECKPOINTS.replace("*", number)
 
 
 def _is_path(path: str) -> bool:

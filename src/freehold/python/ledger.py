@@ -1,9 +1,11 @@
-"""What a house can say of its ledger: whether it is whole, what it is now (a checkpoint), and what is in it."""
+"""What a house can say of its ledger: whether it is whole, what it is now (a checkpoint), and what is in it. Of each
+chain by itself: the house's own, and those of processes that answered without a house."""
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,13 +14,15 @@ from typing import Any
 from freehold.core.errors import CallError, HouseKeyError, LedgerError, NotFoundError
 from freehold.core.settings import Settings, load_despite_errors
 from freehold.ledger import requests
-from freehold.ledger.checkpoint import LONGEST_BYTES, Checkpoint, read_checkpoint
+from freehold.ledger.chains import LOCAL, chains, name_of
+from freehold.ledger.checkpoint import LONGEST_BYTES, Checkpoint, read_checkpoints
 from freehold.ledger.content.check import check
 from freehold.ledger.content.erased import Erasure as Erasure
 from freehold.ledger.content.house_key import FILE as CONTENT_KEY
 from freehold.ledger.content.house_key import HouseKey, KeyRing
 from freehold.ledger.report import UsageAsked, read_by, read_day
 from freehold.ledger.segments import segments, unreadable
+from freehold.ledger.verdict import Finding as Finding
 from freehold.ledger.verdict import Verdict as Verdict
 from freehold.ledger.verify import verify
 from freehold.store.deeds.record import Signature
@@ -37,13 +41,18 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A ledger that was looked at: where, what was found, and against which checkpoints. `key_problem` says why the key
+    """A chain that was looked at: where, what was found, and against which checkpoints. `key_problem` says why the key
     that opens kept content could not be read."""
 
     folder: Path
     verdict: Verdict
     held: tuple[Held, ...]
     key_problem: str | None = None
+
+    @property
+    def number(self) -> str | None:
+        """Which of those that answered without a house it is of; None: it is the house's own."""
+        return self.folder.name if self.folder.parent.name == LOCAL else None
 
     @property
     def compared(self) -> tuple[Held, ...]:
@@ -61,40 +70,53 @@ class Looked:
         return not self.verdict.findings and len(self.compared) == len(self.held)
 
 
-def look(checkpoints: Sequence[Path] = ()) -> Looked:
-    """Verify the whole ledger, against `checkpoints` where there are some, and what is kept beside it. Raises
-    NotFoundError where there is no ledger and nothing to hold against its absence, CallError for what is no checkpoint,
-    LedgerError."""
-    return with_content(look_at_chain(checkpoints))
+def look(checkpoints: Sequence[Path] = ()) -> tuple[Looked, ...]:
+    """Verify every chain, the house's own first and with what is kept beside it, against those of `checkpoints` that
+    saw it; one that saw none of them is held against the house's own. Raises NotFoundError where there is no ledger and
+    nothing to hold against its absence, CallError for what is no checkpoint, LedgerError."""
+    return tuple(with_content(each) if each.number is None else each for each in look_at_chains(checkpoints))
 
 
 def with_content(looked: Looked) -> Looked:
-    """What was just `looked` at, with what is kept beside it. Raises LedgerError."""
+    """The house's own chain that was just `looked` at, with what is kept beside it; no other keeps. Raises
+    LedgerError."""
     keys, problem = _content_keys(load_despite_errors())
     check(looked.folder, looked.verdict, keys)
     return replace(looked, key_problem=problem)
 
 
-def look_at_chain(checkpoints: Sequence[Path] = ()) -> Looked:
+def look_at_chains(checkpoints: Sequence[Path] = ()) -> tuple[Looked, ...]:
     """As `look`, without what is kept."""
     settings = load_despite_errors()
     folder, keys = settings.ledger_folder, Store.of(settings).keys
-    held = tuple(_held(path, keys) for path in checkpoints)
-    if not held:
-        _require(folder)
+    held = [each for path in checkpoints for each in _held(path, keys)]
+    found = _require(folder) if not held else chains(folder)
+    names = {place: name_of(place) for place in found}
+    of: dict[Path, list[Held]] = {place: [] for place in found}
+    for each in held:
+        for place in [place for place in found if names[place] == each.checkpoint.chain] or [folder]:
+            of.setdefault(place, []).append(each)
+    return tuple(_looked(place, of[place]) for place in sorted(of, key=lambda place: place != folder))
+
+
+def _looked(folder: Path, held: Sequence[Held]) -> Looked:
     seen = [each.checkpoint.seen(each.called) for each in held if each.signature != "wrong"]
-    return Looked(folder, verify(folder, seen), held)
+    return Looked(folder, verify(folder, seen), tuple(held))
 
 
-def make_checkpoint() -> tuple[Checkpoint, Looked]:
-    """What the ledger is now, signed where the house has a key; what is said of it is on the disk. Raises
-    NotFoundError, HouseKeyError, and LedgerError where the ledger is not whole: nobody signs that."""
-    looked = look_at_chain()
-    return checkpoint_of(looked.folder, looked.verdict, Store.of(load_despite_errors()).keys), looked
+def make_checkpoints() -> Mapping[Path, tuple[Checkpoint, Looked]]:
+    """What each chain is now, by its folder, the house's own first: signed where the house has a key, and on the disk.
+    Raises NotFoundError, HouseKeyError, and LedgerError where one is not whole: nobody signs that."""
+    settings = load_despite_errors()
+    keys = Store.of(settings).keys
+    begun = [looked for looked in look_at_chains() if looked.verdict.records or looked.number is None]
+    if not begun:
+        raise _none(settings.ledger_folder)
+    return {looked.folder: (checkpoint_of(looked.folder, looked.verdict, keys), looked) for looked in begun}
 
 
 def checkpoint_of(folder: Path, verdict: Verdict, keys: Keys) -> Checkpoint:
-    """What the chain in `folder` is, of which `verdict` was just given. Raises as `make_checkpoint`."""
+    """What the chain in `folder` is, of which `verdict` was just given. Raises as `make_checkpoints`."""
     if verdict.findings or verdict.chain is None:
         raise LedgerError(
             f"The ledger in {folder} is not whole, so no checkpoint is made of it.",
@@ -111,9 +133,8 @@ def checkpoint_of(folder: Path, verdict: Verdict, keys: Keys) -> Checkpoint:
 
 def every_request(settings: Settings | None = None) -> Iterator[dict[str, Any]]:
     """One flat row for each request, as `requests` gives them. Raises NotFoundError, LedgerError."""
-    folder = (settings or load_despite_errors()).ledger_folder
-    _require(folder)
-    return requests.requests(folder)
+    found = _require((settings or load_despite_errors()).ledger_folder)
+    return itertools.chain.from_iterable(map(requests.requests, found))
 
 
 def export_parquet(out: Path) -> int:
@@ -131,24 +152,31 @@ def _content_keys(settings: Settings) -> tuple[tuple[HouseKey, ...], str | None]
         return (), error.message
 
 
-def _require(folder: Path) -> None:
-    if not segments(folder):
-        raise NotFoundError(
-            "ledger", str(folder), text=f"There is no ledger in {folder}.", hint="A house keeps one: `freehold up`."
-        )
+def _require(folder: Path) -> list[Path]:
+    """The chains that there are."""
+    found = chains(folder)
+    if not found:
+        raise _none(folder)
+    return found
 
 
-def _held(path: Path, keys: Keys) -> Held:
+def _none(folder: Path) -> NotFoundError:
+    return NotFoundError(
+        "ledger", str(folder), text=f"There is no ledger in {folder}.", hint="A house keeps one: `freehold up`."
+    )
+
+
+def _held(path: Path, keys: Keys) -> Iterator[Held]:
     try:
         with path.open("rb") as file:
             data = file.read(LONGEST_BYTES)
     except OSError as error:
         raise CallError(f"{path} cannot be read: {error.strerror}.") from error
-    checkpoint = read_checkpoint(data, str(path))
-    signature = None
-    if checkpoint.key is not None and checkpoint.signature is not None:
-        signature = Signature(checkpoint.key, checkpoint.signature)
-    return Held(str(path), checkpoint, keys.state_of(checkpoint.statement, signature, b""))
+    for checkpoint in read_checkpoints(data, str(path)):
+        signature = None
+        if checkpoint.key is not None and checkpoint.signature is not None:
+            signature = Signature(checkpoint.key, checkpoint.signature)
+        yield Held(str(path), checkpoint, keys.state_of(checkpoint.statement, signature, b""))
 
 
 def _sync(path: Path) -> None:

@@ -40,11 +40,12 @@ def house_for(settings: Settings | None) -> House:
 async def open_house(
     wanted: Wanted, settings: Settings | None, *, progress: Progress | None = None
 ) -> tuple[House, EndpointInfo]:
-    """A started house whose one endpoint is `wanted`, ready to answer. On any error no process is left."""
+    """A started house whose one endpoint is `wanted`, ready to answer. On any error no process is left. Raises what
+    opening a model raises, and LedgerError where what it will be asked cannot be recorded."""
     base = settings or load()
     name = str(wanted.ref)
     row = EndpointSettings(name, wanted.ref, wanted.key_env, wanted.options)
-    house = build_house(dataclasses.replace(base, endpoints={name: row}))
+    house = build_house(dataclasses.replace(base, endpoints={name: row}), recorded="alone")
     if not isinstance(wanted.ref, RemoteRef | FakeRef):
         await hold(house, wanted.ref, may_pull=wanted.pull, progress=progress)
     elif isinstance(wanted.ref, FakeRef):

@@ -181,7 +181,8 @@ def open(
     not held is a NotFoundError, or is pulled first with `pull=True`; a file on this disk is checked and used where it
     lies. `key_env` names the environment variable that holds a remote API's key. `context_tokens`, `slots` and
     `threads` override what the engine would choose. `settings` default to freehold.toml and FREEHOLD_*.
-    Raises BadReferenceError, NotFoundError, SettingsError, WeightsError, WorkerStartError.
+    What is asked of it is recorded, as a house does (`[ledger]`). Raises BadReferenceError, NotFoundError,
+    SettingsError, WeightsError, WorkerStartError, LedgerError.
     """
     loop = shared()
     return Model(

@@ -70,7 +70,7 @@ def serve(
         )
     require_usable(settings)
     with sockets.only_house(settings.runtime_dir, settings.home), guarded(settings) as guard:
-        return run(build_house(settings, recorded=True, guard=guard), reread=reread, on_ready=on_ready)
+        return run(build_house(settings, recorded="house", guard=guard), reread=reread, on_ready=on_ready)
 
 
 def run(house: House, *, reread: Callable[[], Settings], on_ready: Callable[[str], None]) -> int:
