@@ -18,6 +18,7 @@ from pydantic_core import from_json
 from freehold.core.errors import EngineError, FreeholdError, WorkerLostError
 from freehold.gateway.asking import Asking
 from freehold.gateway.engine_shape import check_chunk
+from freehold.gateway.pace import Pace
 from freehold.gateway.refusals import event_refusal
 from freehold.gateway.shaping import ChunkFilter, Shaper, Wanted
 from freehold.gateway.sse import DONE, EventReader
@@ -45,6 +46,7 @@ class Exchange:
         asking: Asking,
         response: aiohttp.ClientResponse,
         wanted: Wanted,
+        pace: Pace,
         *,
         resend: Resend,
         tools: ChunkFilter | None = None,
@@ -57,6 +59,8 @@ class Exchange:
         self._hides_progress = not wanted.progress
         self._on_close = on_close
         self._closed = False
+        self._pace = pace
+        pace.begin()
         self._begin(response, tools)
 
     def _begin(self, response: aiohttp.ClientResponse, tools: ChunkFilter | None) -> None:
@@ -93,7 +97,8 @@ class Exchange:
             if self._ended:
                 raise StopAsyncIteration
             try:
-                self._take(await next_piece(self._response, self._upstream))
+                rest_s = self._pace.rest_s if self._asking.first_at is not None else 0.0
+                self._take(await next_piece(self._response, self._upstream, rest_s))
             except WorkerLostError as lost:
                 if self._asking.first_at is None:
                     await self.again(lost)
@@ -131,6 +136,7 @@ class Exchange:
             return
         self._closed = True
         self._ended = True
+        self._pace.end()
         self._response.close()
         self._asking.usage = self.usage
         self._asking.reasons = tuple(self._shaper.reasons.values())

@@ -35,6 +35,7 @@ from freehold.gateway.keeping import keep_ready, keeping
 from freehold.gateway.memory.life import Life
 from freehold.gateway.memory.stay import preloaded, stays
 from freehold.gateway.moving import Mover
+from freehold.gateway.pace import Pace
 from freehold.gateway.pool import MakeWorker, Occupancy, WorkerPool
 from freehold.gateway.sending import adapted, sent
 from freehold.gateway.shaping import Verb
@@ -80,6 +81,7 @@ class Gateway:
         self._pool = WorkerPool(make_worker, settings.memory, outgoing=outgoing)
         self._mover = Mover(self._pool)
         self._admission = Admission(settings.admission)
+        self._pace = Pace()
         self._table = EndpointTable({})
         self._reloading = asyncio.Lock()
         self._created = int(time.time())
@@ -198,7 +200,7 @@ class Gateway:
             held.keep()
         seen = requests.wanted(body, verb, name)
         resend = partial(sent, asking, verb, body)
-        return Exchange(asking, response, seen, resend=resend, tools=tools, on_close=held.let_go)
+        return Exchange(asking, response, seen, self._pace, resend=resend, tools=tools, on_close=held.let_go)
 
     async def answer(self, verb: Verb, body: Mapping[str, Any], caller: Caller | None = None) -> Answer:
         """The whole answer to `body`; cancelling the call stops the generation. Raises what `open` raises."""

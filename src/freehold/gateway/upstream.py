@@ -6,6 +6,7 @@ aiohttp's own window, so a slow client slows the engine down and never fills the
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -108,13 +109,29 @@ def _is_on_this_machine(upstream: Upstream) -> bool:
     return upstream.socket_path is not None or urlsplit(upstream.base_url).hostname in LOOPBACK_HOSTS
 
 
-async def next_piece(response: aiohttp.ClientResponse, upstream: Upstream) -> bytes:
-    """What of the answer has arrived, waiting for some; empty at its end. Raises WorkerLostError when the engine goes
-    away in between."""
+async def next_piece(response: aiohttp.ClientResponse, upstream: Upstream, rest_s: float = 0.0) -> bytes:
+    """What of the answer has arrived, waiting for some, and for `rest_s` at least; empty at its end. Raises
+    WorkerLostError when the engine goes away in between."""
+    if rest_s:
+        await _rest(response, rest_s)
     try:
         return await response.content.readany()
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise lost(upstream) from error
+
+
+async def _rest(response: aiohttp.ClientResponse, rest_s: float) -> None:
+    """Leave what comes in the socket meanwhile: taken out piece by piece, each would cost a turn of the loop."""
+    connection = response.connection
+    transport = connection.transport if connection is not None else None
+    if transport is None or transport.is_closing():
+        return
+    transport.pause_reading()
+    try:
+        await asyncio.sleep(rest_s)
+    finally:
+        if not transport.is_closing():
+            transport.resume_reading()
 
 
 def lost(upstream: Upstream) -> WorkerLostError:
