@@ -25,7 +25,9 @@ from freehold.trials.asking import Asker
 from freehold.trials.running import run
 from freehold.trials.workloads import WORKLOADS, Workload, WorkloadName, shortened
 
-REACHES: dict[WorkloadName, float] = {"batch": 3.0, "chat": 0.97}
+GENERATION = "generation tokens/s"
+REACHES: dict[WorkloadName, tuple[str, float]] = {"batch": ("requests/s", 3.0), "chat": (GENERATION, 0.97)}
+"""For each work, what is held against the raw server, and how much of it is to be reached."""
 RAW = {"slots": 32, "context_tokens": 2048, "batch_tokens": 512, "prompt_cache_mib": 64}
 
 
@@ -36,7 +38,7 @@ def _arm(address: Address, model: str, workload: Workload) -> Arm:
     async def once() -> Values:
         async with Asker(upstream) as asker:
             found = await run(asker, workload, next(numbers))
-        return {workload.unit: found.speed, "generation tokens/s": found.generation, "first token s": found.first_s}
+        return {workload.unit: found.speed, GENERATION: found.generation, "first token s": found.first_s}
 
     return once
 
@@ -60,7 +62,7 @@ async def main() -> None:
     threads = psutil.cpu_count(logical=False) or 1
     claims = []
     name: WorkloadName
-    for name, reach in REACHES.items():
+    for name, (held, reach) in REACHES.items():
         found = _chosen(name, quick=chosen.quick)
         workload = shortened(WORKLOADS[name], 0.25) if chosen.quick else WORKLOADS[name]
         raw_settings = {**RAW, "threads": threads, **({} if name == "batch" else {"slots": 1})}
@@ -73,12 +75,9 @@ async def main() -> None:
                 f"{name}: chosen plan": _arm(house.address, "bench", workload),
             }
             await result.interleave(compared, chosen.repetitions)
-        ratio = result.paired(
-            f"{name}: chosen plan", f"{name}: raw server", workload.unit, lambda mine, other: mine / other
-        )
-        claims.append(
-            Claim(f"{name}: chosen plan over raw server", f"at least {reach}", f"{ratio:.2f}", ratio >= reach)
-        )
+        ratio = result.paired(f"{name}: chosen plan", f"{name}: raw server", held, lambda mine, other: mine / other)
+        text = f"{name}: {held}, chosen plan over raw server"
+        claims.append(Claim(text, f"at least {reach}", f"{ratio:.2f}", ratio >= reach))
         claims.append(_faithful(name, found))
     result.save(claims)
 
