@@ -39,6 +39,8 @@ class Scripted:
         self.go = asyncio.Event()
         self.fails = False
         self.stays = False
+        self.may_end = asyncio.Event()
+        self.may_end.set()
 
     @property
     def upstream(self) -> Upstream:
@@ -65,6 +67,7 @@ class Scripted:
     async def stop(self, *, grace_s: float = 5.0) -> None:
         del grace_s
         self.state = "stopping"
+        await self.may_end.wait()
         if self.stays:
             raise PermissionError(f"{self.name} takes no signal")
         await asyncio.sleep(0)
@@ -232,9 +235,14 @@ async def test_where_one_worker_that_is_on_its_way_out_cannot_be_ended_the_other
     await _with_one_that_stays(world)
     world.ends[0].set()
     await world.settle()
+    world.workers["fake:a"].may_end.clear()
     going = asyncio.create_task(world.pool.unload(world.pool.post(Target("fake", "fake:a"))))
+    closing = asyncio.create_task(world.pool.close(drain_s=0))
+    await world.settle()
+    assert world.workers["fake:a"].state == "stopping" and not closing.done()
+    world.workers["fake:a"].may_end.set()
     with pytest.raises(PermissionError, match="fake:a takes no signal"):
-        await world.pool.close(drain_s=0)
+        await closing
     assert world.workers["fake:b"].state == "stopped"
     await asyncio.gather(going, *(task for task in world.tasks if task.cancel()), return_exceptions=True)
 
