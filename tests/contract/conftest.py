@@ -3,12 +3,14 @@ key)."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from freehold.core.builds import HeldBuild
 from freehold.core.ports import Upstream, Worker
@@ -81,9 +83,37 @@ def make_llamacpp(gguf: Path) -> Worker:
     return engine.worker(build, EngineOptions(context_tokens=CONTEXT_TOKENS, slots=2))
 
 
-@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.engine if name in REAL else ()) for name in ENGINES])
-async def case(request: pytest.FixtureRequest, home: Path) -> AsyncIterator[Case]:
-    """A started engine; stopped whatever the test does."""
+_EVERY = [pytest.param(name, marks=pytest.mark.engine if name in REAL else ()) for name in ENGINES]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A worker belongs to the loop that it was started in: those that share one run in one."""
+    for item in items:
+        shared = item.path.parent == Path(__file__).parent and "case" in getattr(item, "fixturenames", ())
+        if shared and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
+
+
+@pytest_asyncio.fixture(params=_EVERY, scope="module", loop_scope="module")
+async def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Case]:
+    """A started engine, for all tests that leave it running."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="fh-") as runtime:
+        patch.setenv("FREEHOLD_HOME", str(tmp_path_factory.mktemp("contract")))
+        patch.setenv("XDG_RUNTIME_DIR", runtime)
+        async with _started(request) as found:
+            yield found
+
+
+@pytest.fixture(params=_EVERY)
+async def own_case(request: pytest.FixtureRequest, home: Path) -> AsyncIterator[Case]:
+    """A started engine of this test's own, which may end it."""
+    async with _started(request) as found:
+        yield found
+
+
+@asynccontextmanager
+async def _started(request: pytest.FixtureRequest) -> AsyncIterator[Case]:
+    """Stopped whatever the tests do."""
     async with AsyncExitStack() as stack:
         worker = _make(request)
         stack.push_async_callback(worker.stop)

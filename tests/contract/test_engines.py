@@ -46,11 +46,11 @@ async def test_started_it_is_ready_and_reports_itself(case: Case) -> None:
     assert KEY not in repr(report) + repr(case.upstream) + repr(case.worker)
 
 
-async def test_stopped_no_process_and_no_socket_of_it_is_left(case: Case) -> None:
-    pid, socket_path = case.worker.report().pid, case.upstream.socket_path
-    await case.worker.stop()
-    await case.worker.stop()
-    assert case.worker.state == "stopped"
+async def test_stopped_no_process_and_no_socket_of_it_is_left(own_case: Case) -> None:
+    pid, socket_path = own_case.worker.report().pid, own_case.upstream.socket_path
+    await own_case.worker.stop()
+    await own_case.worker.stop()
+    assert own_case.worker.state == "stopped"
     assert pid is None or not psutil.pid_exists(pid)
     assert socket_path is None or not Path(socket_path).parent.exists()
 
@@ -272,28 +272,28 @@ async def test_a_client_that_leaves_ends_its_answer(case: Case) -> None:
     await calls.until(idle)
 
 
-async def test_a_killed_worker_breaks_its_streams_and_the_next_request_works(case: Case) -> None:
-    if not case.is_local:
-        assert case.worker.report().pid is None, "a remote engine has no process of ours to kill"
+async def test_a_killed_worker_breaks_its_streams_and_the_next_request_works(own_case: Case) -> None:
+    if not own_case.is_local:
+        assert own_case.worker.report().pid is None, "a remote engine has no process of ours to kill"
         return
-    before, socket_path = case.worker.report().pid, case.upstream.socket_path
+    before, socket_path = own_case.worker.report().pid, own_case.upstream.socket_path
     assert before is not None
     asked = {**HELLO, "max_tokens": 1000, "stream": True, "ignore_eos": True}
-    url = f"{case.upstream.base_url}/chat/completions"
-    async with calls.session(case.upstream) as client, client.post(url, json=asked) as answer:
+    url = f"{own_case.upstream.base_url}/chat/completions"
+    async with calls.session(own_case.upstream) as client, client.post(url, json=asked) as answer:
         await answer.content.readuntil(b"\n\n")
         os.kill(before, signal.SIGKILL)
         with pytest.raises(aiohttp.ClientPayloadError):
             await answer.read()
 
     async def noticed() -> bool:
-        return case.worker.state != "ready" or case.worker.report().pid != before
+        return own_case.worker.state != "ready" or own_case.worker.report().pid != before
 
     await calls.until(noticed)
-    upstream = await case.worker.ready()
+    upstream = await own_case.worker.ready()
     assert upstream.socket_path != socket_path
     assert calls.text_of(await calls.stream(upstream, "/chat/completions", {**HELLO, "max_tokens": 2}))
-    assert case.worker.report().restarts == 1
+    assert own_case.worker.report().restarts == 1
 
 
 async def test_a_remote_engine_without_the_key_is_refused_by_the_other_side(case: Case) -> None:
