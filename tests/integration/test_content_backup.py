@@ -10,9 +10,9 @@ import pytest
 
 from freehold.ledger.content.erasing import ERASING
 from freehold.ledger.content.house_key import FILE, KeyRing
-from freehold.ledger.content.places import left_alone
 from freehold.ledger.content.requests import Sought, kept_requests
 from freehold.ledger.content.spans import spans
+from freehold.ledger.content.turns import left_alone
 from tests.integration.house_process import RunningHouse, running_house, until
 from tests.integration.test_backup import members
 from tests.integration.test_content_house import CANARY, CHAT, HELLO, toml, verdict
@@ -70,9 +70,29 @@ def test_with_the_key_it_says_so_and_opens(house: RunningHouse, freehold: Termin
     assert code == 0 and CANARY in json.dumps(json.loads(out)["calls"])
 
 
+def test_after_an_exchange_of_the_keys_it_holds_the_valid_ones(
+    house: RunningHouse, freehold: Terminal, far: Callable[[], Path], home: Path
+) -> None:
+    assert freehold("ledger", "new-key")[0] == 0
+    (former,) = (home / "ledger" / "content").glob("*.1.keys")
+    former.with_name(former.name.replace(".1.", ".7.")).write_bytes(former.read_bytes())  # as one that was cut off
+    asked = house.ask("POST", CHAT, {"model": "small", **HELLO}, headers={"x-request-id": "after"})
+    assert asked.status == 200
+    assert freehold.json("backup", "house.tar", "--content-key")[1]["content_findings"] == []
+    assert [name for name in members(Path("house.tar")) if name.endswith(".7.keys")] == []
+    new = far()
+    assert freehold("restore", "house.tar")[0] == 0
+    assert (verdict(new).findings, verdict(new).sealed_otherwise) == ([], {})
+    for request in ("req-2", "after"):
+        assert CANARY in freehold("ledger", "show", request)[1]
+    assert freehold("ledger", "new-key")[0] == 0 and CANARY in freehold("ledger", "show", "req-2")[1]
+
+
 def test_while_one_is_made_nothing_is_erased(house: RunningHouse, freehold: Terminal, home: Path) -> None:
     with left_alone(home / "ledger" / "content"):
         code, _, err = freehold("ledger", "erase", "req-1", "--reason", "asked", "--yes")
+        assert code == 3 and "being copied" in err
+        code, _, err = freehold("ledger", "new-key")
         assert code == 3 and "being copied" in err
     assert freehold("ledger", "erase", "req-1", "--reason", "asked", "--yes")[0] == 0
 

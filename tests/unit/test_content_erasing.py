@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,11 @@ from freehold.ledger.content.erasing import ERASING, Why
 from freehold.ledger.content.house_key import FILE
 from freehold.ledger.content.places import places
 from freehold.ledger.content.rekeying import rekey
-from freehold.ledger.content.shelf import Shelf, left
+from freehold.ledger.content.shelf import left
 from freehold.ledger.content.spans import Span, spans
-from freehold.ledger.content.transcript import read
 from freehold.ledger.segments import segments
 from tests.unit.test_deeds_cli import Terminal
-from tests.unit.test_ledger_content import CANARY, REQUESTS, WHY, Place, ask
+from tests.unit.test_ledger_content import REQUESTS, WHY, Place, ask
 from tests.unit.test_ledger_verify import found
 
 UNREADABLE = "no \udcff text"
@@ -142,17 +140,3 @@ async def test_another_key_seals_once_a_person_says_so_and_the_lines_of_the_old_
         await ask(ledger, 7)
     key.write_text(key.read_text() + copy)
     assert (place.verdict().findings, place.verdict().sealed_otherwise) == ([], {})
-
-
-async def test_a_new_key_closes_no_copy_from_before_an_erasure(place: Place, tmp_path: Path) -> None:
-    """The limit that docs/content.md tells: yesterday's copy, with today's file of the segment and today's key."""
-    (request,) = place.requests(request="req_2")
-    copy = Path(shutil.copytree(place.content, tmp_path / "copy"))
-    async with place.running() as ledger:
-        assert await ledger.erasures.erase(spans(request.names), WHY) == 2
-    rekey(place.content, place.ring)
-    (it,) = places(place.content)
-    shutil.copy(it.about, copy)
-    shelf = Shelf(copy, place.ring.read())
-    erased = shelf.find(request.names[0])
-    assert erased is not None and CANARY in str(read([shelf.open(request.names[0], erased)]))

@@ -12,11 +12,12 @@ from freehold.core.errors import LedgerError
 from freehold.gateway.keeping import Keeping
 from freehold.ledger.content import erasing
 from freehold.ledger.content.erasing import ERASING
-from freehold.ledger.content.places import left_alone, places
+from freehold.ledger.content.places import places
 from freehold.ledger.content.retaining import UNNAMED_MS
 from freehold.ledger.content.segment import Segment
 from freehold.ledger.content.shelf import left
 from freehold.ledger.content.spans import spans
+from freehold.ledger.content.turns import left_alone
 from freehold.ledger.record import Asked, Outcome
 from tests.unit.test_ledger_content import CANARY, DAY_MS, HOUR_S, WHY, Place, ask
 

@@ -19,13 +19,14 @@ from freehold.ledger.content.check import check
 from freehold.ledger.content.container import SLOT_BYTES
 from freehold.ledger.content.erasing import ERASING, Why
 from freehold.ledger.content.house_key import FILE, HouseKey, KeyRing
-from freehold.ledger.content.places import beginning, changing, left_alone, places
+from freehold.ledger.content.places import places
 from freehold.ledger.content.rekeying import rekey
 from freehold.ledger.content.requests import KeptRequest, Sought, kept_requests
 from freehold.ledger.content.retaining import UNNAMED_MS
 from freehold.ledger.content.shelf import Shelf, left
 from freehold.ledger.content.spans import spans
 from freehold.ledger.content.transcript import read
+from freehold.ledger.content.turns import adding, changing, left_alone
 from freehold.ledger.ledger import Ledger, opened
 from freehold.ledger.record import Asked, Clock, Outcome
 from freehold.ledger.segments import segments
@@ -152,28 +153,28 @@ def _flip(path: Path, offset: int) -> None:
 
 def _erase_quietly(place: Place) -> None:
     (it,) = places(place.content)
-    data = bytearray(it.keys.read_bytes())
+    data = bytearray(it.keys(0).read_bytes())
     data[SLOT_BYTES - 48 : SLOT_BYTES] = bytes(48)
-    it.keys.write_bytes(data)
+    it.keys(0).write_bytes(data)
 
 
 def _swap(place: Place) -> None:
     """The slots of the first two, so that one opens as the other."""
     (it,) = places(place.content)
-    data = it.keys.read_bytes()
-    it.keys.write_bytes(data[SLOT_BYTES : 2 * SLOT_BYTES] + data[:SLOT_BYTES] + data[2 * SLOT_BYTES :])
+    data = it.keys(0).read_bytes()
+    it.keys(0).write_bytes(data[SLOT_BYTES : 2 * SLOT_BYTES] + data[:SLOT_BYTES] + data[2 * SLOT_BYTES :])
 
 
 TAMPERINGS: dict[str, tuple[Callable[[Place], object], list[tuple[str, int, int]]]] = {
     "a sealed byte": (lambda it: _flip(places(it.content)[0].sealed, 0), [("content changed", 3, 3)]),
-    "a sealed key": (lambda it: _flip(places(it.content)[0].keys, SLOT_BYTES - 1), [("content closed", 3, 3)]),
-    "how long it stays": (lambda it: _flip(places(it.content)[0].keys, 31), [("content closed", 3, 3)]),
-    "when it was kept": (lambda it: _flip(places(it.content)[0].keys, 7), [("content closed", 3, 3)]),
-    "its endpoint": (lambda it: _flip(places(it.content)[0].keys, 40), [("content closed", 3, 3)]),
+    "a sealed key": (lambda it: _flip(places(it.content)[0].keys(0), SLOT_BYTES - 1), [("content closed", 3, 3)]),
+    "how long it stays": (lambda it: _flip(places(it.content)[0].keys(0), 31), [("content closed", 3, 3)]),
+    "when it was kept": (lambda it: _flip(places(it.content)[0].keys(0), 7), [("content closed", 3, 3)]),
+    "its endpoint": (lambda it: _flip(places(it.content)[0].keys(0), 40), [("content closed", 3, 3)]),
     "a key erased without a record": (_erase_quietly, [("content missing", 3, 3)]),
     "two swapped": (_swap, [("content changed", 3, 3), ("content changed", 4, 4)]),
     "the end cut off": (
-        lambda it: os.truncate(places(it.content)[0].keys, 11 * SLOT_BYTES),
+        lambda it: os.truncate(places(it.content)[0].keys(0), 11 * SLOT_BYTES),
         [("content missing", 14, 14)],
     ),
     "the sealed end cut off": (
@@ -181,7 +182,7 @@ TAMPERINGS: dict[str, tuple[Callable[[Place], object], list[tuple[str, int, int]
         [("content changed", 14, 14)],
     ),
     "all the slots": (
-        lambda it: places(it.content)[0].keys.unlink(),
+        lambda it: places(it.content)[0].keys(0).unlink(),
         [("content missing", number, number) for number in range(3, 15)],
     ),
     "the segment's own key": (
@@ -469,7 +470,7 @@ async def test_those_who_come_together_are_kept_together_each_by_itself(place: P
 
 async def test_the_key_is_exchanged_while_the_house_runs_and_the_old_one_opens_nothing(place: Place) -> None:
     (old,) = place.ring.read()
-    copy = {it.about: it.about.read_bytes() for it in places(place.content)}
+    copy = {path: path.read_bytes() for it in places(place.content) for path in (it.about, it.keys(0))}
     inode = (place.home / FILE).open("rb")
     async with place.running() as ledger:
         await ask(ledger, 50)
@@ -508,7 +509,7 @@ async def test_an_exchange_that_was_cut_off_opens_everything_and_ends_when_it_is
 
 async def test_a_segment_waits_for_an_exchange_of_the_key(place: Place) -> None:
     async with place.running() as ledger:
-        with beginning(place.content, alone=True):
+        with adding(place.content, alone=True):
             asking = asyncio.create_task(ask(ledger, 60))
             for _ in range(100):
                 await asyncio.sleep(0)
@@ -520,8 +521,8 @@ async def test_a_segment_waits_for_an_exchange_of_the_key(place: Place) -> None:
 async def test_a_segment_of_a_newer_freehold_is_refused_by_name(place: Place) -> None:
     (it,) = places(place.content)
     told: Mapping[str, object] = json.loads(it.about.read_text())
-    it.about.write_text(json.dumps({**told, "format": 2}))
-    with pytest.raises(NewerFormatError, match="a segment of kept content of version 2"):
+    it.about.write_text(json.dumps({**told, "format": 3}))
+    with pytest.raises(NewerFormatError, match="a segment of kept content of version 3"):
         place.verdict()
 
 
@@ -534,7 +535,8 @@ async def test_who_opened_what_is_in_the_chain(place: Place) -> None:
 
 @pytest.mark.parametrize("which", ["about", "keys", "sealed"])
 async def test_no_changed_byte_of_what_lies_there_goes_unseen(place: Place, which: str) -> None:
-    _flip_each(place, getattr(places(place.content)[0], which))
+    it = places(place.content)[0]
+    _flip_each(place, {"about": it.about, "keys": it.keys(0), "sealed": it.sealed}[which])
     assert found(place.verdict()) == []
 
 

@@ -114,16 +114,20 @@ def erase_command(  # noqa: PLR0913 - the parameters are the command's options; 
     data = {"requests": len(requests), "contents": erased, "in_flight": found.in_flight, "reason": why}
     sentence = f"What {counted(len(requests), 'request')} asked and {_were(requests)} answered is erased."
     output.sentence(data, sentence, bare=str(len(requests)))
-    output.say("Copies that you made, backups among them, hold it still, and open with the house's key: destroy them.")
+    output.say(
+        "Copies from before, backups among them, hold it still, and open with the key of now. Destroy them; or call"
+    )
+    output.say("`freehold ledger new-key` and destroy every copy of the key of now.")
     return 0
 
 
 @examples("freehold ledger new-key")
 def new_key_command(as_json: Json = False, quiet: Quiet = False) -> int:
-    """Exchange the key that opens what is kept for a new one.
+    """Exchange every key that opens what is kept.
 
-    The house may run meanwhile. What lies in the house opens with the new one alone. It erases nothing and closes no
-    copy from before: such copies open as they did. Keep a copy of the new key where your backups are not."""
+    The house may run meanwhile. What lies in the house opens with the new key alone, and what was erased, of which a
+    copy from before may hold something, with the old key alone: destroy every copy of that. Keep a copy of the new one
+    where your backups are not."""
     from freehold.python import content
 
     made = content.new_key()

@@ -59,7 +59,8 @@ KEY_BOOK = Format("a file of API keys", 2, steps={1: lambda told: told})
 over what it does not know would let them do more than was set."""
 LEDGER = Format("a ledger", 1)
 """Never rewritten: the chain is over the bytes. A ledger goes on in the newest version behind what there is."""
-CONTENT = Format("a segment of kept content", 1)
+CONTENT = Format("a segment of kept content", 2, steps={1: lambda told: {**told, "generation": 0}})
+"""Version 2 says how often the keys were exchanged, and so which file of keys is valid."""
 CALIBRATION = Format("a record of a machine's speeds", 2)
 """Version 1 leads nowhere: it says how long attention took without how unevenly threads had shared it, and a minute
 measures it again."""

@@ -24,10 +24,12 @@ from freehold.core.ports import Progress
 from freehold.core.settings import Settings, load_despite_errors
 from freehold.egress.record import FOLDER
 from freehold.ledger.checkpoint import Checkpoint
+from freehold.ledger.content.current import keys_of
 from freehold.ledger.content.erasing import ERASING
 from freehold.ledger.content.places import FOLDER as CONTENT_FOLDER
-from freehold.ledger.content.places import left_alone
 from freehold.ledger.content.places import places as content_places
+from freehold.ledger.content.places import read_about
+from freehold.ledger.content.turns import left_alone
 from freehold.ledger.record import hash_of
 from freehold.ledger.recover import record_of
 from freehold.ledger.segments import lines, segments
@@ -256,7 +258,7 @@ def _content(folder: Path) -> Iterator[Piece]:
         yield Piece.of(f"{form.CONTENT}/{ERASING}", note.read_bytes())
     kept = content_places(folder)
     for place in kept:
-        for path in (place.about, place.keys, place.sealed):
+        for path in (place.about, keys_of(place, read_about(place)), place.sealed):
             if not path.exists():
                 continue
             into = f"{form.CONTENT}/{path.name}"

@@ -2,14 +2,16 @@
 
 Content lies in segments beside the chain, each of three files:
 
-    content-NUMBER.json     the segment's own key, sealed with the house's key: a few lines, replaced whole
-    content-NUMBER.keys     a slot of 96 bytes for each content: when, where, how long, and its own key, sealed
+    content-NUMBER.json     the segment's own key, sealed with the house's key: a line, replaced whole
+    content-NUMBER.keys     a slot of 96 bytes for each content: when, where, how long, and its own key, sealed;
+                            content-NUMBER.N.keys once the keys were exchanged N times, which the line says
     content-NUMBER.sealed   the sealed contents, one behind the other
 
 All of it is AES-256-GCM (NIST SP 800-38D). Every content has a key of its own, 32 bytes of chance that seal once, so
 their nonce is zeros. That key is sealed with the segment's, under the content's place as nonce, which no two contents
-of a segment share: a segment is written by one run of a house and never gone on with. The segment's key is sealed with
-the house's, under a nonce of chance. What each seal is bound to (its associated data) is the chain, the segment, the
+of a segment share: a segment is written by one run of a house and never gone on with. Where keys are exchanged the
+segment gets another, under which its contents' are sealed anew. The segment's key is sealed with the house's, under a
+nonce of chance. What each seal is bound to (its associated data) is the chain, the segment, the
 place, and all that the slot says.
 
 So a content cannot be opened as another one, none can be given a longer stay, and one whose slot holds zeros in place
@@ -88,8 +90,11 @@ class Seals:
         key = os.urandom(KEY_BYTES)
         slot = about._replace(size_bytes=len(plain) + TAG_BYTES)
         sealed = _aes(key).encrypt(bytes(NONCE_BYTES), plain, self._bound(place, b"content"))
-        closed = _aes(self.key).encrypt(_nonce(place), key, self._bound(place, b"key", slot))
-        return sealed, slot._replace(key=closed)
+        return sealed, self.closed(place, key, slot)
+
+    def closed(self, place: int, key: bytes, about: Slot) -> Slot:
+        """`about`, with the `key` of its content sealed. It must be the only one that is ever sealed so at `place`."""
+        return about._replace(key=_aes(self.key).encrypt(_nonce(place), key, self._bound(place, b"key", about)))
 
     def key_of(self, place: int, slot: Slot) -> bytes:
         """The key of one content. Raises BrokenSealError."""

@@ -20,12 +20,14 @@ from freehold.ledger.content.house_key import KeyRing
 from freehold.ledger.content.places import Place, places
 from freehold.ledger.content.segment import Part, Segment, begun
 from freehold.ledger.content.stay_clock import StayClock
+from freehold.ledger.content.turns import adding
 from freehold.ledger.record import Chain
 from freehold.ledger.writer import SYNC_EVERY_S
 
 SEGMENT_BYTES = 64 * 1024 * 1024
 SEGMENT_RECORDS = 50_000
-"""A new segment is begun past either, so that what no record names is found by looking at few records."""
+"""A new segment is begun past either, so that what no record names is found by looking at few records, and an exchange
+of the keys keeps nobody waiting for longer than one segment takes."""
 T = TypeVar("T")
 _log = logging.getLogger("freehold.ledger")
 
@@ -120,10 +122,12 @@ class Contents:
     def _written(self, parts: list[Part]) -> list[Kept]:
         """In a thread. A segment that could not be written is not gone on with."""
         try:
-            segment = self._with_room()
-            first = Name(segment.place.segment, segment.count)
-            self._doubtful = [first._replace(place=place) for place in range(first.place, first.place + len(parts))]
-            found = segment.put(parts)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with adding(self.folder):
+                segment = self._with_room()
+                first = Name(segment.place.segment, segment.count)
+                self._doubtful = [first._replace(place=place) for place in range(first.place, first.place + len(parts))]
+                found = segment.put(parts)
             if self._strict:
                 segment.sync()
         except OSError:
@@ -135,7 +139,8 @@ class Contents:
     def _with_room(self) -> Segment:
         segment, now = self._segment, self._chain.seq
         if segment is not None:
-            if segment.size_bytes < SEGMENT_BYTES and now - segment.place.segment < SEGMENT_RECORDS:
+            has_room = segment.size_bytes < SEGMENT_BYTES and now - segment.place.segment < SEGMENT_RECORDS
+            if has_room and segment.is_valid:
                 return segment
             segment.sync()
             self._leave()

@@ -3,9 +3,8 @@
 The key goes first and is on the disk as zeros before anything else is touched: from then on nobody opens what is left,
 with the house's key or without. A segment in which nothing is left goes as a whole, its own key first.
 
-What a program cannot promise: that the medium keeps no former version of a block. SSDs move what is overwritten, and
-file systems that copy on write, snapshots and backups hold what was. What they hold opens with the house's key, and a
-new key (`rekeying`) does not change that."""
+What a program cannot promise: that the medium keeps no former version of a block (`overwriting`). What one holds of
+before opens with the house's key of then, until that was exchanged (`rekeying`) and no copy of it is left."""
 
 from __future__ import annotations
 
@@ -16,11 +15,11 @@ from pathlib import Path
 
 from freehold.core.disk import sync_folder
 from freehold.ledger.content.container import KEY_OFFSET, SLOT_BYTES, Slot
-from freehold.ledger.content.places import Place
+from freehold.ledger.content.current import keys_of
+from freehold.ledger.content.overwriting import overwrite, wipe
+from freehold.ledger.content.places import Place, read_about
 from freehold.ledger.content.shelf import left
 from freehold.ledger.content.spans import Places, Span
-
-_ZEROS = bytes(1 << 20)
 
 
 def destroy(folder: Path, spans: Iterable[Span], *, live: int | None = None) -> int:
@@ -42,24 +41,32 @@ def sweep(candidates: Iterable[Place]) -> None:
             _remove(place)
 
 
+def tidy(place: Place) -> None:
+    """Destroy the keys of this segment that are not valid, as an exchange leaves them that was cut off. While keys are
+    exchanged it is the exchange's to call. Raises OSError, LedgerError, NewerFormatError."""
+    about = read_about(place)
+    former = [path for path in place.every_keys().values() if about is not None and path != keys_of(place, about)]
+    for path in former:
+        wipe(path)
+        path.unlink()
+    if former:
+        sync_folder(place.folder)
+
+
 def _remove(place: Place) -> None:
-    for path in (place.about, place.keys):
-        if path.exists():
-            descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-            try:
-                _overwrite(descriptor, 0, os.fstat(descriptor).st_size)
-                os.fdatasync(descriptor)
-            finally:
-                os.close(descriptor)
+    for path in (place.about, *place.every_keys().values()):
+        wipe(path)
     place.remove()
     sync_folder(place.folder)
 
 
 def _of_segment(place: Place, spans: Sequence[Span]) -> int:
+    tidy(place)
     covered = Places(spans)
     wanted = [(name.place, slot) for name, slot in left(place) if name.place in covered]
     if wanted:
-        _destroy_keys(place.keys, [number for number, _ in wanted])
+        for path in place.every_keys().values():
+            _destroy_keys(path, [number for number, _ in wanted])
         _destroy_sealed(place.sealed, [slot for _, slot in wanted])
     return len(wanted)
 
@@ -67,8 +74,10 @@ def _of_segment(place: Place, spans: Sequence[Span]) -> int:
 def _destroy_keys(path: Path, numbers: Sequence[int]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
+        there = os.fstat(descriptor).st_size
         for number in numbers:
-            _overwrite(descriptor, number * SLOT_BYTES + KEY_OFFSET, SLOT_BYTES - KEY_OFFSET)
+            if (number + 1) * SLOT_BYTES <= there:
+                overwrite(descriptor, number * SLOT_BYTES + KEY_OFFSET, SLOT_BYTES - KEY_OFFSET)
         os.fdatasync(descriptor)
     finally:
         os.close(descriptor)
@@ -82,13 +91,7 @@ def _destroy_sealed(path: Path, wanted: Sequence[Slot]) -> None:
     try:
         there = os.fstat(descriptor).st_size
         for slot in wanted:
-            _overwrite(descriptor, slot.offset, min(slot.size_bytes, max(0, there - slot.offset)))
+            overwrite(descriptor, slot.offset, min(slot.size_bytes, max(0, there - slot.offset)))
         os.fdatasync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _overwrite(descriptor: int, offset: int, size_bytes: int) -> None:
-    while size_bytes > 0:
-        written = os.pwrite(descriptor, memoryview(_ZEROS)[:size_bytes], offset)
-        offset, size_bytes = offset + written, size_bytes - written

@@ -20,11 +20,12 @@ from freehold.core.disk import replace_whole
 from freehold.core.errors import LedgerError, NewerFormatError
 from freehold.ledger.content.container import Name
 from freehold.ledger.content.contents import Contents
-from freehold.ledger.content.destroying import destroy, sweep
+from freehold.ledger.content.destroying import destroy, sweep, tidy
 from freehold.ledger.content.named import names_since
-from freehold.ledger.content.places import Place, changing, places, read_about
+from freehold.ledger.content.places import Place, places, read_about
 from freehold.ledger.content.shelf import left
 from freehold.ledger.content.spans import Span, read_spans, spans
+from freehold.ledger.content.turns import changing
 
 SPANS_AT_ONCE = 4096
 """In one record: what is longer than a line can be is said in several."""
@@ -91,9 +92,7 @@ class Erasures:
                 await self._finish()
                 unnamed = await asyncio.to_thread(_unnamed, self._folder, chain_folder, self._contents.chain)
                 await self._erased(spans(unnamed), UNNAMED)
-                await asyncio.to_thread(sweep, places(self._folder))
-                for path in self._folder.glob("*.new"):
-                    path.unlink()
+                await asyncio.to_thread(_swept, self._folder)
         except (LedgerError, NewerFormatError) as error:
             _log.warning("%s", error)
             return
@@ -174,6 +173,15 @@ def _can_be_entered(begun: Mapping[str, Any]) -> bool:
 
 def _spans(begun: Mapping[str, Any] | None) -> list[Span]:
     return read_spans((begun or {}).get("contents")) or []
+
+
+def _swept(folder: Path) -> None:
+    """Take away what nobody needs: empty segments, and what an exchange of the keys left that was cut off."""
+    sweep(places(folder))
+    for place in places(folder):
+        tidy(place)
+    for path in folder.glob("*.new"):
+        path.unlink()
 
 
 def _unnamed(folder: Path, chain_folder: Path, chain: str) -> list[Name]:

@@ -10,14 +10,14 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from freehold.core.disk import replace_whole, sync_folder
 from freehold.core.errors import HouseKeyError
 from freehold.ledger.content.container import KEY_BYTES
+from freehold.ledger.content.overwriting import replaced
 from freehold.ledger.content.places import places
 
 FILE = Path("keys") / "content.key"
@@ -81,7 +81,7 @@ class KeyRing:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             for unfinished in self.path.parent.glob(f"{self.path.name}.*.new"):
                 unfinished.unlink(missing_ok=True)
-            with _overwritten(self.path):
+            with replaced(self.path):
                 replace_whole(self.path, text.encode(), mode=0o600)
             sync_folder(self.path.parent.parent)
         except OSError as error:
@@ -89,23 +89,6 @@ class KeyRing:
                 f"{self.path} cannot be written: {error.strerror}.",
                 hint="It holds the key that kept content is sealed with. Let the house write that folder.",
             ) from error
-
-
-@contextmanager
-def _overwritten(path: Path) -> Iterator[None]:
-    """What lies at `path` before is overwritten where it lies, once it was replaced: it may be a key that nobody is to
-    have any more. Raises OSError."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        yield
-        return
-    try:
-        yield
-        os.pwrite(descriptor, bytes(os.fstat(descriptor).st_size), 0)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _private(path: Path) -> str:

@@ -1,31 +1,29 @@
-"""Where content lies: the files of a segment, below the folder of the chain, and writing them so that they stay."""
+"""Where content lies: the files of a segment, below the folder of the chain, and reading what lies there."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
+import re
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from freehold.core.errors import LedgerError
 from freehold.core.formats import CONTENT
 from freehold.ledger.segments import unreadable
 
 FOLDER = "content"
 """Below the ledger's."""
 _PREFIX = "content-"
-_BUSY, _NEW = "lock", "new-lock"
 _LARGEST_BYTES = 65_536
+_KEYS = re.compile(r"[^.]*(?:\.([1-9][0-9]{0,8}))?\.keys")
+_MOST_EXCHANGES = 10**9
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The three files of one segment."""
+    """The files of one segment."""
 
     folder: Path
     segment: int
@@ -35,16 +33,22 @@ class Place:
         return self._path(".json")
 
     @property
-    def keys(self) -> Path:
-        return self._path(".keys")
-
-    @property
     def sealed(self) -> Path:
         return self._path(".sealed")
 
+    def keys(self, generation: int) -> Path:
+        """The file of the keys that its contents came with (0), or got by the exchange of this number."""
+        return self._path(f".{generation}.keys" if generation else ".keys")
+
+    def every_keys(self) -> dict[int, Path]:
+        """The files of keys that are there, by their generation, the newest last. There is more than one only while
+        keys are exchanged, or where that was cut off: what the segment says of itself then names the valid one."""
+        found = {path: _KEYS.fullmatch(path.name) for path in self.folder.glob(f"{self._path('').name}.*keys")}
+        return dict(sorted((int(match[1] or 0), path) for path, match in found.items() if match is not None))
+
     def remove(self) -> None:
-        """Take the three away, the key first, so that what a crash leaves opens nothing. Raises OSError."""
-        for path in (self.about, self.keys, self.sealed):
+        """Take them away, the key first, so that what a crash leaves opens nothing. Raises OSError."""
+        for path in (self.about, *self.every_keys().values(), self.sealed):
             path.unlink(missing_ok=True)
 
     def _path(self, suffix: str) -> Path:
@@ -53,14 +57,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a segment's small file says: of which chain it is, and its key, sealed with the house's key of that name."""
+    """What a segment's small file says: of which chain it is, its key, sealed with the house's key of that name, and
+    how often that key was exchanged, which names the file of the keys that it opens."""
 
     chain: str
     house_key: str
     sealed_key: bytes
+    generation: int = 0
 
     def raw(self) -> bytes:
-        words = {"chain": self.chain, "format": CONTENT.newest, "house_key": self.house_key}
+        words = {"chain": self.chain, "format": CONTENT.newest, "generation": self.generation}
+        words |= {"house_key": self.house_key}
         return json.dumps({**words, "sealed_key": self.sealed_key.hex()}, separators=(",", ":")).encode() + b"\n"
 
 
@@ -70,7 +77,10 @@ def read_about(place: Place) -> About | None:
         with os.fdopen(opened(place.about), "rb") as file:
             told = json.loads(file.read(_LARGEST_BYTES))
         words = CONTENT.newest_of(told, str(place.about))
-        return About(str(words["chain"]), str(words["house_key"]), bytes.fromhex(words["sealed_key"]))
+        generation = words["generation"]
+        if type(generation) is not int or not 0 <= generation < _MOST_EXCHANGES:
+            return None
+        return About(str(words["chain"]), str(words["house_key"]), bytes.fromhex(words["sealed_key"]), generation)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -89,6 +99,23 @@ def opened(path: Path) -> int:
     raise OSError(errno.EINVAL, "it is no file", str(path))
 
 
+def read_part(path: Path, offset: int, size_bytes: int) -> bytes:
+    """As many of the bytes as are there; none where there is no such file. Raises LedgerError."""
+    try:
+        descriptor = opened(path)
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise unreadable(path, error) from error
+    try:
+        wanted = min(size_bytes, os.fstat(descriptor).st_size - offset)
+        return b"" if wanted <= 0 else os.pread(descriptor, wanted, offset)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    finally:
+        os.close(descriptor)
+
+
 def places(folder: Path) -> list[Place]:
     """Every segment of content in `folder`, in order. Raises LedgerError where nobody may look."""
     try:
@@ -99,40 +126,3 @@ def places(folder: Path) -> list[Place]:
         raise unreadable(folder, error) from error
     numbers = {name.removeprefix(_PREFIX).partition(".")[0] for name in names if name.startswith(_PREFIX)}
     return [Place(folder, int(number)) for number in sorted(numbers) if number.isascii() and number.isdigit()]
-
-
-@contextmanager
-def left_alone(folder: Path) -> Iterator[None]:
-    """Nothing is erased meanwhile: for whoever takes a copy. Raises LedgerError."""
-    with _locked(folder, _BUSY, fcntl.LOCK_SH | fcntl.LOCK_NB):
-        yield
-
-
-@contextmanager
-def changing(folder: Path) -> Iterator[None]:
-    """Nobody else changes what is kept, or takes a copy of it. Raises LedgerError where somebody does."""
-    with _locked(folder, _BUSY, fcntl.LOCK_EX | fcntl.LOCK_NB):
-        yield
-
-
-@contextmanager
-def beginning(folder: Path, *, alone: bool = False) -> Iterator[None]:
-    """A segment is begun with the house's key as it is now; `alone` waits until none is, and keeps it so."""
-    with _locked(folder, _NEW, fcntl.LOCK_EX if alone else fcntl.LOCK_SH):
-        yield
-
-
-@contextmanager
-def _locked(folder: Path, name: str, how: int) -> Iterator[None]:
-    descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, how)
-        except BlockingIOError as error:
-            raise LedgerError(
-                f"What is kept in {folder} is being copied, or erased from, by another process.",
-                hint="Wait for `freehold backup` or `freehold ledger erase` to end, and try again.",
-            ) from error
-        yield
-    finally:
-        os.close(descriptor)

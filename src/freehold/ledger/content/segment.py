@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from freehold.core.disk import replace_whole, sync_folder
+from freehold.core.errors import LedgerError, NewerFormatError
 from freehold.ledger.content.container import (
     KEY_BYTES,
     Kept,
@@ -19,7 +20,7 @@ from freehold.ledger.content.container import (
     sealed_segment_key,
 )
 from freehold.ledger.content.house_key import KeyRing
-from freehold.ledger.content.places import About, Place, beginning
+from freehold.ledger.content.places import About, Place, read_about
 from freehold.ledger.segments import Tail
 
 
@@ -33,13 +34,15 @@ class Part(NamedTuple):
 
 
 class Segment:
-    """Make it with `begun`. Its key is with this process alone, and in its file sealed with the house's."""
+    """Make it with `begun`. Its key is with this process alone, and in its file, which says `about`, sealed with the
+    house's."""
 
-    def __init__(self, place: Place, seals: Seals) -> None:
+    def __init__(self, place: Place, seals: Seals, about: About) -> None:
         self.place = place
         self.count = 0
         self._seals = seals
-        self._keys = Tail(place.keys, 0)
+        self._about = about
+        self._keys = Tail(place.keys(about.generation), 0)
         try:
             self._sealed = Tail(place.sealed, 0)
         except BaseException:
@@ -49,6 +52,14 @@ class Segment:
     @property
     def size_bytes(self) -> int:
         return self._sealed.size_bytes
+
+    @property
+    def is_valid(self) -> bool:
+        """Its keys are still those that its file tells: where they were exchanged nothing more may be put into it."""
+        try:
+            return read_about(self.place) == self._about
+        except (LedgerError, NewerFormatError):
+            return False
 
     def put(self, parts: Sequence[Part]) -> list[Kept]:
         """Seal `parts` and hand them to the kernel. Raises OSError: then the segment is to be left, since what of it
@@ -81,14 +92,12 @@ class Segment:
 
 def begun(place: Place, chain: str, ring: KeyRing) -> Segment:
     """A new segment at `place`, with a key of its own. Raises OSError, HouseKeyError."""
-    place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = os.urandom(KEY_BYTES)
     try:
-        with beginning(place.folder):
-            house_key = ring.sealing(place.folder)
-            closed = sealed_segment_key(house_key.value, chain, place.segment, key)
-            replace_whole(place.about, About(chain, house_key.name, closed).raw(), mode=0o600)
-        segment = Segment(place, Seals(chain, place.segment, key))
+        house_key = ring.sealing(place.folder)
+        about = About(chain, house_key.name, sealed_segment_key(house_key.value, chain, place.segment, key))
+        replace_whole(place.about, about.raw(), mode=0o600)
+        segment = Segment(place, Seals(chain, place.segment, key), about)
         for folder in (place.folder, place.folder.parent):
             sync_folder(folder)
     except BaseException:

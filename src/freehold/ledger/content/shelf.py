@@ -5,7 +5,6 @@ content is."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -19,9 +18,9 @@ from freehold.ledger.content.container import (
     segment_key,
     slot_of,
 )
+from freehold.ledger.content.current import Current
 from freehold.ledger.content.house_key import HouseKey
-from freehold.ledger.content.places import Place, opened, read_about
-from freehold.ledger.segments import unreadable
+from freehold.ledger.content.places import About, Place, read_part
 
 _SLOTS_AT_ONCE = 4096
 LARGEST_BYTES = 1 << 30
@@ -29,10 +28,12 @@ LARGEST_BYTES = 1 << 30
 
 
 class Found(NamedTuple):
-    """One content as it lies there. `sealed` are its bytes."""
+    """One content as it lies there. `sealed` are its bytes, `about` what its segment said then of itself, None where
+    that is damaged or missing."""
 
     slot: Slot
     sealed: bytes
+    about: About | None
 
 
 class NoKeyError(BrokenSealError):
@@ -49,53 +50,54 @@ class Shelf:
     def __init__(self, folder: Path, keys: tuple[HouseKey, ...] = ()) -> None:
         self._folder = folder
         self._keys = {key.name: key for key in keys}
-        self._seals: dict[int, Seals | BrokenSealError] = {}
+        self._current = Current()
+        self._seals: dict[tuple[int, About | None], Seals | BrokenSealError] = {}
 
     def find(self, name: Name) -> Found | None:
-        """The content of that name; None where it was erased or never lay there. Raises LedgerError."""
+        """The content of that name; None where it was erased or is not there. Raises LedgerError, NewerFormatError."""
         place = Place(self._folder, name.segment)
-        slot = slot_of(_read(place.keys, name.place * SLOT_BYTES, SLOT_BYTES))
+        about, raw = self._current.slots(place, name.place, 1)
+        slot = slot_of(raw)
         if slot is None or slot.is_erased:
             return None
-        sealed = _read(place.sealed, slot.offset, slot.size_bytes)
-        return Found(slot, sealed)
+        sealed = read_part(place.sealed, slot.offset, min(slot.size_bytes, LARGEST_BYTES))
+        return Found(slot, sealed, about)
 
     def open(self, name: Name, found: Found) -> bytes:
         """What was sealed. Raises BrokenSealError, which says why it does not open."""
-        return self._of(name.segment).opened(name.place, found.slot, found.sealed)
+        return self._of(name.segment, found.about).opened(name.place, found.slot, found.sealed)
 
     def require_key(self, name: Name, found: Found) -> None:
         """Raise BrokenSealError where the house's key does not open it any more."""
-        self._of(name.segment).key_of(name.place, found.slot)
+        self._of(name.segment, found.about).key_of(name.place, found.slot)
 
-    def _of(self, segment: int) -> Seals:
-        if segment not in self._seals:
-            self._seals[segment] = self._segment(segment)
-        seals = self._seals[segment]
+    def _of(self, segment: int, about: About | None) -> Seals:
+        seals = self._seals.get((segment, about))
+        if seals is None:
+            seals = self._seals[segment, about] = self._segment(segment, about)
         if isinstance(seals, BrokenSealError):
             raise seals
         return seals
 
-    def _segment(self, segment: int) -> Seals | BrokenSealError:
+    def _segment(self, segment: int, about: About | None) -> Seals | BrokenSealError:
         """What opens a segment, or why nothing does."""
-        place = Place(self._folder, segment)
-        about = read_about(place)
+        path = Place(self._folder, segment).about
         if about is None:
-            return BrokenSealError(f"{place.about} is damaged or missing, and with it the key of the segment")
+            return BrokenSealError(f"{path} is damaged or missing, and with it the key of the segment")
         house_key = self._keys.get(about.house_key)
         if house_key is None:
             return NoKeyError(about.house_key)
         try:
             key = segment_key(house_key.value, about.chain, segment, about.sealed_key)
         except BrokenSealError:
-            return BrokenSealError(f"the key in {place.about} is not what the house sealed")
+            return BrokenSealError(f"the key in {path} is not what the house sealed")
         return Seals(about.chain, segment, key)
 
 
 def slots(place: Place) -> Iterator[tuple[Name, Slot]]:
-    """Every slot of a segment, erased or not. Raises LedgerError."""
-    number = 0
-    while raw := _read(place.keys, number * SLOT_BYTES, _SLOTS_AT_ONCE * SLOT_BYTES):
+    """Every slot of a segment, erased or not. Raises LedgerError, NewerFormatError."""
+    current, number = Current(), 0
+    while raw := current.slots(place, number, _SLOTS_AT_ONCE)[1]:
         for start in range(0, len(raw), SLOT_BYTES):
             slot = slot_of(raw[start : start + SLOT_BYTES])
             if slot is None:
@@ -105,23 +107,5 @@ def slots(place: Place) -> Iterator[tuple[Name, Slot]]:
 
 
 def left(place: Place) -> Iterator[tuple[Name, Slot]]:
-    """Those that are not erased. Raises LedgerError."""
+    """Those that are not erased. Raises LedgerError, NewerFormatError."""
     return ((name, slot) for name, slot in slots(place) if not slot.is_erased)
-
-
-def _read(path: Path, offset: int, size_bytes: int) -> bytes:
-    """As many of the bytes as are there; none where there is no such file. Raises LedgerError."""
-    try:
-        descriptor = opened(path)
-    except FileNotFoundError:
-        return b""
-    except OSError as error:
-        raise unreadable(path, error) from error
-    try:
-        there = os.fstat(descriptor).st_size
-        wanted = min(size_bytes, there - offset, LARGEST_BYTES)
-        return b"" if wanted <= 0 else os.pread(descriptor, wanted, offset)
-    except OSError as error:
-        raise unreadable(path, error) from error
-    finally:
-        os.close(descriptor)

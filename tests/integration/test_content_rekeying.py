@@ -1,0 +1,74 @@
+"""The keys of what is kept are exchanged by a process that is killed before each of its changes of the disk in turn."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import count
+from pathlib import Path
+
+from freehold.ledger.content.places import places
+from freehold.ledger.content.rekeying import rekey
+from freehold.ledger.content.spans import spans
+from tests.unit.content_attack import openable
+from tests.unit.test_ledger_content import CANARY, WHY, Place, ask
+
+PROGRAM = Path(__file__).with_name("rekey_cut_off.py")
+SEGMENTS = 2
+CHANGES = 2 + 2 * 7 + 14 * SEGMENTS
+"""Before so many it can be cut off: of the locks, of the ring, twice, and of each segment."""
+
+
+def _cut_off_at_each_change(whole: Path, work: Path) -> Iterator[Place]:
+    """The home at `whole`, with its exchange cut off before its first change, its second, and so on to the last."""
+    for step in count(1):
+        home = Path(shutil.copytree(whole, work / str(step)))
+        done = subprocess.run(
+            [sys.executable, str(PROGRAM), str(home), str(step)],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode == 0:
+            return
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        yield Place(home)
+
+
+def _in(texts: Iterable[str]) -> list[int]:
+    """Which of the requests can be read in these."""
+    whole = "".join(texts)
+    return [number for number in range(6) if f"{CANARY} {number}'" in whole]
+
+
+async def test_killed_anywhere_it_leaves_the_old_keys_or_the_new_and_called_again_it_ends(tmp_path: Path) -> None:
+    whole = Place(tmp_path / "whole")
+    for numbers in ((0, 1, 2), (3, 4)):
+        async with whole.running() as ledger:
+            for number in numbers:
+                await ask(ledger, number)
+    assert len(places(whole.content)) == SEGMENTS
+    copy = Path(shutil.copytree(whole.content, tmp_path / "copy"))
+    async with whole.running() as ledger:
+        for name in ("req_1", "req_4"):
+            (request,) = whole.requests(request=name)
+            assert await ledger.erasures.erase(spans(request.names), WHY) == 2
+    cut_off = 0
+    for place in _cut_off_at_each_change(whole.home, tmp_path):
+        cut_off += 1
+        assert (place.verdict().findings, place.verdict().sealed_otherwise) == ([], {})
+        assert _in(place.told(request) for request in place.requests()) == [0, 2, 3]
+        async with place.running() as ledger:
+            assert [len(it.every_keys()) for it in places(place.content)] == [1] * SEGMENTS
+            await ask(ledger, 5)
+            (request,) = place.requests(request="req_2")
+            assert await ledger.erasures.erase(spans(request.names), WHY) == 2
+        made = rekey(place.content, place.ring)
+        assert (made.segments, made.unopened, len(place.ring.read())) == (SEGMENTS + 1, 0, 1)
+        assert (place.verdict().findings, place.verdict().sealed_otherwise) == ([], {})
+        told = openable([copy, place.content], place.ring.read())
+        assert (_in(told), len(told), list(place.content.glob("*.new"))) == ([0, 3, 5], 6, [])
+    assert cut_off == CHANGES

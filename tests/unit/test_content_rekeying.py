@@ -1,0 +1,209 @@
+"""An exchange of the keys: what it closes, and what readers and writers see of it meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from freehold.core.errors import LedgerError
+from freehold.ledger.content import current, destroying, rekeying, turns
+from freehold.ledger.content.container import SLOT_BYTES, BrokenSealError
+from freehold.ledger.content.places import Place as Files
+from freehold.ledger.content.places import places, read_about
+from freehold.ledger.content.rekeying import rekey
+from freehold.ledger.content.shelf import Shelf, left, slots
+from freehold.ledger.content.spans import spans
+from freehold.ledger.content.turns import adding
+from tests.unit.content_attack import openable
+from tests.unit.test_ledger_content import CANARY, REQUESTS, WHY, Killed, Place, ask
+
+
+@pytest.fixture
+async def place(home: Path) -> Place:
+    """A ledger of 6 requests, all kept for an hour."""
+    place = Place(home)
+    async with place.running() as ledger:
+        for number in range(REQUESTS):
+            await ask(ledger, number)
+    return place
+
+
+def _copied(place: Place, to: Path) -> Path:
+    return Path(shutil.copytree(place.content, to))
+
+
+def _names(texts: set[str]) -> list[int]:
+    """Which of the requests can be read in these."""
+    return [number for number in range(100) if any(f"{CANARY} {number}'" in text for text in texts)]
+
+
+async def test_a_new_key_closes_every_copy_from_before_to_what_was_erased(place: Place, tmp_path: Path) -> None:
+    (request,) = place.requests(request="req_2")
+    old = place.ring.read()
+    async with place.running() as ledger:
+        await ask(ledger, 6)
+        before = _copied(place, tmp_path / "before")
+        assert await ledger.erasures.erase(spans(request.names), WHY) == 2
+        erased = _copied(place, tmp_path / "erased")
+        assert _names(openable([before, erased, place.content], old)) == list(range(7)), "the attack works"
+        assert rekey(place.content, place.ring).segments == 2
+        await ask(ledger, 7)
+    everything = [before, erased, place.content]
+    told = openable(everything, place.ring.read())
+    assert _names(told) == [0, 1, 3, 4, 5, 6, 7]
+    assert len(told) == 2 * (REQUESTS + 2) - 2, "neither what it asked nor what was answered"
+    assert _names(openable([place.content], old)) == [], "the old key opens nothing that lies here"
+    assert _names(openable(everything, old)) == list(range(7)), "and what the copies hold, as long as there is one"
+    assert (place.verdict().findings, place.verdict().sealed_otherwise) == ([], {})
+
+
+async def test_no_mixture_of_files_of_before_and_now_opens_what_was_erased_with_the_new_key(
+    place: Place,
+    tmp_path: Path,
+) -> None:
+    (request,), (other,) = place.requests(request="req_2"), place.requests(request="req_3")
+    copies = {"old": _copied(place, tmp_path / "old")}
+    async with place.running() as ledger:
+        await ledger.erasures.erase(spans(request.names), WHY)
+    rekey(place.content, place.ring)
+    copies["new"] = place.content
+    there, opens = 0, []
+    for about, keys, sealed in product(copies, repeat=3):
+        mixed = Files(tmp_path / f"{about}-{keys}-{sealed}", places(place.content)[0].segment)
+        mixed.folder.mkdir()
+        shutil.copy(places(copies[about])[0].about, mixed.about)
+        said = read_about(mixed)
+        assert said is not None
+        shutil.copy(next(iter(places(copies[keys])[0].every_keys().values())), mixed.keys(said.generation))
+        shutil.copy(places(copies[sealed])[0].sealed, mixed.sealed)
+        shelf = Shelf(mixed.folder, place.ring.read())
+        if (found := shelf.find(request.names[0])) is not None:
+            there += 1
+            with pytest.raises(BrokenSealError):
+                shelf.open(request.names[0], found)
+        if (found := shelf.find(other.names[0])) is not None:
+            try:
+                shelf.open(other.names[0], found)
+                opens.append((about, keys, sealed))
+            except BrokenSealError:
+                pass
+    assert (there, opens) == (4, [("new", "new", "old"), ("new", "new", "new")])
+
+
+async def test_what_an_earlier_version_wrote_opens_and_gets_new_keys(place: Place) -> None:
+    (it,) = places(place.content)
+    told = json.loads(it.about.read_bytes())
+    assert told.pop("generation") == 0
+    it.about.write_text(json.dumps({**told, "format": 1}))
+    assert place.verdict().findings == []
+    for generation in (1, 2):
+        assert rekey(place.content, place.ring).segments == 1
+        assert list(it.every_keys()) == [generation]
+        assert (place.verdict().findings, place.verdict().sealed_otherwise) == ([], {})
+    assert [CANARY in place.told(request) for request in place.requests()] == [True] * REQUESTS
+
+
+async def test_nothing_of_the_old_keys_is_left_where_they_lay(place: Place) -> None:
+    (it,) = places(place.content)
+    with it.about.open("rb") as about, it.keys(0).open("rb") as keys:
+        rekey(place.content, place.ring)
+        assert set(about.read()) == set(keys.read()) == {0}
+    assert not it.keys(0).exists() and it.keys(1).stat().st_mode & 0o777 == 0o600
+
+
+async def test_what_was_changed_before_is_still_found_after(place: Place) -> None:
+    (it,) = places(place.content)
+    data = bytearray(it.keys(0).read_bytes())
+    data[SLOT_BYTES - 1] ^= 1
+    it.keys(0).write_bytes(data)
+    rekey(place.content, place.ring)
+    assert [(finding.kind, finding.first) for finding in place.verdict().findings] == [("content closed", 3)]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_who_reads_while_keys_are_exchanged_sees_the_old_or_the_new(
+    place: Place,
+    when: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The exchange comes whole between a look at what the segment says and the reading of its keys, or behind that."""
+    read_part, exchanged = current.read_part, 0
+
+    def slow(path: Path, offset: int, size_bytes: int) -> bytes:
+        nonlocal exchanged
+        found = read_part(path, offset, size_bytes) if when == "after" else None
+        if not exchanged:
+            exchanged = 1
+            rekey(place.content, place.ring)
+        return read_part(path, offset, size_bytes) if found is None else found
+
+    (it,) = places(place.content)
+    looks: list[tuple[Callable[[], object], int]] = [
+        (lambda: len(list(left(it))), 2 * REQUESTS),
+        (lambda: len(list(slots(it))), 2 * REQUESTS),
+        (lambda: len(place.verdict().findings), 0),
+    ]
+    for look, expected in looks:
+        exchanged = 0
+        with monkeypatch.context() as patched:
+            patched.setattr(current, "read_part", slow)
+            assert (look(), exchanged) == (expected, 1)
+        assert (place.verdict().findings, place.verdict().sealed_otherwise) == ([], {})
+
+
+async def test_a_house_goes_on_in_another_segment_and_loses_nothing(place: Place) -> None:
+    async with place.running() as ledger:
+        for number in range(10, 14):
+            await ask(ledger, number)
+            rekey(place.content, place.ring)
+        await asyncio.gather(
+            *(ask(ledger, number) for number in range(14, 80)),
+            asyncio.to_thread(rekey, place.content, place.ring),
+        )
+    assert (place.verdict().findings, place.verdict().sealed_otherwise) == ([], {})
+    assert _names(openable([place.content], place.ring.read())) == [*range(REQUESTS), *range(10, 80)]
+
+
+async def test_a_house_waits_for_no_exchange_that_does_not_go_on(
+    place: Place,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(turns, "ADDING_WAIT_S", 0.0)
+    async with place.running() as ledger:
+        with adding(place.content, alone=True), pytest.raises(LedgerError, match="cannot be kept"):
+            await ask(ledger, 7)
+        await ask(ledger, 8)
+    assert any("by a process that does not go on" in message for message in caplog.messages)
+    assert place.verdict().findings == []
+
+
+@pytest.mark.parametrize("where", [(rekeying, "replace_whole"), (destroying, "wipe")], ids=["before", "after"])
+async def test_what_is_erased_after_an_exchange_was_cut_off_is_in_none_of_its_files(
+    place: Place, where: tuple[ModuleType, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Cut off before the new keys are valid, or before the old are destroyed: the others lie beside the valid ones."""
+
+    def killed(*_: object, **__: object) -> None:
+        raise Killed
+
+    (request,) = place.requests(request="req_2")
+    (it,) = places(place.content)
+    (tmp_path / "before").mkdir()
+    shutil.copy(it.about, tmp_path / "before")
+    async with place.running() as ledger:
+        with monkeypatch.context() as patched, pytest.raises(Killed):
+            patched.setattr(*where, killed)
+            rekey(place.content, place.ring)
+        assert list(it.every_keys()) == [0, 1]
+        await ledger.erasures.erase(spans(request.names), WHY)
+        assert len(it.every_keys()) == 1
+    assert _names(openable([tmp_path / "before", place.content], place.ring.read())) == [0, 1, 3, 4, 5]
+    assert (place.verdict().findings, place.verdict().sealed_otherwise) == ([], {})
