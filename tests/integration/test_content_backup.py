@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from freehold.ledger.content.erasing import ERASING
 from freehold.ledger.content.house_key import FILE, KeyRing
+from freehold.ledger.content.note import ERASING
 from freehold.ledger.content.requests import Sought, kept_requests
 from freehold.ledger.content.spans import spans
 from freehold.ledger.content.turns import left_alone

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from freehold.core.errors import HouseKeyError, LedgerError
-from freehold.ledger.content.erasing import ERASING, Why
+from freehold.ledger.content.erasing import Why
 from freehold.ledger.content.house_key import FILE
+from freehold.ledger.content.note import ERASING
 from freehold.ledger.content.places import places
 from freehold.ledger.content.rekeying import rekey
 from freehold.ledger.content.shelf import left

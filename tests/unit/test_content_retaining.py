@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from freehold.core.errors import LedgerError
 from freehold.gateway.keeping import Keeping
-from freehold.ledger.content import erasing
-from freehold.ledger.content.erasing import ERASING
+from freehold.ledger.content import erasing, note
+from freehold.ledger.content.note import ERASING
 from freehold.ledger.content.places import places
 from freehold.ledger.content.retaining import UNNAMED_MS
+from freehold.ledger.content.room import FILE, ROOM_BYTES
 from freehold.ledger.content.segment import Segment
 from freehold.ledger.content.shelf import left
 from freehold.ledger.content.spans import spans
 from freehold.ledger.content.turns import left_alone
 from freehold.ledger.record import Asked, Outcome
+from freehold.ledger.segments import Tail
 from tests.unit.test_ledger_content import CANARY, DAY_MS, HOUR_S, WHY, Place, ask
 
 YEARS_MS = 25 * 365 * DAY_MS
@@ -134,11 +138,53 @@ async def test_a_full_disk_says_that_nothing_was_erased(place: Place, monkeypatc
     (request,) = place.requests()
     async with place.running() as ledger:
         with monkeypatch.context() as patched, pytest.raises(LedgerError) as refused:
-            patched.setattr(erasing, "replace_whole", _fails)
+            patched.setattr(note, "replace_whole", _fails)
             await ledger.erasures.erase(spans(request.names), WHY)
         assert "not erased" in str(refused.value.hint)
     (request,) = place.requests()
     assert request.erased is None and CANARY in place.told(request)
+
+
+async def test_on_a_full_disk_an_erasure_has_the_room_that_was_set_aside(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full to the byte: what was set aside is what there is."""
+    (request,) = place.requests()
+    room = place.content / FILE
+
+    def has_room(do: Callable[..., None]) -> Callable[..., None]:
+        def done(*args: Any, **named: Any) -> None:
+            if room.exists():
+                raise OSError(errno.ENOSPC, "No space left on device")
+            do(*args, **named)
+
+        return done
+
+    async with place.running() as ledger:
+        with monkeypatch.context() as patched:
+            patched.setattr(note, "replace_whole", has_room(note.replace_whole))
+            patched.setattr(Tail, "write", has_room(Tail.write))
+            assert room.stat().st_size == ROOM_BYTES
+            assert await ledger.erasures.erase(spans(request.names), WHY) == 2
+    assert (place.verdict().findings, len(place.verdict().erasures)) == ([], 1)
+    async with place.running():
+        assert room.stat().st_size == ROOM_BYTES, "it is set aside anew"
+
+
+async def test_the_record_of_an_erasure_has_that_room_too(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    (request,) = place.requests()
+    write, room = Tail.write, place.content / FILE
+
+    def full(tail: Tail, data: bytes) -> None:
+        if room.exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(tail, data)
+
+    async with place.running() as ledger:
+        with monkeypatch.context() as patched:
+            patched.setattr(Tail, "write", full)
+            assert await ledger.erasures.erase(spans(request.names), WHY) == 2
+    assert (place.verdict().findings, len(place.verdict().erasures)) == ([], 1)
 
 
 async def test_nothing_is_taken_away_while_a_copy_is_made(place: Place) -> None:

@@ -17,8 +17,9 @@ from freehold.gateway.keeping import Keeping
 from freehold.ledger.content import contents, erasing
 from freehold.ledger.content.check import check
 from freehold.ledger.content.container import SLOT_BYTES
-from freehold.ledger.content.erasing import ERASING, Why
+from freehold.ledger.content.erasing import Why
 from freehold.ledger.content.house_key import FILE, HouseKey, KeyRing
+from freehold.ledger.content.note import ERASING
 from freehold.ledger.content.places import places
 from freehold.ledger.content.rekeying import rekey
 from freehold.ledger.content.requests import KeptRequest, Sought, kept_requests

@@ -77,7 +77,10 @@ class Writer:
         await self._counts(on_disk=self._strict)
 
     async def on_disk(self) -> None:
-        """Return once the disk has everything put so far, whatever the mode. Raises LedgerError."""
+        """Return once the disk has everything put so far, whatever the mode; it is asked though it took nothing a
+        moment ago. Raises LedgerError."""
+        if self._failure is not None:
+            await self._attempt()
         await self._counts(on_disk=True)
 
     async def require(self) -> None:

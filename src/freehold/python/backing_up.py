@@ -25,7 +25,7 @@ from freehold.core.settings import Settings, load_despite_errors
 from freehold.egress.record import FOLDER
 from freehold.ledger.checkpoint import Checkpoint
 from freehold.ledger.content.current import keys_of
-from freehold.ledger.content.erasing import ERASING
+from freehold.ledger.content.note import ERASING
 from freehold.ledger.content.places import FOLDER as CONTENT_FOLDER
 from freehold.ledger.content.places import places as content_places
 from freehold.ledger.content.places import read_about

@@ -25,6 +25,7 @@ from freehold.ledger.content.places import FOLDER
 from freehold.ledger.content.rekeying import Rekeyed, rekey
 from freehold.ledger.content.requests import KeptRequest as KeptRequest
 from freehold.ledger.content.requests import Sought, kept_requests
+from freehold.ledger.content.room import give_up
 from freehold.ledger.content.shelf import Found, Shelf
 from freehold.ledger.content.spans import Span, spans
 from freehold.ledger.content.transcript import Exchanged, read
@@ -100,7 +101,7 @@ def to_erase(which: Sought) -> ToErase:
     settings = load_despite_errors()
     found = _left(settings, which)
     if found.in_flight and control.running(settings) is None:
-        asyncio.run(_alone(settings, look(settings.ledger_folder).chain, _closing))
+        _with_room(settings, look(settings.ledger_folder).chain, _closing)
         found = _left(settings, which)
     return found
 
@@ -214,7 +215,7 @@ def _erased(settings: Settings, chain: str, these: Sequence[Span], why: Why) -> 
     try:
         return control.erase(settings, chain, [list(span) for span in these], why.by, why.reason)
     except NotFoundError:
-        return asyncio.run(_alone(settings, chain, lambda ledger: ledger.erasures.erase(these, why)))
+        return _with_room(settings, chain, lambda ledger: ledger.erasures.erase(these, why))
 
 
 def _accessed(settings: Settings, admission: int, reason: str | None) -> None:
@@ -223,6 +224,17 @@ def _accessed(settings: Settings, admission: int, reason: str | None) -> None:
         control.accessed(settings, chain, admission, by, reason)
     except NotFoundError:
         asyncio.run(_alone(settings, chain, lambda ledger: ledger.accessed(admission, by=by, reason=reason)))
+
+
+def _with_room(settings: Settings, chain: str, do: Callable[[Ledger], Awaitable[T]]) -> T:
+    """Do it alone; where the ledger takes nothing, once more without the room that was set aside to erase. Raises
+    LedgerError."""
+    try:
+        return asyncio.run(_alone(settings, chain, do))
+    except LedgerError:
+        if not give_up(settings.ledger_folder / FOLDER):
+            raise
+    return asyncio.run(_alone(settings, chain, do))
 
 
 async def _alone(settings: Settings, chain: str, do: Callable[[Ledger], Awaitable[T]]) -> T:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from freehold.ledger.content.container import BrokenSealError, Name
 from freehold.ledger.content.erased import Erased, Erasure, erasure_of
-from freehold.ledger.content.erasing import being_erased
 from freehold.ledger.content.house_key import HouseKey
 from freehold.ledger.content.named import Naming, namings
+from freehold.ledger.content.note import being_erased
 from freehold.ledger.content.places import FOLDER
 from freehold.ledger.content.shelf import Found, NoKeyError, Shelf
 from freehold.ledger.content.spans import Places

@@ -18,6 +18,7 @@ from freehold.core.errors import FreeholdError, HouseKeyError, LedgerError
 from freehold.ledger.content.container import Kept, Name
 from freehold.ledger.content.house_key import KeyRing
 from freehold.ledger.content.places import Place, places
+from freehold.ledger.content.room import set_aside
 from freehold.ledger.content.segment import Part, Segment, begun
 from freehold.ledger.content.stay_clock import StayClock
 from freehold.ledger.content.turns import adding
@@ -146,6 +147,7 @@ class Contents:
             self._leave()
         taken = [place.segment for place in places(self.folder)]
         number = max(now, taken[-1] + 1) if taken else now
+        set_aside(self.folder)
         self._segment = begun(Place(self.folder, number), self._chain.name, self.ring)
         return self._segment
 

@@ -8,7 +8,6 @@ start: nobody could ask for its erasure. That has its record too: a chain whose 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,20 +15,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from freehold.core.disk import replace_whole
 from freehold.core.errors import LedgerError, NewerFormatError
+from freehold.ledger.content import note
 from freehold.ledger.content.container import Name
 from freehold.ledger.content.contents import Contents
 from freehold.ledger.content.destroying import destroy, sweep, tidy
 from freehold.ledger.content.named import names_since
 from freehold.ledger.content.places import Place, places, read_about
+from freehold.ledger.content.room import give_up, set_aside
 from freehold.ledger.content.shelf import left
-from freehold.ledger.content.spans import Span, read_spans, spans
+from freehold.ledger.content.spans import Span, spans
 from freehold.ledger.content.turns import changing
 
 SPANS_AT_ONCE = 4096
 """In one record: what is longer than a line can be is said in several."""
-ERASING = "erasing.json"
 _LOOKED_AT = 2  # segments: a record follows what it names within seconds
 _TRIES = 1000  # by how much the number of a segment may be beyond that of the record it was begun after
 _log = logging.getLogger("freehold.ledger")
@@ -96,6 +95,10 @@ class Erasures:
         except (LedgerError, NewerFormatError) as error:
             _log.warning("%s", error)
             return
+        try:
+            await asyncio.to_thread(set_aside, self._folder)
+        except OSError as error:
+            _log.warning("On a full disk nothing could be erased: no room is set aside (%s).", error.strerror or error)
         if unnamed:
             _log.info("%d contents that no record names were removed: the last run was cut off.", len(unnamed))
 
@@ -112,27 +115,33 @@ class Erasures:
             rows = [list(span) for span in these[start : start + SPANS_AT_ONCE]]
             fields = {"by": why.by, "cause": why.cause, "contents": rows, "reason": why.reason}
             with worded("What has no record in the ledger yet is not erased: make room on that disk, and ask again."):
-                await asyncio.to_thread(replace_whole, self._folder / ERASING, json.dumps(fields).encode(), mode=0o600)
+                await asyncio.to_thread(note.write, self._folder, fields)
             erased += await self._carried_out(fields)
         return erased
 
     async def _finish(self) -> None:
         """Carry out an erasure that was cut off. Its record may be there already: then there are two."""
-        begun = _begun(self._folder)
-        if begun is None:
-            return
-        if not _can_be_entered(begun):
-            path = self._folder / ERASING
-            raise LedgerError(f"{path} says what was being erased, and is damaged.", hint="Erase it anew; remove that.")
-        await self._carried_out({name: begun.get(name) for name in ("by", "cause", "contents", "reason")})
+        fields = note.begun(self._folder)
+        if fields is not None:
+            await self._carried_out(fields)
 
     async def _carried_out(self, fields: Mapping[str, Any]) -> int:
         self._enter("erasure", fields)
-        await self._on_disk()
-        these = _spans(fields)
+        await self._recorded()
+        these = note.spans_of(fields)
         erased = await asyncio.to_thread(destroy, self._folder, these, live=self._contents.live)
-        (self._folder / ERASING).unlink(missing_ok=True)
+        (self._folder / note.ERASING).unlink(missing_ok=True)
         return erased
+
+    async def _recorded(self) -> None:
+        """Wait until the disk has what was entered; where it takes nothing, once more without the room that was set
+        aside. Raises LedgerError."""
+        try:
+            await self._on_disk()
+        except LedgerError:
+            if not await asyncio.to_thread(give_up, self._folder):
+                raise
+            await self._on_disk()
 
 
 @contextmanager
@@ -147,32 +156,6 @@ def worded(
             f"Kept content cannot be erased: {error.filename or 'the disk'}: {error.strerror}.",
             hint=hint,
         ) from error
-
-
-def being_erased(folder: Path) -> list[Span]:
-    """What is being erased now, or was when the house was killed. Raises OSError."""
-    return _spans(_begun(folder))
-
-
-def _begun(folder: Path) -> Mapping[str, Any] | None:
-    """The erasure that is not carried out to its end, None for none; empty where nobody can read what it was."""
-    try:
-        found = json.loads((folder / ERASING).read_bytes())
-    except FileNotFoundError:
-        return None
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _can_be_entered(begun: Mapping[str, Any]) -> bool:
-    """It says what was to go, by whom and why, as a record does: nothing else is ever put into the chain."""
-    told = isinstance(begun.get("by"), str) and isinstance(begun.get("cause"), str)
-    return told and isinstance(begun.get("reason"), str | None) and bool(_spans(begun))
-
-
-def _spans(begun: Mapping[str, Any] | None) -> list[Span]:
-    return read_spans((begun or {}).get("contents")) or []
 
 
 def _swept(folder: Path) -> None:
