@@ -23,8 +23,8 @@ from freehold.ledger.ledger import opened
 from freehold.ledger.record import Asked, Outcome
 from freehold.ledger.recover import look
 from freehold.ledger.verify import verify
-from tests.integration.house_process import running_house
-from tests.integration.test_content_house import CHAT, HELLO, shown, toml, verdict
+from tests.integration.house_process import rest_of, running_house, until
+from tests.integration.test_content_house import CHAT, HELLO, ROUTES, shown, toml, verdict
 from tests.unit.test_deeds_cli import Terminal
 
 freehold = pytest.fixture(lambda capsys: Terminal(capsys))
@@ -82,6 +82,38 @@ def test_what_is_half_erased_is_erased_by_the_next_call(tmp_path: Path, freehold
         code, told = freehold.json("ledger", "erase", "one", "--reason", "asked", "--yes")
         assert (code, told["contents"]) == (0, 1)
     assert freehold("ledger", "erase", "one", "--reason", "asked", "--yes")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("half", "gone", "there"),
+    [(0, "what it asked", "What it was answered"), (1, "what it was answered", "What it asked")],
+    ids=["asked", "answered"],
+)
+@pytest.mark.parametrize("path", [CHAT, "/v1/completions"])
+def test_what_is_half_erased_is_shown_with_what_is_gone_when_and_why(
+    tmp_path: Path, freehold: Terminal, home: Path, path: str, half: int, gone: str, there: str
+) -> None:
+    with running_house(tmp_path, toml()) as house:
+        body = {"model": "small", "stream": True, **ROUTES[path]}
+        rest_of(house.open_stream(path, body, headers={"x-request-id": "one"}))
+        until(lambda: verify(home / "ledger").open == 0)
+        (request,) = kept_requests(home / "ledger", Sought(request="one"))
+        these = [list(each) for each in spans([request.names[half]])]
+        assert control.erase(house.settings, look(home / "ledger").chain, these, "ada", "half of it") == 1
+    code, out, err = freehold("ledger", "show", "one")
+    assert code == 0 and f"Half of it is erased: {gone} was erased on " in err
+    assert " by ada: half of it (record " in err and f"{there} is shown." in err
+    told = json.loads(out)
+    assert [(each["part"], each["by"], each["reason"]) for each in told["erased"]] == [
+        (("asked", "answered")[half], "ada", "half of it")
+    ]
+    (call,) = told["calls"]
+    assert [call["sent"] is not None, call["answer"] is not None] == [half == 1, half == 0]
+    if half == 0:
+        assert call["answer"]["choices"][0]["finish_reason"] and call["path"] is None
+    assert freehold("ledger", "erase", "one", "--reason", "the rest", "--yes")[0] == 0
+    code, _, err = freehold("ledger", "show", "one")
+    assert code == 1 and err.count("was erased on") == 2 and "half of it" in err and "the rest" in err
 
 
 def test_an_id_that_two_clients_gave_erases_neither_unsaid(tmp_path: Path, freehold: Terminal) -> None:

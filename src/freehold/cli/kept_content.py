@@ -16,7 +16,7 @@ from freehold.core.errors import CallError
 from freehold.core.sizes import counted
 
 if TYPE_CHECKING:
-    from freehold.python.content import KeptRequest
+    from freehold.python.content import Erasure, KeptRequest
 
 Request = Annotated[
     str | None,
@@ -33,6 +33,7 @@ Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Wh
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be erased.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
+_HALVES = {"asked": ("what it asked", "What it was answered"), "answered": ("what it was answered", "What it asked")}
 _LISTED = 20
 _COLUMNS = (
     Column("admission", "ADMISSION", right=True),
@@ -61,8 +62,12 @@ def show_command(
     shown = content.show(content.sought(request, admission), _told(reason))
     of = {name: value for name, value in _row(shown.request).items() if name != "contents"}
     data = {**of, "outcome": shown.request.outcome, "error": shown.request.error, "partial": shown.is_partial}
+    data["erased"] = [{"part": part, **_record(erasure)} for part, erasure in shown.request.gone.items()]
     output = Output(as_json=as_json, quiet=quiet)  # JSON whatever the manner
     output.document({**data, "calls": list(shown.calls)})
+    for part, erasure in shown.request.gone.items():
+        gone, there = _HALVES[part]
+        output.say(f"Half of it is erased: {gone} was erased {erasure.words}. {there} is shown.")
     output.say("The ledger has a record of this.")
     return 0
 
@@ -155,6 +160,11 @@ def _were(found: Sequence[KeptRequest]) -> str:
 def _told(reason: str | None) -> str | None:
     """A reason as one line."""
     return " ".join(reason.split())[:1000] or None if reason is not None else None
+
+
+def _record(erasure: Erasure) -> dict[str, Any]:
+    """What its record says, under the names that `freehold ledger verify` has for it."""
+    return {name: getattr(erasure, name) for name in ("seq", "at_ms", "by", "cause", "reason")}
 
 
 def _row(request: KeptRequest) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from freehold.core.settings import Settings, load_despite_errors
 from freehold.gateway.assemble import assemble
 from freehold.ledger.clocks import iso
 from freehold.ledger.content.container import BrokenSealError, Name
+from freehold.ledger.content.erased import Erasure as Erasure
 from freehold.ledger.content.erasing import SPANS_AT_ONCE, Why
 from freehold.ledger.content.house_key import FILE, KeyRing
 from freehold.ledger.content.places import FOLDER
@@ -78,13 +79,14 @@ def show(which: Sought, reason: str | None) -> Shown:
     sealed = [(name, _found(shelf, name, request)) for name in request.names]
     _accessed(settings, request.admission, reason)
     try:
-        calls = read(shelf.open(name, found) for name, found in sealed)
+        parts = [shelf.open(name, found) for name, found in sealed]
+        calls = read(parts, begins_with_answer="asked" in request.gone)
     except (BrokenSealError, ValueError) as error:
         raise LedgerError(
             f"What was kept of request {request.admission} does not open: {error}.",
             hint="`freehold ledger verify` says whether it was changed; keys/content.key of the home opens it.",
         ) from error
-    return Shown(request, tuple(_whole(call) for call in calls))
+    return Shown(request, tuple(_whole(call, request.route) for call in calls))
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +195,11 @@ async def _closing(_: Ledger) -> None:
 
 
 def _erased_words(request: KeptRequest) -> str:
-    assert request.erased is not None, "asked of one that was"
-    return f"What request {request.admission} asked and was answered was erased {request.erased.words}."
+    whole = f"What request {request.admission} asked"
+    words = list(dict.fromkeys(erasure.words for erasure in request.gone.values()))
+    if len(words) == 1:
+        return f"{whole} and was answered was erased {words[0]}."
+    return f"{whole} was erased {words[0]}. What it was answered was erased {words[1]}."
 
 
 def _found(shelf: Shelf, name: Name, request: KeptRequest) -> Found:
@@ -248,14 +253,15 @@ async def _alone(settings: Settings, chain: str, do: Callable[[Ledger], Awaitabl
         await ledger.close()
 
 
-def _whole(call: Exchanged) -> dict[str, Any]:
+def _whole(call: Exchanged, route: str) -> dict[str, Any]:
     """One call as it is shown: the pieces of a stream put together, and those that are no piece of an answer apart."""
+    chat = route != "/v1/completions" if call.path is None else call.path == "/chat/completions"
     chunks = [event for event in call.events if isinstance(event, dict) and event.get("error") is None]
     others = [event for event in call.events if not isinstance(event, dict) or event.get("error") is not None]
     answer = call.answer
     if chunks:
         try:
-            answer = asyncio.run(assemble(_each(chunks), chat=call.path == "/chat/completions"))
+            answer = asyncio.run(assemble(_each(chunks), chat=chat))
         except (AttributeError, TypeError):  # pieces of other shapes than those of an answer: shown as they came
             others = call.events
     return {"path": call.path, "sent": call.sent, "answer": answer, **({"other_events": others} if others else {})}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from freehold.ledger.content.container import Name
 from freehold.ledger.content.erased import Erased, Erasure, erasure_of
@@ -42,10 +43,14 @@ class Sought:
         )
 
 
+Part = Literal["asked", "answered"]
+
+
 @dataclass(slots=True)
 class KeptRequest:
-    """A request of which something was kept: the fields of its admission, how it ended (None: it has not), what was
-    kept and not erased, and the record that says that it was, None while anything is there: then `names` has it all."""
+    """A request of which something was kept: the fields of its admission, how it ended (None: it has not), and what was
+    kept. `gone` are the parts that were erased, with the records that say so; `names` what is there. Once nothing is,
+    `erased` is the last of those records, and `names` has it all."""
 
     admission: int
     request: str
@@ -57,6 +62,7 @@ class KeptRequest:
     outcome: str | None = None
     error: str | None = None
     erased: Erasure | None = None
+    gone: dict[Part, Erasure] = field(default_factory=dict)
 
 
 def kept_requests(chain_folder: Path, sought: Sought) -> list[KeptRequest]:
@@ -92,11 +98,15 @@ def _request(admission: Record, name: Name) -> KeptRequest:
 
 def _without(request: KeptRequest, erased: Erased) -> None:
     """A request of which one part was erased and the other is there is not erased: that other part can be."""
-    there = [name for name in request.names if erased.by(name, request.admission) is None]
+    there: list[Name] = []
+    for number, name in enumerate(request.names):
+        erasure = erased.by(name, request.admission)
+        if erasure is None:
+            there.append(name)
+        else:
+            request.gone["answered" if number else "asked"] = request.erased = erasure
     if there:
-        request.names = there
-    else:
-        request.erased = erased.by(request.names[-1], request.admission)
+        request.names, request.erased = there, None
 
 
 def _end(request: KeptRequest, outcome: Record) -> None:

@@ -74,24 +74,29 @@ def _packed(lines: list[bytes]) -> bytes:
 
 @dataclass(slots=True)
 class Exchanged:
-    """One call of an engine: what it was sent at which path, and what it gave: a whole answer, or events."""
+    """One call of an engine: what it was sent at which path, None where that is not there, and what it gave: a whole
+    answer, or events."""
 
-    path: str
+    path: str | None
     sent: Any
     answer: Any = None
     events: list[Any] = field(default_factory=list)
 
 
-def read(parts: Iterable[bytes]) -> list[Exchanged]:
-    """The calls that these parts hold, in order. Raises ValueError where they hold something else."""
+def read(parts: Iterable[bytes], *, begins_with_answer: bool = False) -> list[Exchanged]:
+    """The calls that these parts hold, in order; `begins_with_answer` where the part before was erased. Raises
+    ValueError where they hold something else."""
     calls: list[Exchanged] = []
     for line in (line for part in parts for line in _lines(part)):
         found = from_json(line) if not line.startswith(_EVENT) else {"event": _event(line)}
         if "sent" in found:
             calls.append(Exchanged(str(found["path"]), found["sent"]))
-        elif not calls:
-            raise ValueError("an answer stands before what was sent")
-        elif "answer" in found:
+            continue
+        if not calls:
+            if not begins_with_answer:
+                raise ValueError("an answer stands before what was sent")
+            calls.append(Exchanged(None, None))
+        if "answer" in found:
             calls[-1].answer = found["answer"]
         else:
             calls[-1].events.append(found["event"])
