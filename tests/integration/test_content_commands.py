@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from freehold import control
+from freehold.core.errors import SettingsError
 from freehold.gateway.keeping import Keeping
 from freehold.ledger.content.house_key import FILE, KeyRing
 from freehold.ledger.content.places import places
@@ -125,6 +126,23 @@ def test_an_id_that_two_clients_gave_erases_neither_unsaid(tmp_path: Path, freeh
         assert code == 2 and "2 requests are called one" in err and "--admission N, of" in err and "--key" in err
         code, told = freehold.json("ledger", "erase", "--until", "9999-12-31", "--reason", "asked", "--yes")
         assert (code, told["requests"]) == (0, 2)
+
+
+def test_a_house_erases_nothing_at_places_where_nothing_was_kept(
+    tmp_path: Path, freehold: Terminal, home: Path
+) -> None:
+    with running_house(tmp_path, toml()) as house:
+        assert house.ask("POST", CHAT, {"model": "small", **HELLO}, headers={"x-request-id": "one"}).status == 200
+        (request,) = kept_requests(home / "ledger", Sought(request="one"))
+        chain, (segment, _) = look(home / "ledger").chain, request.names[0]
+        for wrong in ([segment, 0, 2], [segment, 1, 2**53 - 1], [segment + 1, 0, 0], [2**53 - 1, 0, 0]):
+            with pytest.raises(SettingsError, match="at which nothing was ever kept"):
+                control.erase(house.settings, chain, [[segment, 0, 0], wrong], "eve", None)
+        assert verdict(home).erasures == [] and shown(freehold, "one")["calls"]
+        for path in (home / "ledger" / "content").glob("content-*"):
+            path.unlink()
+        assert control.erase(house.settings, chain, [[segment, 0, 1]], "ada", "it was lost") == 0
+    assert (verdict(home).findings, len(verdict(home).erasures)) == ([], 1)
 
 
 SHAPES: list[dict[str, Any]] = [

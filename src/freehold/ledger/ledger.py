@@ -6,7 +6,7 @@ Everything but `close` and the waiting is done at once, so that records have the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ from freehold.ledger.content.contents import Contents
 from freehold.ledger.content.erasing import Erasures
 from freehold.ledger.content.house_key import FILE as KEY_FILE
 from freehold.ledger.content.house_key import KeyRing
+from freehold.ledger.content.named import never_kept
 from freehold.ledger.content.places import FOLDER
 from freehold.ledger.content.retaining import Retention
+from freehold.ledger.content.spans import Span
 from freehold.ledger.content.stay_clock import StayClock
 from freehold.ledger.energy import LOOK_EVERY_S, Mark, Meter
 from freehold.ledger.record import Asked, Clock, Energy, Outcome
@@ -91,6 +93,11 @@ class Ledger:
     def enter(self, kind: str, fields: Mapping[str, Any]) -> None:
         """Record what is no request's. It is on the disk once `on_disk` has returned."""
         self._put(self._chain.entry(kind, fields))
+
+    async def never_kept(self, these: Sequence[Span]) -> Span | None:
+        """The first of these spans with a place at which nothing was ever kept, None for none. Raises LedgerError."""
+        folder = self.contents.folder
+        return await asyncio.to_thread(never_kept, folder, folder.parent, these)
 
     async def accessed(self, admission: int, *, by: str, reason: str | None) -> None:
         """Record that somebody is about to open what was kept of a request. Returns once that is on the disk. Raises

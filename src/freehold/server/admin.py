@@ -111,8 +111,11 @@ class Admin:
         these = read_spans(asked.get("contents"))
         if these is None:
             raise RequestError("`contents` must be spans of segment, first and last place.", param="contents")
-        why = Why("asked", _text(asked, "by"), _reason(asked))
-        await call.reply(200, {"erased": await self._ledger(asked).erasures.erase(these, why)})
+        why, ledger = Why("asked", _text(asked, "by"), _reason(asked)), self._ledger(asked)
+        if (unknown := await ledger.never_kept(these)) is not None:
+            text = f"`contents` names places at which nothing was ever kept: {list(unknown)}."
+            raise RequestError(text, param="contents")
+        await call.reply(200, {"erased": await ledger.erasures.erase(these, why)})
 
     async def _access_to_content(self, call: Call) -> None:
         """Record who is about to open what is kept of a request, which they do themselves."""

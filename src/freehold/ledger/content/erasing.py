@@ -20,7 +20,7 @@ from freehold.ledger.content import note
 from freehold.ledger.content.container import Name
 from freehold.ledger.content.contents import Contents
 from freehold.ledger.content.destroying import destroy, sweep, tidy
-from freehold.ledger.content.named import names_since
+from freehold.ledger.content.named import AHEAD, names_since
 from freehold.ledger.content.places import Place, places, read_about
 from freehold.ledger.content.room import give_up, set_aside
 from freehold.ledger.content.shelf import left
@@ -30,7 +30,6 @@ from freehold.ledger.content.turns import changing
 SPANS_AT_ONCE = 4096
 """In one record: what is longer than a line can be is said in several."""
 _LOOKED_AT = 2  # segments: a record follows what it names within seconds
-_TRIES = 1000  # by how much the number of a segment may be beyond that of the record it was begun after
 _log = logging.getLogger("freehold.ledger")
 
 
@@ -172,5 +171,5 @@ def _unnamed(folder: Path, chain_folder: Path, chain: str) -> list[Name]:
     what they named may be what a person needs to see what was changed. So may what another chain names."""
     last = [place for place in places(folder)[-_LOOKED_AT:] if (about := read_about(place)) and about.chain == chain]
     there = {name for place in last for name, _ in left(place)}
-    named = names_since(chain_folder, last[0].segment - _TRIES) if there else None
+    named = names_since(chain_folder, last[0].segment - AHEAD) if there else None
     return [] if named is None else sorted(there - named)
