@@ -16,7 +16,6 @@ from freehold.ledger.content.rekeying import rekey
 from freehold.ledger.content.shelf import left
 from freehold.ledger.content.spans import Span, spans
 from freehold.ledger.segments import segments
-from tests.unit.test_deeds_cli import Terminal
 from tests.unit.test_ledger_content import REQUESTS, WHY, Place, ask
 from tests.unit.test_ledger_verify import found
 
@@ -100,21 +99,6 @@ async def test_what_another_chain_named_is_left_where_the_records_were_moved_awa
     async with place.running():
         pass
     assert _there(place) == 2 * REQUESTS
-
-
-async def test_what_a_chain_named_whose_end_was_cut_off_goes_with_a_record(
-    place: Place, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (path,) = segments(place.ledger)
-    lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join(lines[:-3]))  # the last request and the stop
-    async with place.running():
-        assert _there(place) == 2 * REQUESTS - 2
-    (erasure,) = place.verdict().erasures
-    assert (erasure.cause, erasure.by, erasure.contents) == ("unnamed", "the house", 2)
-    assert "2 contents that no record named went at a start, last on 2027-01-15" in str(
-        Terminal(capsys)("ledger", "verify")
-    )
 
 
 async def test_a_key_that_is_missing_is_waited_for_and_not_replaced(place: Place) -> None:

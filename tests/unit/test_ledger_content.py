@@ -407,20 +407,6 @@ async def test_many_spans_are_said_in_several_records(place: Place, monkeypatch:
     assert len(verdict.erasures) > 1
 
 
-async def test_content_that_no_record_names_is_removed_at_the_next_start(place: Place) -> None:
-    ledger = await opened(place.ledger, "strict", version="1", ring=place.ring)
-    await ask(ledger, 20)
-    for _ in range(3):
-        await ledger.contents.keep(lambda: b"nobody names me", "demo", HOUR_S)
-    await ask(ledger, 21)
-    assert [len(list(left(it))) for it in places(place.content)] == [12, 7]
-    await ledger.close()
-    async with place.running():
-        assert [len(list(left(it))) for it in places(place.content)] == [12, 4]
-    assert found(place.verdict()) == []
-    assert [CANARY in place.told(request) for request in place.requests()] == [True] * 8
-
-
 @pytest.mark.parametrize("how", ["damaged", "edited"])
 async def test_nothing_is_removed_where_the_records_were_changed(place: Place, how: str) -> None:
     _spoil(place, how)

@@ -20,7 +20,7 @@ from freehold.core.errors import CallError
 from freehold.core.sizes import counted
 
 if TYPE_CHECKING:
-    from freehold.python.ledger import Erasure, Finding, Held, Looked, Verdict
+    from freehold.python.ledger import Erasure, Finding, Held, Looked, Unnamed, Verdict
 
 Checkpoints = Annotated[
     list[Path] | None,
@@ -193,16 +193,25 @@ def _of_content(verdict: Verdict) -> list[str]:
     if over:
         requests = counted(sum(erasure.requests for erasure in over), "request")
         notes.append(f"Note: content of {requests} was erased as its time was over, last {over[-1].words}.")
-    unnamed = [erasure for erasure in verdict.erasures if erasure.cause == "unnamed"]
-    if unnamed:
-        went = counted(sum(erasure.contents for erasure in unnamed), "content")
-        notes.append(f"Note: {went} that no record named went at a start, last {unnamed[-1].words}.")
+    notes += [_of_unnamed(found) for found in verdict.unnamed[-LISTED:]]
+    went = [erasure for erasure in verdict.erasures if erasure.cause == "unnamed"]
+    if went:
+        contents = counted(sum(erasure.contents for erasure in went), "content")
+        notes.append(f"Note: {contents} of that kind went, last {went[-1].words}.")
     if verdict.accesses:
         last, times = verdict.accesses[-1], counted(len(verdict.accesses), "time")
         notes.append(f"Note: kept content was opened {times}, last by {last.by}, of request {last.admission:,}.")
     for key, contents in verdict.sealed_otherwise.items():
         notes.append(f"Note: {counted(contents, 'content')} cannot be opened here: sealed with the key {key}.")
     return notes
+
+
+def _of_unnamed(found: Unnamed) -> str:
+    contents = counted(found.contents, "content")
+    return (
+        f"Note: {contents} that no record names lay there at a start (record {found.seq:,}), to go after a week. A "
+        "killed house leaves some, and so does cutting off the end of a ledger: a checkpoint tells which."
+    )
 
 
 def _erased_of(erasure: Erasure) -> str:
@@ -252,6 +261,7 @@ def _document(looked: Looked) -> dict[str, Any]:
         "torn_bytes": verdict.torn_bytes,
         "clock": verdict.clock,
         "contents": verdict.contents,
+        "unnamed": [dataclasses.asdict(found) for found in verdict.unnamed],
         "erasures": [_without_spans(erasure) for erasure in verdict.erasures],
         "accesses": [dataclasses.asdict(access) for access in verdict.accesses],
         "sealed_otherwise": verdict.sealed_otherwise,

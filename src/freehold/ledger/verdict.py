@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from freehold.ledger.content.erased import Erasure
+from freehold.ledger.content.spans import count, read_spans
 from freehold.ledger.record import NOTHING, whole_number
 
 Kind = Literal[
@@ -58,6 +59,15 @@ class Access:
     reason: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Unnamed:
+    """A record that says that a start found so many contents which no record named."""
+
+    seq: int
+    at_ms: int | None
+    contents: int
+
+
 @dataclass(slots=True)
 class Verdict:
     """What a ledger holds and what is wrong with it. `open` requests have no outcome (yet), `torn_bytes` stand behind
@@ -77,6 +87,7 @@ class Verdict:
     contents: int = 0
     clock: list[str] = field(default_factory=list)
     erasures: list[Erasure] = field(default_factory=list)
+    unnamed: list[Unnamed] = field(default_factory=list)
     accesses: list[Access] = field(default_factory=list)
     sealed_otherwise: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -103,3 +114,9 @@ def access_of(record: Mapping[str, Any]) -> Access:
         whole_number(record.get("of")) or 0,
         reason if isinstance(reason, str) else None,
     )
+
+
+def unnamed_of(record: Mapping[str, Any]) -> Unnamed:
+    """A record of that kind."""
+    contents = count(read_spans(record.get("contents")) or ())
+    return Unnamed(record["seq"], whole_number(record.get("at_ms")), contents)

@@ -24,7 +24,7 @@ from freehold.ledger.recover import record_of
 from freehold.ledger.segments import lines, segments
 from freehold.ledger.verdict import MOST_FINDINGS as MOST_FINDINGS
 from freehold.ledger.verdict import Finding as Finding
-from freehold.ledger.verdict import Kind, access_of
+from freehold.ledger.verdict import Kind, access_of, unnamed_of
 from freehold.ledger.verdict import Seen as Seen
 from freehold.ledger.verdict import Verdict as Verdict
 
@@ -142,6 +142,8 @@ class _Walk:
             verdict.chain = str(record.get("chain"))
         elif kind == "erasure":
             verdict.erasures.append(erasure_of(record))
+        elif kind == "unnamed":
+            verdict.unnamed.append(unnamed_of(record))
         elif kind == "access":
             verdict.accesses.append(access_of(record))
         verdict.contents += "content" in record

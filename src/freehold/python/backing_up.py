@@ -30,6 +30,7 @@ from freehold.ledger.content.places import FOLDER as CONTENT_FOLDER
 from freehold.ledger.content.places import places as content_places
 from freehold.ledger.content.places import read_about
 from freehold.ledger.content.turns import left_alone
+from freehold.ledger.content.unnamed import FILE as UNNAMED
 from freehold.ledger.record import hash_of
 from freehold.ledger.recover import record_of
 from freehold.ledger.segments import lines, segments
@@ -250,12 +251,12 @@ def _as_it_lies(into: str, path: Path) -> Piece:
 
 
 def _content(folder: Path) -> Iterator[Piece]:
-    """What is kept of requests, sealed as it lies there, and the note of an erasure that was cut off, which the next
-    start carries out. The last segment may be written on: what of it is read first names no more than what is read
-    after holds, and what no record up to the checkpoint names is removed by the next start."""
-    note = folder / ERASING
-    if note.exists():
-        yield Piece.of(f"{form.CONTENT}/{ERASING}", note.read_bytes())
+    """What is kept of requests, sealed as it lies there, the note of an erasure that was cut off, which the next start
+    carries out, and the one of what no record names. The last segment may be written on: what of it is read first names
+    no more than what is read after holds, and the next start finds what no record up to the checkpoint names."""
+    for name in (ERASING, UNNAMED):
+        if (folder / name).exists():
+            yield Piece.of(f"{form.CONTENT}/{name}", (folder / name).read_bytes())
     kept = content_places(folder)
     for place in kept:
         for path in (place.about, keys_of(place, read_about(place)), place.sealed):

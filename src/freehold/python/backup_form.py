@@ -23,7 +23,7 @@ _FIXED = frozenset({SETTINGS, CHECKPOINT, EGRESS_CHECKPOINT, KEY_BOOK, OVERRIDES
 _OTHERS = re.compile(
     r"ledger/(?:egress/|local/[1-9][0-9]{0,3}/)?records-[0-9]{12}\.jsonl"
     r"|ledger/(?:local/[1-9][0-9]{0,3}/)?torn-[0-9]{12}|restored/local-[1-9][0-9]{0,3}-checkpoint\.txt"
-    r"|ledger/content/(?:content-[0-9]{12}\.(?:json|(?:[1-9][0-9]{0,8}\.)?keys|sealed)|erasing\.json)"
+    r"|ledger/content/(?:content-[0-9]{12}\.(?:json|(?:[1-9][0-9]{0,8}\.)?keys|sealed)|(?:erasing|unnamed)\.json)"
     r"|keys/trusted/[\w.-]{1,100}\.pub"
     r"|machines/[\w.-]{1,150}\.json|trials/[\w.-]{1,100}/[\w.-]{1,150}\.json"
     r"|(?:builds|deeds)/[0-9a-f]{64}/(?:papers/)?(?P<name>[^/]+)"

@@ -23,6 +23,7 @@ from freehold.ledger.content.house_key import HouseKey, KeyRing
 from freehold.ledger.report import UsageAsked, read_by, read_day
 from freehold.ledger.segments import segments, unreadable
 from freehold.ledger.verdict import Finding as Finding
+from freehold.ledger.verdict import Unnamed as Unnamed
 from freehold.ledger.verdict import Verdict as Verdict
 from freehold.ledger.verify import verify
 from freehold.store.deeds.record import Signature

@@ -2,8 +2,8 @@
 
 What is to go is written down first, in `erasing.json`; then the chain has its record, on the disk; then the content is
 destroyed; then the note goes. So a crash at any point leaves something that the next start carries out to its end, and
-no content is gone without a record. Content of this chain that no record names, which a crash can leave, goes at the
-start: nobody could ask for its erasure. That has its record too: a chain whose end was cut off leaves the same."""
+no content is gone without a record. What no record names is found at a start, which the chain says too, and goes after
+a week (`unnamed`): nobody could ask for its erasure."""
 
 from __future__ import annotations
 
@@ -16,20 +16,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from freehold.core.errors import LedgerError, NewerFormatError
-from freehold.ledger.content import note
-from freehold.ledger.content.container import Name
+from freehold.ledger.content import note, unnamed
 from freehold.ledger.content.contents import Contents
 from freehold.ledger.content.destroying import destroy, sweep, tidy
-from freehold.ledger.content.named import AHEAD, names_since
-from freehold.ledger.content.places import Place, places, read_about
+from freehold.ledger.content.places import Place, places
 from freehold.ledger.content.room import give_up, set_aside
-from freehold.ledger.content.shelf import left
-from freehold.ledger.content.spans import Span, spans
+from freehold.ledger.content.spans import Span, count
 from freehold.ledger.content.turns import changing
 
 SPANS_AT_ONCE = 4096
 """In one record: what is longer than a line can be is said in several."""
-_LOOKED_AT = 2  # segments: a record follows what it names within seconds
 _log = logging.getLogger("freehold.ledger")
 
 
@@ -42,7 +38,7 @@ class Why:
     reason: str | None = None
 
 
-UNNAMED = Why("unnamed", "the house", "no record named it at a start")
+UNNAMED = Why("unnamed", "the house", "no record named it within a week")
 
 
 class Erasures:
@@ -69,27 +65,41 @@ class Erasures:
                 await self._finish()
                 return await self._erased(these, why)
 
-    async def take_away(self, unnamed: Sequence[Span], empty: Sequence[Place]) -> None:
-        """Destroy these contents, which no record names, and these segments, in which nothing is left. Raises
+    async def take_away(self, these: Sequence[Span], empty: Sequence[Place]) -> None:
+        """Destroy these contents, which no record will name, and these segments, in which nothing is left. Raises
         LedgerError."""
         contents = self._contents
         async with self._one_at_a_time:
             with worded(), self._changing():
-                await asyncio.to_thread(destroy, self._folder, unnamed, live=contents.live)
+                await asyncio.to_thread(destroy, self._folder, these, live=contents.live)
                 async with contents.at_disk:
                     idle = [place for place in empty if place.segment != contents.live]
                     await asyncio.to_thread(sweep, idle)
 
+    async def let_go(self) -> int:
+        """Destroy what a start found that no record named, and none names after a week; how many contents were there.
+        Raises LedgerError."""
+        folder, now_ms = self._folder, self._contents.clock.now_ms()
+        async with self._one_at_a_time:
+            with worded():
+                these = await asyncio.to_thread(unnamed.due, folder, folder.parent, now_ms)
+                if these is None:
+                    return 0
+                with self._changing():
+                    await self._finish()
+                    erased = await self._erased(these, UNNAMED)
+                    await asyncio.to_thread(unnamed.let_go, folder, now_ms)
+        return erased
+
     async def mend(self, chain_folder: Path) -> None:
-        """At a start: carry out what was begun, and take away what no record names. Where that cannot be, the house
-        can serve all the same, and the log says so."""
+        """At a start: carry out what was begun, and find what no record names. Where that cannot be, the house can
+        serve all the same, and the log says so."""
         if not self._folder.is_dir():
             return
         try:
             with worded(), changing(self._folder):
                 await self._finish()
-                unnamed = await asyncio.to_thread(_unnamed, self._folder, chain_folder, self._contents.chain)
-                await self._erased(spans(unnamed), UNNAMED)
+                await self._find_unnamed(chain_folder)
                 await asyncio.to_thread(_swept, self._folder)
         except (LedgerError, NewerFormatError) as error:
             _log.warning("%s", error)
@@ -98,8 +108,6 @@ class Erasures:
             await asyncio.to_thread(set_aside, self._folder)
         except OSError as error:
             _log.warning("On a full disk nothing could be erased: no room is set aside (%s).", error.strerror or error)
-        if unnamed:
-            _log.info("%d contents that no record names were removed: the last run was cut off.", len(unnamed))
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -107,6 +115,22 @@ class Erasures:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with changing(self._folder):
             yield
+
+    async def _find_unnamed(self, chain_folder: Path) -> None:
+        """The record comes before the note: after a crash between them there are two, which both are true."""
+        found = await asyncio.to_thread(unnamed.find, self._folder, chain_folder, self._contents.chain)
+        if not found:
+            return
+        for start in range(0, len(found), SPANS_AT_ONCE):
+            rows = [list(span) for span in found[start : start + SPANS_AT_ONCE]]
+            self._enter("unnamed", {"by": "the house", "contents": rows})
+        await self._on_disk()
+        await asyncio.to_thread(unnamed.hold, self._folder, found, self._contents.clock.stamp_ms())
+        _log.warning(
+            "%d contents that no record names were found, and go after a week: the last run was cut off, or the end of "
+            "the ledger was. A checkpoint tells which.",
+            count(found),
+        )
 
     async def _erased(self, these: Sequence[Span], why: Why) -> int:
         erased = 0
@@ -164,12 +188,3 @@ def _swept(folder: Path) -> None:
         tidy(place)
     for path in folder.glob("*.new"):
         path.unlink()
-
-
-def _unnamed(folder: Path, chain_folder: Path, chain: str) -> list[Name]:
-    """The contents of the last segments of this chain that no record names. Where the records were changed it is none:
-    what they named may be what a person needs to see what was changed. So may what another chain names."""
-    last = [place for place in places(folder)[-_LOOKED_AT:] if (about := read_about(place)) and about.chain == chain]
-    there = {name for place in last for name, _ in left(place)}
-    named = names_since(chain_folder, last[0].segment - AHEAD) if there else None
-    return [] if named is None else sorted(there - named)

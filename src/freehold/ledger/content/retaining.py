@@ -46,8 +46,8 @@ class Retention:
             await asyncio.wait([self._running])
 
     async def retain(self, keeps: Mapping[str, float]) -> int:
-        """Erase what is over; `keeps` says for how many seconds each endpoint keeps, by name. How many contents were
-        there. Raises LedgerError."""
+        """Erase what is over, and what was held for long enough without a name; `keeps` says for how many seconds each
+        endpoint keeps, by name. How many contents were there. Raises LedgerError."""
         contents = self._contents
         if not contents.folder.is_dir():
             return 0
@@ -61,7 +61,7 @@ class Retention:
         await self._erasures.take_away(spans(lost), empty)
         for name in lost:
             contents.unnamed.pop(name, None)
-        return erased
+        return erased + await self._erasures.let_go()
 
     async def _run(self, keeps: Callable[[], Mapping[str, float]]) -> None:
         while True:
