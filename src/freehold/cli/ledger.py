@@ -196,8 +196,8 @@ def _of_content(verdict: Verdict) -> list[str]:
     notes += [_of_unnamed(found) for found in verdict.unnamed[-LISTED:]]
     went = [erasure for erasure in verdict.erasures if erasure.cause == "unnamed"]
     if went:
-        contents = counted(sum(erasure.contents for erasure in went), "content")
-        notes.append(f"Note: {contents} of that kind went, last {went[-1].words}.")
+        gone = counted(sum(erasure.contents for erasure in went), "content")
+        notes.append(f"Note: {gone} of that kind went, last {went[-1].words}.")
     if verdict.accesses:
         last, times = verdict.accesses[-1], counted(len(verdict.accesses), "time")
         notes.append(f"Note: kept content was opened {times}, last by {last.by}, of request {last.admission:,}.")
@@ -210,7 +210,7 @@ def _of_unnamed(found: Unnamed) -> str:
     contents = counted(found.contents, "content")
     return (
         f"Note: {contents} that no record names lay there at a start (record {found.seq:,}), to go after a week. A "
-        "killed house leaves some, and so does cutting off the end of a ledger: a checkpoint tells which."
+        "killed house leaves that, or a backup of one that ran, or who cuts a ledger's end off: a checkpoint tells."
     )
 
 

@@ -118,6 +118,7 @@ class Ledger:
         if self._ending:
             await asyncio.wait(self._ending)
         await self.contents.close()
+        await self.erasures.close()
         for admission in sorted(self._open):
             self._put(self._chain.outcome(admission, _CLOSING))
         self._open.clear()

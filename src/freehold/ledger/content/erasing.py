@@ -18,10 +18,10 @@ from typing import Any, Literal
 from freehold.core.errors import LedgerError, NewerFormatError
 from freehold.ledger.content import note, unnamed
 from freehold.ledger.content.contents import Contents
-from freehold.ledger.content.destroying import destroy, sweep, tidy
+from freehold.ledger.content.destroying import destroy, sweep
 from freehold.ledger.content.places import Place, places
 from freehold.ledger.content.room import give_up, set_aside
-from freehold.ledger.content.spans import Span, count
+from freehold.ledger.content.spans import Span, count, spans
 from freehold.ledger.content.turns import changing
 
 SPANS_AT_ONCE = 4096
@@ -76,6 +76,16 @@ class Erasures:
                     idle = [place for place in empty if place.segment != contents.live]
                     await asyncio.to_thread(sweep, idle)
 
+    async def close(self) -> None:
+        """Destroy what no record will name any more: of requests that were never admitted, or could not be answered.
+        So what a start finds was left by a crash, or by who cut the chain."""
+        lost = spans(self._contents.unnamed)
+        if lost:
+            try:
+                await self.take_away(lost, [])
+            except (LedgerError, NewerFormatError) as error:
+                _log.warning("%s", error)
+
     async def let_go(self) -> int:
         """Destroy what a start found that no record named, and none names after a week; how many contents were there.
         Raises LedgerError."""
@@ -127,8 +137,8 @@ class Erasures:
         await self._on_disk()
         await asyncio.to_thread(unnamed.hold, self._folder, found, self._contents.clock.stamp_ms())
         _log.warning(
-            "%d contents that no record names were found, and go after a week: the last run was cut off, or the end of "
-            "the ledger was. A checkpoint tells which.",
+            "%d contents that no record names were found, and go after a week: the last run was killed, or this is a "
+            "backup of a house that ran, or the end of the ledger was cut off. A checkpoint tells which.",
             count(found),
         )
 
@@ -182,9 +192,7 @@ def worded(
 
 
 def _swept(folder: Path) -> None:
-    """Take away what nobody needs: empty segments, and what an exchange of the keys left that was cut off."""
+    """Take away what a crash may have left, and nobody needs."""
     sweep(places(folder))
-    for place in places(folder):
-        tidy(place)
     for path in folder.glob("*.new"):
         path.unlink()

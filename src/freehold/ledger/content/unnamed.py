@@ -1,9 +1,10 @@
 """What lies there and no record names, as a start finds it: held for a week, and then destroyed.
 
-A kill leaves a little of that: it was kept, and the record that was to name it did not come. So does a chain whose end
-was cut off or lost: then it is what those records named, which is evidence, and whole again where they are put back.
-What lies there does not tell one from the other. So the house destroys none of it at once: the chain has a record that
-it was found, and `unnamed.json` says since when it is held; it stays no longer than its endpoint says.
+A kill leaves a little of that, and a backup of a house that runs has it: it was kept, and the record that was to name
+it had not come. So does a chain whose end was cut off or lost: then it is what those records named, which is evidence,
+and whole again where they are put back. What lies there does not tell one from the other. So the house destroys none of
+it at once: the chain has a record that it was found, and `unnamed.json` says since when it is held. It stays no longer
+than its endpoint says.
 
 Where the records were changed nothing counts as unnamed: what they named may be what a person needs to see what was
 changed. So may what another chain names."""
