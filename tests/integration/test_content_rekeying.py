@@ -18,7 +18,7 @@ from tests.unit.test_ledger_content import CANARY, WHY, Place, ask
 
 PROGRAM = Path(__file__).with_name("rekey_cut_off.py")
 SEGMENTS = 2
-CHANGES = 2 + 2 * 7 + 14 * SEGMENTS
+CHANGES = 3 + 2 * 7 + 14 * SEGMENTS
 """Before so many it can be cut off: of the locks, of the ring, twice, and of each segment."""
 
 

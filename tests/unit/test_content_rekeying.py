@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,7 @@ from freehold.core.errors import LedgerError
 from freehold.ledger.content import current, destroying, rekeying, turns
 from freehold.ledger.content.container import SLOT_BYTES, BrokenSealError
 from freehold.ledger.content.places import Place as Files
-from freehold.ledger.content.places import places, read_about
+from freehold.ledger.content.places import places, read_about, read_part
 from freehold.ledger.content.rekeying import rekey
 from freehold.ledger.content.shelf import Shelf, left, slots
 from freehold.ledger.content.spans import spans
@@ -134,7 +136,7 @@ async def test_who_reads_while_keys_are_exchanged_sees_the_old_or_the_new(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The exchange comes whole between a look at what the segment says and the reading of its keys, or behind that."""
-    read_part, exchanged = current.read_part, 0
+    exchanged = 0
 
     def slow(path: Path, offset: int, size_bytes: int) -> bytes:
         nonlocal exchanged
@@ -185,6 +187,35 @@ async def test_a_house_waits_for_no_exchange_that_does_not_go_on(
     assert place.verdict().findings == []
 
 
+async def test_keys_are_destroyed_beside_the_valid_ones_alone(place: Place) -> None:
+    """Files of several days in one folder, which no exchange leaves, are no reason to destroy any of them."""
+    (it,) = places(place.content)
+    rekey(place.content, place.ring)
+    it.keys(1).rename(it.keys(0))
+    async with place.running():
+        pass
+    assert {finding.kind for finding in place.verdict().findings} == {"content missing"}
+    it.keys(0).rename(it.keys(1))
+    assert (place.verdict().findings, place.verdict().sealed_otherwise) == ([], {})
+
+
+async def test_who_reads_the_houses_key_while_it_is_replaced_reads_the_new_one(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opens, replaced = os.open, 0
+
+    def slow(path: Any, flags: int, *more: Any) -> int:
+        nonlocal replaced
+        descriptor = opens(path, flags, *more)
+        if path == place.ring.path and not replaced:
+            replaced = 1
+            rekey(place.content, place.ring)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", slow)
+    assert place.verdict().sealed_otherwise == {} and replaced
+
+
 @pytest.mark.parametrize("where", [(rekeying, "replace_whole"), (destroying, "wipe")], ids=["before", "after"])
 async def test_what_is_erased_after_an_exchange_was_cut_off_is_in_none_of_its_files(
     place: Place, where: tuple[ModuleType, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -200,7 +231,8 @@ async def test_what_is_erased_after_an_exchange_was_cut_off_is_in_none_of_its_fi
     shutil.copy(it.about, tmp_path / "before")
     async with place.running() as ledger:
         with monkeypatch.context() as patched, pytest.raises(Killed):
-            patched.setattr(*where, killed)
+            module, name = where
+            patched.setattr(module, name, killed)
             rekey(place.content, place.ring)
         assert list(it.every_keys()) == [0, 1]
         await ledger.erasures.erase(spans(request.names), WHY)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from freehold.core.disk import replace_whole
 from freehold.core.errors import LedgerError
 from freehold.gateway.keeping import Keeping
 from freehold.ledger.content import erasing, note
@@ -162,7 +163,7 @@ async def test_on_a_full_disk_an_erasure_has_the_room_that_was_set_aside(
 
     async with place.running() as ledger:
         with monkeypatch.context() as patched:
-            patched.setattr(note, "replace_whole", has_room(note.replace_whole))
+            patched.setattr(note, "replace_whole", has_room(replace_whole))
             patched.setattr(Tail, "write", has_room(Tail.write))
             assert room.stat().st_size == ROOM_BYTES
             assert await ledger.erasures.erase(spans(request.names), WHY) == 2

@@ -36,7 +36,7 @@ from tests.integration.gateways import settings_of
 from tests.unit.test_trials_record import MACHINE, VERSIONS, report
 
 HOMES = Path(__file__).parents[1] / "homes"
-FIRST, SECOND, THIRD, KEPT = (HOMES / name for name in ("first", "second", "third", "kept"))
+FIRST, SECOND, THIRD, KEPT, EXCHANGED = (HOMES / name for name in ("first", "second", "third", "kept", "exchanged"))
 KEY = b"fh_f928c0a7_9kH9x3YBs-t0kiAghTCHBTQF-g7EyBXmuOfRM3N7fSU"
 MACHINE_RECORD = "machines/test-2c-8g-0123456789.json"
 TRIAL_RECORD = f"trials/{MACHINE}/{'a' * 64}.batch.json"
@@ -76,8 +76,13 @@ def test_everything_in_the_first_home_is_read_but_what_is_measured_again(
         assert main(words) == 0, capsys.readouterr().err
 
 
-def test_content_of_the_first_version_is_verified_and_opened(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copytree(KEPT, home)
+@pytest.mark.parametrize(("version", "whole", "exchanged"), [(1, KEPT, 1), (2, EXCHANGED, 2)])
+def test_content_of_every_version_is_verified_opened_given_other_keys_and_erased(
+    home: Path, capsys: pytest.CaptureFixture[str], version: int, whole: Path, exchanged: int
+) -> None:
+    shutil.copytree(whole, home)
+    (about,) = (home / "ledger" / "content").glob("*.json")
+    assert json.loads(about.read_text())["format"] == version
     (home / "keys" / "content.key").chmod(0o600)
     assert main(["ledger", "verify"]) == 0
     said = capsys.readouterr()
@@ -88,6 +93,13 @@ def test_content_of_the_first_version_is_verified_and_opened(home: Path, capsys:
     assert call["answer"]["choices"][0]["message"]["content"] == "Not yet."
     assert main(["ledger", "show", "visit-1"]) == 1
     assert main(["ledger", "verify"]) == 0
+    assert main(["ledger", "new-key"]) == 0
+    assert [path.name for path in about.parent.glob("*.keys")] == [f"content-000000000002.{exchanged}.keys"]
+    capsys.readouterr()
+    assert main(["ledger", "show", "visit-0"]) == 0
+    assert json.loads(capsys.readouterr().out)["calls"] == [call]
+    assert main(["ledger", "erase", "visit-0", "--reason", "asked", "--yes"]) == 0
+    assert main(["ledger", "show", "visit-0"]) == 1 and main(["ledger", "verify"]) == 0
 
 
 async def test_what_is_written_next_is_of_the_newest_version_and_nothing_of_before_is_lost(old: Path) -> None:

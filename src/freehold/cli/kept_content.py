@@ -119,10 +119,8 @@ def erase_command(  # noqa: PLR0913 - the parameters are the command's options; 
     data = {"requests": len(requests), "contents": erased, "in_flight": found.in_flight, "reason": why}
     sentence = f"What {counted(len(requests), 'request')} asked and {_were(requests)} answered is erased."
     output.sentence(data, sentence, bare=str(len(requests)))
-    output.say(
-        "Copies from before, backups among them, hold it still, and open with the key of now. Destroy them; or call"
-    )
-    output.say("`freehold ledger new-key` and destroy every copy of the key of now.")
+    output.say("Copies from before, backups among them, hold it still, and open with the house's key: destroy them.")
+    output.say("Or exchange the key, `freehold ledger new-key`, and destroy every copy of the old one.")
     return 0
 
 
@@ -130,15 +128,16 @@ def erase_command(  # noqa: PLR0913 - the parameters are the command's options; 
 def new_key_command(as_json: Json = False, quiet: Quiet = False) -> int:
     """Exchange every key that opens what is kept.
 
-    The house may run meanwhile. What lies in the house opens with the new key alone, and what was erased, of which a
-    copy from before may hold something, with the old key alone: destroy every copy of that. Keep a copy of the new one
-    where your backups are not."""
+    The house may run meanwhile. What lies in the house opens with the new key alone. What was erased, and copies from
+    before may hold, opens with the old one alone: destroy every copy of that, and keep one of the new where your
+    backups are not."""
     from freehold.python import content
 
     made = content.new_key()
     output = Output(as_json=as_json, quiet=quiet)
     data = {"key": made.key, "segments": made.segments, "unopened": made.unopened}
     output.sentence(data, f"The key is {made.key} now, and opens what is kept.", bare=made.key)
+    output.say("Destroy every copy of the old one: copies from before open with it, what was erased since among them.")
     if made.unopened:
         output.say(f"Of {counted(made.unopened, 'segment')} the key was not here: they open no more than before.")
     return 0

@@ -10,9 +10,9 @@ Content lies in segments beside the chain, each of three files:
 All of it is AES-256-GCM (NIST SP 800-38D). Every content has a key of its own, 32 bytes of chance that seal once, so
 their nonce is zeros. That key is sealed with the segment's, under the content's place as nonce, which no two contents
 of a segment share: a segment is written by one run of a house and never gone on with. Where keys are exchanged the
-segment gets another, under which its contents' are sealed anew. The segment's key is sealed with the house's, under a
-nonce of chance. What each seal is bound to (its associated data) is the chain, the segment, the
-place, and all that the slot says.
+segment gets another, and its contents' are sealed with that. The segment's key is sealed with the house's, under a
+nonce of chance. What each seal is bound to (its associated data) is the chain, the segment, the place, and all that the
+slot says.
 
 So a content cannot be opened as another one, none can be given a longer stay, and one whose slot holds zeros in place
 of its key is gone for everybody."""

@@ -35,21 +35,27 @@ def destroy(folder: Path, spans: Iterable[Span], *, live: int | None = None) -> 
 
 
 def sweep(candidates: Iterable[Place]) -> None:
-    """Take away those of these segments in which nothing is left. Raises OSError, LedgerError."""
+    """Take away what nobody needs of these segments: keys that are not valid, and those in which nothing is left.
+    Raises OSError, LedgerError, NewerFormatError."""
     for place in candidates:
-        if next(left(place), None) is None:
+        tidy(place)
+        others = set(place.every_keys().values()) - {keys_of(place, read_about(place))}
+        if not others and next(left(place), None) is None:
             _remove(place)
 
 
 def tidy(place: Place) -> None:
-    """Destroy the keys of this segment that are not valid, as an exchange leaves them that was cut off. While keys are
-    exchanged it is the exchange's to call. Raises OSError, LedgerError, NewerFormatError."""
-    about = read_about(place)
-    former = [path for path in place.every_keys().values() if about is not None and path != keys_of(place, about)]
-    for path in former:
-        wipe(path)
-        path.unlink()
-    if former:
+    """Destroy the keys of this segment that are not valid, which an exchange leaves that was cut off. The caller is the
+    only one who changes what is kept. Raises OSError, LedgerError, NewerFormatError."""
+    about, every = read_about(place), list(place.every_keys().values())
+    valid = keys_of(place, about)
+    if about is None or valid not in every:  # it was no exchange that left these
+        return
+    for path in every:
+        if path != valid:
+            wipe(path)
+            path.unlink()
+    if len(every) > 1:
         sync_folder(place.folder)
 
 
@@ -63,20 +69,20 @@ def _remove(place: Place) -> None:
 def _of_segment(place: Place, spans: Sequence[Span]) -> int:
     tidy(place)
     covered = Places(spans)
-    wanted = [(name.place, slot) for name, slot in left(place) if name.place in covered]
+    wanted = [slot for name, slot in left(place) if name.place in covered]
+    for path in place.every_keys().values():
+        _destroy_keys(path, spans)
     if wanted:
-        for path in place.every_keys().values():
-            _destroy_keys(path, [number for number, _ in wanted])
-        _destroy_sealed(place.sealed, [slot for _, slot in wanted])
+        _destroy_sealed(place.sealed, wanted)
     return len(wanted)
 
 
-def _destroy_keys(path: Path, numbers: Sequence[int]) -> None:
+def _destroy_keys(path: Path, spans: Sequence[Span]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
-        there = os.fstat(descriptor).st_size
-        for number in numbers:
-            if (number + 1) * SLOT_BYTES <= there:
+        count = os.fstat(descriptor).st_size // SLOT_BYTES
+        for span in spans:
+            for number in range(span.first, min(span.last + 1, count)):
                 overwrite(descriptor, number * SLOT_BYTES + KEY_OFFSET, SLOT_BYTES - KEY_OFFSET)
         os.fdatasync(descriptor)
     finally:

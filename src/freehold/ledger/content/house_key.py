@@ -92,15 +92,20 @@ class KeyRing:
 
 
 def _private(path: Path) -> str:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode) or found.st_mode & _OTHERS:
-            raise HouseKeyError(
-                f"{path} can be read by other accounts (mode {found.st_mode & 0o777:04o}); nothing is sealed with it.",
-                hint=f"`chmod 600 {path}`. If others may have read it: `freehold ledger new-key`.",
-            )
-        return file.read(_LARGEST_BYTES).decode("ascii", "replace")
+    """What the file says; read again where it was replaced meanwhile, since the former one is overwritten then."""
+    while True:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode) or found.st_mode & _OTHERS:
+                raise HouseKeyError(
+                    f"{path} can be read by other accounts (mode {found.st_mode & 0o777:04o}); nothing is sealed with "
+                    "it.",
+                    hint=f"`chmod 600 {path}`. If others may have read it: `freehold ledger new-key`.",
+                )
+            text = file.read(_LARGEST_BYTES).decode("ascii", "replace")
+            if os.path.samestat(found, path.stat()):
+                return text
 
 
 _RESTORE = "Put your copy of it back. Without it what was kept cannot be opened, by nobody."

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from freehold.ledger.content.container import Name
-from freehold.ledger.content.places import Place
-from freehold.ledger.content.shelf import slots
+from freehold.ledger.content.container import SLOT_BYTES, Name
+from freehold.ledger.content.current import keys_of
+from freehold.ledger.content.places import Place, read_about
 from freehold.ledger.content.spans import Span, name_of
 from freehold.ledger.record import hash_of
 from freehold.ledger.recover import record_of
-from freehold.ledger.segments import lines, segments, since
+from freehold.ledger.segments import lines, segments, since, unreadable
 
 AHEAD = 1000
 """By how much the number of a segment may be beyond that of the record it was begun after: so often at most a segment
@@ -62,15 +62,24 @@ def names_since(chain_folder: Path, first: int) -> set[Name] | None:
 def never_kept(folder: Path, chain_folder: Path, these: Sequence[Span]) -> Span | None:
     """The first of these spans that covers a place where nothing was ever kept, as far as what lies in `folder` and the
     records tell; None for none. Raises LedgerError, NewerFormatError."""
-    segments_of = {span.segment for span in these}
-    there = {segment: sum(1 for _ in slots(Place(folder, segment))) for segment in segments_of}
+    there = {span.segment: _slots_of(Place(folder, span.segment)) for span in these}
     beyond = [span for span in these if span.last >= there[span.segment]]
     if beyond:  # it may have been kept and be lost: then a record names it
-        for naming in namings(chain_folder, first=min(segments_of) - AHEAD):
+        for naming in namings(chain_folder, first=min(there) - AHEAD):
             segment, place = naming.name
             if segment in there:
                 there[segment] = max(there[segment], place + 1)
     return next((span for span in beyond if span.last >= there[span.segment]), None)
+
+
+def _slots_of(place: Place) -> int:
+    path = keys_of(place, read_about(place))
+    try:
+        return path.stat().st_size // SLOT_BYTES
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def _naming(record: dict[str, Any]) -> Naming | None:

@@ -53,7 +53,8 @@ def rekey(folder: Path, ring: KeyRing) -> Rekeyed:
             there = places(folder)
             exchanged = sum(_exchange(place, old, fresh) for place in there[-1:])  # no other can be put into
         exchanged += sum(_exchange(place, old, fresh) for place in there[:-1])
-        ring.write([fresh])
+        with adding(folder, alone=True):
+            ring.write([fresh])
     return Rekeyed(fresh.name, exchanged, len(there) - exchanged)
 
 

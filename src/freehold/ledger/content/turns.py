@@ -57,16 +57,21 @@ def _unless_busy(folder: Path, how: int) -> Iterator[None]:
 
 def _share(descriptor: int, folder: Path) -> None:
     until_s = time.monotonic() + ADDING_WAIT_S
-    while True:
-        try:
-            return fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if time.monotonic() >= until_s:
-                raise LedgerError(
-                    f"The key of what is kept in {folder} is being exchanged by a process that does not go on.",
-                    hint="Let `freehold ledger new-key` end, or end it and call it again.",
-                ) from error
+    while not _is_shared(descriptor):
+        if time.monotonic() >= until_s:
+            raise LedgerError(
+                f"The key of what is kept in {folder} is being exchanged by a process that does not go on.",
+                hint="Let `freehold ledger new-key` end, or end it and call it again.",
+            )
         time.sleep(_LOOK_AGAIN_S)
+
+
+def _is_shared(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager
