@@ -1,6 +1,6 @@
 """The process of the micro-benchmark: runs what `plan` names with the engine's library, and prints a line of JSON for
-each timing. It is started by `measure`; after the seconds it is given it begins no further type. Types are measured
-twice, as far as the time goes, because a machine that has neighbors is another one half a minute later.
+each timing. It is started by `measure`; after the seconds it is given it begins no further type. What time is left once
+all types were measured goes into the first ones again: a machine that has neighbors is another one a minute later.
 
 What must stay true: a timing during which other programs had the processor is repeated, and printed all the same,
 marked; nothing is read but the models that were written here, in the scratch folder that is named.
@@ -39,8 +39,6 @@ _WINDOW_S = 0.015
 _TRIES = 3
 _PATIENCE_S = 1.5
 """How long undisturbed windows of one pass are waited for, once there are three of any kind."""
-_FIRST_LAP = 0.65
-"""The share of the time after which no further type is begun, and those of before are measured again."""
 _NICE = -20
 
 
@@ -50,7 +48,7 @@ class Bench:
     def __init__(self, library: Any, folder: Path, seconds: float, *, cache_bytes: int) -> None:
         self._library = library
         self._folder = folder
-        self._began, self._seconds = time.monotonic(), seconds
+        self._deadline = time.monotonic() + seconds
         self._blocks: dict[str, bytes] = {}
         self._other = bytearray(b"\1") * (2 * cache_bytes)
 
@@ -77,9 +75,10 @@ class Bench:
         except RefusedError as error:
             _say({"probe": name, "refused": str(error)})
 
-    def past(self, share: float) -> bool:
-        """Whether so much of the time is over: no more is begun that could be left out."""
-        return time.monotonic() > self._began + share * self._seconds
+    @property
+    def over(self) -> bool:
+        """The time is over: no more is begun that could be left out."""
+        return time.monotonic() > self._deadline
 
     def _rounds(self, name: str, model: Loaded, passes: Sequence[Pass], *, cold: bool) -> None:
         """One window of each of `passes` in turn, so that what slows the machine for a while falls on all of them. The
@@ -153,11 +152,8 @@ def _parts(bench: Bench, room: Room, cache_bytes: int) -> None:
     _weights(bench, room, first, cache_bytes)
     for cache_type, size in plan.LOOKS:
         _look(bench, room, cache_type, size)
-    for kind in others:
-        if not bench.past(_FIRST_LAP):
-            _weights(bench, room, kind, cache_bytes)
-    for kind in plan.TYPES:
-        if not bench.past(1):
+    for kind in (*others, *plan.TYPES):
+        if not bench.over:
             _weights(bench, room, kind, cache_bytes)
 
 
