@@ -8,6 +8,7 @@ not planned. Source: llama.cpp b11549, `llama_model_base::load_tensors` and `com
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -134,6 +135,15 @@ class _Stack:
         between = min(max(first, with_experts_from), end)
         return self._lean[between] - self._lean[first] + self._whole[end] - self._whole[between]
 
+    def begin(self, first: int, end: int, with_experts_from: int, room: int) -> int:
+        """The first of the layers, not before `first`, that have room together with those after it up to `end`."""
+        between = min(max(first, with_experts_from), end)
+        found = bisect_left(self._whole, self._whole[end] - room, between, end)
+        if found > between:
+            return found
+        left = room - self._whole[end] + self._whole[between]
+        return bisect_left(self._lean, self._lean[between] - left, first, between)
+
 
 def _on_devices(parts: Loads, stack: _Stack, rig: Rig, offloaded: int, experts: int) -> tuple[Share, ...] | None:
     """The accelerators filled from the last layer back; None where they do not hold that."""
@@ -142,19 +152,13 @@ def _on_devices(parts: Loads, stack: _Stack, rig: Rig, offloaded: int, experts: 
     output = parts.output if offloaded else 0
     for device in reversed(rig.accelerators):
         room = device.usable_bytes - MARGIN_BYTES - parts.each - output
-        begin = _begin(stack, first, end, first + experts, room)
+        begin = stack.begin(first, end, first + experts, room)
         if begin < end:
             used = stack.bytes(begin, end, first + experts)
             shares.append(Share(device, begin, end - begin, used + output + parts.each))
             output = 0
         end = begin
     return None if end > first else tuple(reversed(shares))
-
-
-def _begin(stack: _Stack, first: int, end: int, with_experts_from: int, room: int) -> int:
-    """The first of the layers, not before `first`, that have room together with those after it up to `end`."""
-    left = _first(end - first, lambda passed: stack.bytes(first + passed, end, with_experts_from) <= room)
-    return end if left is None else first + left
 
 
 def _host_bytes(parts: Loads, first: int, experts: int, *, alone: bool) -> int:
