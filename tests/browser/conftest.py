@@ -1,4 +1,7 @@
-"""A real Chromium, a house for it to visit, and a witness of everything the page did."""
+"""A real Chromium, a house for it to visit, and a witness of everything the page did.
+
+One Chromium serves all tests, each of which visits as somebody new. It belongs to the loop that it was started in, so
+tests and fixtures here share one."""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ import shutil
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 import uvicorn
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect
 
@@ -81,7 +86,13 @@ class Served:
         self._server = None
 
 
-@pytest.fixture
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == Path(__file__).parent and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def served() -> AsyncIterator[Served]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -98,20 +109,21 @@ def house(served: Served) -> ScriptedHouse:
     return served.house
 
 
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def chromium(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
     path = os.environ.get("FREEHOLD_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         if os.environ.get("CI") == "true":
             pytest.fail("Browser tests need Chromium: apt-get install chromium.")
         pytest.skip("There is no Chromium here: apt-get install chromium.")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
+        own = {"XDG_CONFIG_HOME": str(tmp_path_factory.mktemp("chromium"))}
+        browser = await playwright.chromium.launch(executable_path=path, args=_ARGUMENTS, env={**os.environ, **own})
         yield browser
         await browser.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def witness() -> AsyncIterator[Witness]:
     """Every test of the page is also a test that it reached nobody else and broke no rule of its own policy."""
     witness = Witness()
@@ -126,7 +138,7 @@ def context_options() -> dict[str, Any]:
     return {"viewport": {"width": 1280, "height": 800}}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def visit(chromium: Browser, witness: Witness, context_options: dict[str, Any]) -> AsyncIterator[Visit]:
     """Opens the page of the house at an address, as a visitor with nothing kept from before."""
     contexts: list[BrowserContext] = []
@@ -146,7 +158,7 @@ async def visit(chromium: Browser, witness: Witness, context_options: dict[str, 
         await context.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(served: Served, visit: Visit) -> Page:
     """The page of the scripted house."""
     return await visit(served.address)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 import uvicorn
 from playwright.async_api import Locator, Page, expect
 
@@ -61,7 +62,7 @@ PAPER_TEXTS = (
 )
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def house(home: Path) -> AsyncIterator[Open]:
     """Opens a house with these settings at an address of its own."""
     served: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 
 from .conftest import Visit
@@ -22,7 +23,7 @@ Up = Callable[..., Awaitable[str]]
 _PATIENCE_S = 60
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def up() -> AsyncIterator[Up]:
     """Starts a house that serves the references, on a free port; answers its address once it is open."""
     started: list[asyncio.subprocess.Process] = []

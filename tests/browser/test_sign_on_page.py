@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.integration.house_process import RunningHouse, running_house
@@ -42,7 +43,7 @@ def running(tmp_path: Path, issuer: LocalIssuer) -> Iterator[RunningHouse]:
         yield house
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(running: RunningHouse, issuer: LocalIssuer, witness: Witness, visit: Visit) -> AsyncIterator[Page]:
     """The Usage page, which asks who is here."""
     witness.houses.append(issuer.url)
