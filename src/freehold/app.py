@@ -32,7 +32,7 @@ from freehold.gateway.gateway import Gateway
 from freehold.hardware import probe
 from freehold.hardware.fingerprint import fingerprint
 from freehold.ledger.cards import cards
-from freehold.ledger.chains import chains, opened_alone
+from freehold.ledger.chains import chains, of_each, opened_alone
 from freehold.ledger.content.erasing import Why as Why
 from freehold.ledger.content.house_key import FILE as CONTENT_KEY
 from freehold.ledger.content.house_key import KeyRing
@@ -118,8 +118,8 @@ class House:
 
     def usage(self, asked: UsageAsked) -> list[dict[str, Any]]:
         """What was used of this house, as `asked`, each key with its `owner`. Raises LedgerError, KeyBookError."""
-        parts = (usage(each, since_ms=asked.since_ms) for each in chains(self.settings.ledger_folder))
-        found = rows(together(parts), asked)
+        folder = self.settings.ledger_folder
+        found = rows(together(of_each(chains(folder), lambda each: [usage(each, since_ms=asked.since_ms)])), asked)
         owners = {key.id: key.owner for key in self.access.keys.values()}
         return [{**row, "owner": owners.get(row["key"])} if "key" in row else row for row in found]
 

@@ -112,7 +112,7 @@ def test_a_house_under_load_is_backed_up_and_comes_back_as_it_was(
 def test_the_chains_of_models_that_ran_without_a_house_come_back_and_are_held_to_checkpoints_of_their_own(
     build: HeldBuild, freehold: Terminal, far: Callable[[], Path], home: Path
 ) -> None:
-    asyncio.run(write(home / "ledger" / "local" / "1", 5))
+    asyncio.run(write(home / "ledger" / "local" / "1", 5, alone=True))
     path, told = _made(freehold)
     assert told["ledger_record"] is None, "no house wrote one"
     assert {"ledger/local/1/records-000000000001.jsonl", "restored/local-1-checkpoint.txt"} <= members(path).keys()

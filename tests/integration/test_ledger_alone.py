@@ -32,7 +32,7 @@ def program(*words: str) -> subprocess.CompletedProcess[str]:
 
 def places(home: Path) -> list[str]:
     """Where the chains lie, below the home."""
-    return [str(folder.relative_to(home)) for folder in chains(home / "ledger")]
+    return [str(place.folder.relative_to(home)) for place in chains(home / "ledger")]
 
 
 def kinds(folder: Path) -> list[str]:

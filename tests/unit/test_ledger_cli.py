@@ -94,7 +94,7 @@ def test_what_came_after_a_checkpoint_is_said_to_have_no_witness(
 @pytest.fixture
 def alone(folder: Path) -> Path:
     """A chain beside the house's own, as a process writes that answers without a house: of five requests."""
-    asyncio.run(write(folder / "local" / "1", 5))
+    asyncio.run(write(folder / "local" / "1", 5, alone=True))
     return folder / "local" / "1"
 
 
@@ -135,7 +135,7 @@ def test_a_checkpoint_holds_every_chain_and_finds_the_end_of_one_cut_off_or_all_
     assert code == 1 and "local/1  truncated  11 to 13" in out
     shutil.rmtree(alone)
     code, out, _ = run(capsys, "verify", "--checkpoint", str(kept))
-    assert code == 1 and "another chain" in out
+    assert code == 1 and "chain missing" in out
     alone.mkdir(parents=True)
     (alone / "records-000000000001.jsonl").write_bytes(whole)
     assert run(capsys, "verify", "--checkpoint", str(kept))[0] == 0
@@ -146,7 +146,7 @@ def test_a_chain_that_no_checkpoint_saw_is_named(
 ) -> None:
     kept = tmp_path / "monday.txt"
     checkpoint(capsys, kept)
-    asyncio.run(write(folder / "local" / "1", 1))
+    asyncio.run(write(folder / "local" / "1", 1, alone=True))
     code, _, said = run(capsys, "verify", "--checkpoint", str(kept))
     assert code == 0 and "No checkpoint saw local/1: there only the chain speaks." in said
 
@@ -197,10 +197,13 @@ def test_a_checkpoint_typed_from_paper_is_read_and_a_forged_one_is_told(
     code, out, said = run(capsys, "verify", "--checkpoint", str(kept))
     assert code == 1 and "forged or damaged" in said and "Without a checkpoint" in said
     assert "by the chain alone." in out and "checkpoint" not in out
-    for wrong in ("", "nonsense", text.replace("head ", "tail "), text + text, text.replace("chain ", "chain x")):
+    for wrong in ("", "nonsense", text.replace("head ", "tail "), text.replace("chain ", "chain x")):
         kept.write_text(wrong)
         code, _, said = run(capsys, "verify", "--checkpoint", str(kept))
         assert code == 2 and "is no checkpoint" in said, wrong
+    kept.write_text(text + text)
+    code, _, said = run(capsys, "verify", "--checkpoint", str(kept))
+    assert code == 2 and "two checkpoints of one chain" in said
 
 
 def test_without_a_key_a_checkpoint_works_and_says_that_nobody_signed_it(

@@ -33,8 +33,8 @@ async def folder(tmp_path: Path) -> Path:
     return folder
 
 
-async def write(folder: Path, requests: int = REQUESTS) -> None:
-    ledger = await opened(folder, "strict", version="1")
+async def write(folder: Path, requests: int = REQUESTS, *, alone: bool = False) -> None:
+    ledger = await opened(folder, "strict", version="1", alone=alone)
     for number in range(requests):
         admission, began = ledger.admit(ASKED._replace(request=f"req_{number}"))
         ledger.settle(admission, Outcome("done", None, 10, 0, 12, 12, 2000, 3000), began)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from freehold import control
 from freehold.core.errors import KeyRefusedError, NotFoundError, UnsupportedError
 from freehold.core.refs import parse
-from freehold.core.settings import DEFAULT_MODEL, LedgerSettings, Settings
+from freehold.core.settings import DEFAULT_MODEL, Settings
 from freehold.python.aio import AsyncModel, open_async
 from freehold.python.held import builds
 from freehold.python.opening import Wanted, open_house
@@ -54,8 +53,7 @@ async def _through_house(address: str, served: Mapping[str, Any], settings: Sett
             f"The running house at {address} {wrong}.", hint=f"Set {KEY_ENV} here too, to the key it was started with."
         )
     key_env = KEY_ENV if key is not None else None
-    recorded_there = dataclasses.replace(settings, ledger=LedgerSettings("off"))
-    model = await open_async(f"openai+{address}/v1:{served['name']}", key_env=key_env, settings=recorded_there)
+    model = await open_async(f"openai+{address}/v1:{served['name']}", key_env=key_env, settings=settings)
     return Connection(
         model, served["name"], served["context_tokens"], served["chat"] is not False, True, served["digest"]
     )

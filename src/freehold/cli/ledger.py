@@ -59,8 +59,9 @@ def verify_command(checkpoint: Checkpoints = None, as_json: Json = False, quiet:
     output = Output(as_json=as_json, quiet=quiet)
     clean = all(each.clean for each in looked)
     if as_json:
-        own, *local = [_document(each) for each in looked]
-        output.document({**own, "clean": clean, "local": local})
+        own = [_document(each) for each in looked if each.number is None]
+        local = [{"number": each.number, **_document(each)} for each in looked if each.number is not None]
+        output.document({**(own[0] if own else {"chain": None}), "clean": clean, "local": local})
         return 0 if clean else 1
     rows = [row for each in looked for row in _rows(each)]
     if rows:
@@ -83,18 +84,25 @@ def checkpoint_command(as_json: Json = False, quiet: Quiet = False) -> int:
 
     Signed where the house has a key; where it has none, the two lines of that are missing. The ledger is verified
     first; of one that is not whole nothing is printed. Models that were run without the house have chains of their own:
-    seven lines for each.
+    seven lines for each. The exit code is 1 where one of those is not whole, and is left out.
     """
     from freehold.python.ledger import make_checkpoints
 
-    made = [checkpoint for checkpoint, _ in make_checkpoints().values()]
+    made, unwhole = make_checkpoints()
     output = Output(as_json=as_json, quiet=quiet)
-    text = "\n".join(each.text for each in made).removesuffix("\n")
-    own, *local = [dataclasses.asdict(each) for each in made]
-    output.sentence({**own, "local": local}, text, bare=text)
-    if own["key"] is None:
+    text = "\n".join(each.checkpoint.text for each in made).removesuffix("\n")
+    own = [dataclasses.asdict(each.checkpoint) for each in made if each.looked.number is None]
+    local = [
+        {"number": each.looked.number, **dataclasses.asdict(each.checkpoint)}
+        for each in made
+        if each.looked.number is not None
+    ]
+    output.sentence({**(own[0] if own else {"chain": None}), "local": local}, text, bare=text)
+    if any(each.checkpoint.key is None for each in made):
         output.say("Not signed: this house has no key. Keep it where you know that it is yours.")
-    return 0
+    for each in unwhole:
+        output.say(f"{_place(each)}not whole, so it has no checkpoint: freehold ledger verify")
+    return 1 if unwhole else 0
 
 
 @examples(
@@ -137,7 +145,7 @@ def _span(found: Finding) -> str:
 
 def _place(looked: Looked) -> str:
     """Of which chain the rest of a line speaks; nothing where it is the house's own."""
-    return "" if looked.number is None else f"local/{looked.number}: "
+    return "" if looked.number is None else f"local/{looked.number}: ".replace("/:", ":")
 
 
 def _whole(looked: Looked) -> str:

@@ -124,8 +124,8 @@ async def _rest(response: aiohttp.ClientResponse, rest_s: float) -> None:
     """Leave what comes in the socket meanwhile: taken out piece by piece, each would cost a turn of the loop."""
     connection = response.connection
     transport = connection.transport if connection is not None else None
-    if transport is None or transport.is_closing():
-        return
+    if transport is None or transport.is_closing() or transport.get_extra_info("ssl_object") is not None:
+        return  # what TLS has read lies in its own buffers, and is lost there if the other side breaks off
     transport.pause_reading()
     try:
         await asyncio.sleep(rest_s)

@@ -14,7 +14,8 @@ from freehold.core.errors import CallError
 from freehold.ledger.verify import Seen
 
 TITLE = "freehold ledger checkpoint 1"
-LONGEST_BYTES = 2**18
+LONGEST_BYTES = 2**23
+"""More than the checkpoints of as many chains as a home can have."""
 _SHAPES = {
     "chain": re.compile(r"[0-9a-f]{32}"),
     "record": re.compile(r"[1-9][0-9]{0,15}"),
@@ -57,11 +58,15 @@ class Checkpoint:
 def read_checkpoints(data: bytes, called: str) -> tuple[Checkpoint, ...]:
     """The checkpoints in `data`, one for each chain; spaces may differ, as where they were typed from paper. Raises
     CallError."""
-    rows = [line.split() for line in data[:LONGEST_BYTES].decode("ascii", "replace").splitlines() if line.strip()]
+    if len(data) > LONGEST_BYTES:
+        raise CallError(f"{called} is longer than the checkpoints of any ledger ({LONGEST_BYTES:,} bytes).")
+    rows = [line.split() for line in data.decode("ascii", "replace").splitlines() if line.strip()]
     begins = [place for place, row in enumerate(rows) if " ".join(row) == TITLE]
     found = [_read(rows[begin:end], called) for begin, end in itertools.pairwise([*begins, len(rows)])]
-    if not begins or begins[0] != 0 or len({each.chain for each in found}) != len(found):
+    if not begins or begins[0] != 0:
         raise _not_whole(called)
+    if len({each.chain for each in found}) != len(found):
+        raise CallError(f"{called} holds two checkpoints of one chain.", hint="Keep one file for each day.")
     return tuple(found)
 
 

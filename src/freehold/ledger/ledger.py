@@ -125,11 +125,12 @@ class Ledger:
         self._put(self._chain.stop())
         await self._appender.close()
 
-    def begin(self, *, version: str, mode: LedgerMode) -> None:
+    def begin(self, *, version: str, mode: LedgerMode, alone: bool = False) -> None:
         """Record that a run begins, and close what the last one left open."""
         found = self.found
         self._appender.begin()
-        self._put(self._chain.start(version=version, mode=mode, meter=self._meter.source, torn_bytes=found.torn_bytes))
+        source, torn_bytes = self._meter.source, found.torn_bytes
+        self._put(self._chain.start(version=version, mode=mode, meter=source, torn_bytes=torn_bytes, alone=alone))
         for admission in found.open:
             self._open.discard(admission)
             self._put(self._chain.outcome(admission, _INTERRUPTED))
@@ -156,18 +157,19 @@ async def opened(
     ring: KeyRing | None = None,
     meter: Meter | None = None,
     clock: Clock | None = None,
+    alone: bool = False,
 ) -> Ledger:
-    """The ledger in `folder`, made where there is none, with a run begun in it. What a crash left is mended: a torn
-    line is set aside, open requests are closed as interrupted, kept content that no record names is removed. `ring` is
-    what content is sealed with, by default a key beside the folder. Raises LedgerError where it cannot be written or
-    another process writes it, NewerFormatError where a newer Freehold wrote it."""
+    """The ledger in `folder`, made where there is none, with a run begun in it, `alone` where it is no house's. What a
+    crash left is mended: a torn line is set aside, open requests are closed as interrupted, kept content that no record
+    names is removed. `ring` is what content is sealed with, by default a key beside the folder. Raises LedgerError
+    where it cannot be written or another process writes it, NewerFormatError where a newer Freehold wrote it."""
     appender = await appending(folder, strict=mode == "strict", clock=clock)
     ring = ring or KeyRing(folder.parent / KEY_FILE)
     stays = StayClock(clock or Clock(), appender.found.last_ms)
     contents = Contents(folder / FOLDER, ring, appender.chain, stays, strict=mode == "strict")
     ledger = Ledger(appender, meter or Meter([]), contents)
     try:
-        ledger.begin(version=version, mode=mode)
+        ledger.begin(version=version, mode=mode, alone=alone)
         await ledger.durable()
         ledger.look()
         await ledger.erasures.mend(folder)

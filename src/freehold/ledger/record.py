@@ -5,7 +5,8 @@ A record is one line of canonical JSON (RFC 8785): keys in order, no spaces, UTF
 all before it, and `sha256sum` and any reader of JSON check the chain without this program.
 
     segment     heads each file: the chain's name, and the requests that are open here, by the number of their admission
-    start       a run of the house began: its version, mode and meter, and what of a torn line was set aside
+    start       a run of the house began: its version, mode and meter, and what of a torn line was set aside; `alone`
+                where it was no house, but a process that answers by itself
     admission   a request is about to reach an engine: who asked what of which build
     outcome     how it ended; `of` is the number of its admission
     erasure     kept content is taken away for good: which (`contents`), by whom (`by`) and why (`cause`, `reason`)
@@ -104,8 +105,9 @@ class Chain:
         record = {"at_ms": at_ms, "chain": self.name, "format": LEDGER.newest, "kind": "segment"}
         return self._add({**record, "open": sorted(open_admissions), "prev": self.head, "seq": self.seq + 1})
 
-    def start(self, *, version: str, mode: str, meter: str | None, torn_bytes: int) -> bytes:
-        return self.entry("start", {"meter": meter, "mode": mode, "torn_bytes": torn_bytes, "version": version})
+    def start(self, *, version: str, mode: str, meter: str | None, torn_bytes: int, alone: bool = False) -> bytes:
+        fields = {"meter": meter, "mode": mode, "torn_bytes": torn_bytes, "version": version}
+        return self.entry("start", {**fields, "alone": True} if alone else fields)
 
     def admission(self, asked: Asked, kept: Kept | None = None) -> bytes:
         at_ms, clock_ms = self._times()

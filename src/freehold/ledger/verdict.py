@@ -20,6 +20,9 @@ Kind = Literal[
     "truncated",
     "rewritten",
     "another chain",
+    "chain missing",
+    "misplaced",
+    "unreadable",
     "content missing",
     "content changed",
     "content closed",
@@ -71,9 +74,9 @@ class Unnamed:
 @dataclass(slots=True)
 class Verdict:
     """What a ledger holds and what is wrong with it. `open` requests have no outcome (yet), `torn_bytes` stand behind
-    the last whole line, as a crash leaves them; `clock` says where the wall clock was set. `contents` records name
-    content that was kept; `sealed_otherwise` are the names of keys that are not here, and how many contents each one
-    opens. `findings` stop at MOST_FINDINGS."""
+    the last whole line, as a crash leaves them. `alone` says of its runs whether they were of a process without a
+    house, `clock` where the wall clock was set. `contents` records name content that was kept; `sealed_otherwise` are
+    the names of keys that are not here, and how many contents each one opens. `findings` stop at MOST_FINDINGS."""
 
     chain: str | None = None
     records: int = 0
@@ -85,6 +88,7 @@ class Verdict:
     last_at_ms: int | None = None
     torn_bytes: int = 0
     contents: int = 0
+    alone: set[bool] = field(default_factory=set)
     clock: list[str] = field(default_factory=list)
     erasures: list[Erasure] = field(default_factory=list)
     unnamed: list[Unnamed] = field(default_factory=list)

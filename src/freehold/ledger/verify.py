@@ -140,6 +140,8 @@ class _Walk:
             self._close(seq, record.get("of"))
         elif kind == "segment" and verdict.chain is None:
             verdict.chain = str(record.get("chain"))
+        elif kind == "start":
+            verdict.alone.add(record.get("alone") is True)
         elif kind == "erasure":
             verdict.erasures.append(erasure_of(record))
         elif kind == "unnamed":

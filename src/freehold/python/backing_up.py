@@ -12,11 +12,12 @@ weights, the private key, and the key that opens what is kept of requests.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from freehold import __version__
 from freehold.core.errors import LedgerError, NotFoundError, StoreError
@@ -37,7 +38,7 @@ from freehold.ledger.segments import lines, segments
 from freehold.ledger.verdict import Finding
 from freehold.ledger.verify import verify
 from freehold.python import backup_form as form
-from freehold.python.ledger import checkpoint_of, make_checkpoints, with_content
+from freehold.python.ledger import Made, checkpoint_of, make_checkpoints, with_content
 from freehold.store.bundles import unaided
 from freehold.store.bundles.packing import Piece, pack, refuse_existing, sealed
 from freehold.store.deeds.canonical import canonical
@@ -90,19 +91,30 @@ def back_up(out: Path, wanted: Wanted, *, progress: Progress, overwrite: bool = 
     work = _Backup(settings, Store.of(settings), wanted)
     with work.content_left_alone():
         with _reading(settings.home):
-            checkpoint, pieces, findings = work.ledger()
+            checkpoint, pieces, findings, unwhole = work.ledger()
             found = scan(work.store.layout)
-            pieces += [*work.house(), *(piece for deed in found.deeds for piece in work.build(deed))]
+            pieces = [*pieces, *work.house(), *(piece for deed in found.deeds for piece in work.build(deed))]
         manifest = work.manifest(checkpoint, found.deeds, pieces)
         first = Piece.of(unaided.MANIFEST, sealed(manifest, work.store.keys, form.CONTEXT))
         size_bytes = pack(out, [first, *pieces], progress, replace=overwrite, mode=0o600)
     members = {piece.path for piece in pieces}
     private, opens = form.PRIVATE_KEY in members, form.CONTENT_KEY in members
-    left_out = [str(problem.message) for problem in found.problems]
+    left_out = [*unwhole, *(str(problem.message) for problem in found.problems)]
     if not opens and any(path.startswith(form.CONTENT) for path in members):
         left_out.append("keys/content.key, which alone opens what was kept of requests: keep a copy apart.")
     own = work.store.keys.own()
     return BackedUp(out, size_bytes, len(found.deeds), own, checkpoint, private, opens, tuple(left_out), findings)
+
+
+class _Ledger(NamedTuple):
+    """The checkpoint of the house's own chain, made now, the records of every chain up to its with what is kept beside
+    them, and what is wrong with that: it is said and taken along, since a content that is lost must not cost the
+    backup. `left_out` are the chains of processes without a house that are not whole."""
+
+    checkpoint: Checkpoint | None = None
+    pieces: Sequence[Piece] = ()
+    findings: tuple[Finding, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,29 +123,27 @@ class _Backup:
     store: Store
     wanted: Wanted
 
-    def ledger(self) -> tuple[Checkpoint | None, list[Piece], tuple[Finding, ...]]:
-        """The checkpoint of the house's own chain, made now, the records of every chain up to its with what is kept
-        beside them, and what is wrong with that: it is said and taken along, since a content that is lost must not cost
-        the backup. Raises LedgerError."""
+    def ledger(self) -> _Ledger:
+        """Raises LedgerError."""
         if not self.wanted.ledger:
-            return None, [], ()
+            return _Ledger()
         try:
-            made = make_checkpoints()
+            made, unwhole = make_checkpoints()
         except NotFoundError:
-            return None, [], ()
+            return _Ledger()
         except LedgerError as error:
             hint = f"{error.hint} Without the ledger: --no-ledger, and keep a copy of its folder as it is."
             raise LedgerError(error.message, hint=hint) from error
-        own = self.settings.ledger_folder
         pieces = [
-            *(piece for folder, (checkpoint, _) in made.items() for piece in _chain(own, folder, checkpoint)),
+            *(piece for each in made for piece in _chain(each)),
             *_content(self._content_folder),
-            *self._egress(own / FOLDER),
+            *self._egress(self.settings.ledger_folder / FOLDER),
         ]
-        if own not in made:
-            return None, pieces, ()
-        checkpoint, looked = made[own]
-        return checkpoint, pieces, tuple(with_content(looked).verdict.findings)
+        left = tuple(f"{each.folder}, a chain that is not whole: `freehold ledger verify`" for each in unwhole)
+        own = next((each for each in made if each.looked.number is None), None)
+        if own is None:
+            return _Ledger(None, pieces, (), left)
+        return _Ledger(own.checkpoint, pieces, tuple(with_content(own.looked).verdict.findings), left)
 
     @property
     def _content_folder(self) -> Path:
@@ -215,13 +225,14 @@ def _reading(home: Path) -> Iterator[None]:
         ) from error
 
 
-def _chain(own: Path, folder: Path, checkpoint: Checkpoint) -> Iterator[Piece]:
+def _chain(made: Made) -> Iterator[Piece]:
     """The house's own chain, or one of a process that answered without a house."""
-    into = form.LEDGER if folder == own else form.local_chain(folder.name)
-    place = form.CHECKPOINT if folder == own else form.local_checkpoint(folder.name)
-    yield from _records(into, folder, checkpoint)
+    folder, number = made.looked.folder, made.looked.number
+    into = form.LEDGER if number is None else form.local_chain(number)
+    yield from _records(into, folder, made.checkpoint)
     yield from (_as_it_lies(f"{into}/{path.name}", path) for path in folder.glob("torn-*"))
-    yield Piece.of(place, checkpoint.text.encode())
+    place = form.CHECKPOINT if number is None else form.local_checkpoint(number)
+    yield Piece.of(place, made.checkpoint.text.encode())
 
 
 def _records(into: str, folder: Path, checkpoint: Checkpoint) -> Iterator[Piece]:

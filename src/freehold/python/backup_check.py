@@ -15,7 +15,7 @@ from typing import NamedTuple
 from freehold.core.errors import BundleError, DeedError, DeedSignatureError, LedgerError, SettingsError
 from freehold.core.settings import load
 from freehold.gateway.access.book import KeyBook
-from freehold.ledger.checkpoint import LONGEST_BYTES, Checkpoint, read_checkpoints
+from freehold.ledger.checkpoint import Checkpoint, read_checkpoints
 from freehold.ledger.content.check import check
 from freehold.ledger.content.house_key import KeyRing
 from freehold.ledger.segments import segments
@@ -130,7 +130,7 @@ def _chain(stage: Path, folder: str, checkpoint: str, keys: Keys) -> _Chain | No
         return None
     if not place.exists():
         raise LedgerError(f"The backup holds {folder}/ without the checkpoint that it ends at.", hint=_HINT)
-    made, *_ = read_checkpoints(place.read_bytes()[:LONGEST_BYTES], checkpoint)
+    made, *_ = read_checkpoints(place.read_bytes(), checkpoint)
     signature = Signature(made.key, made.signature) if made.key and made.signature else None
     verdict = verify(stage / folder, [made.seen("its checkpoint")])
     if verdict.findings or (verdict.last, verdict.torn_bytes) != (made.record, 0):

@@ -166,7 +166,8 @@ def _only(found: Sequence[KeptRequest], which: Sought) -> KeptRequest:
             "content",
             called,
             text=f"Nothing was kept of {called}.",
-            hint="`freehold ledger export` lists all requests. Endpoints with keep_content keep what they are asked.",
+            hint="`freehold ledger export` lists all requests. Endpoints of a house with keep_content keep what "
+            "they are asked; the chains below `local` keep nothing.",
         )
     raise _several(found, called)
 

@@ -3,18 +3,17 @@ chain by itself: the house's own, and those of processes that answered without a
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from freehold.core.errors import CallError, HouseKeyError, LedgerError, NotFoundError
+from freehold.core.errors import CallError, HouseKeyError, LedgerError, NewerFormatError, NotFoundError
 from freehold.core.settings import Settings, load_despite_errors
 from freehold.ledger import requests
-from freehold.ledger.chains import LOCAL, chains, name_of
+from freehold.ledger.chains import Place, chains, name_of, of_each
 from freehold.ledger.checkpoint import LONGEST_BYTES, Checkpoint, read_checkpoints
 from freehold.ledger.content.check import check
 from freehold.ledger.content.erased import Erasure as Erasure
@@ -42,18 +41,15 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A chain that was looked at: where, what was found, and against which checkpoints. `key_problem` says why the key
-    that opens kept content could not be read."""
+    """A chain that was looked at: where, what was found, and against which checkpoints. `number` is that of a process
+    which answered without a house, None the house's own. `key_problem` says why the key that opens kept content could
+    not be read."""
 
     folder: Path
+    number: str | None
     verdict: Verdict
     held: tuple[Held, ...]
     key_problem: str | None = None
-
-    @property
-    def number(self) -> str | None:
-        """Which of those that answered without a house it is of; None: it is the house's own."""
-        return self.folder.name if self.folder.parent.name == LOCAL else None
 
     @property
     def compared(self) -> tuple[Held, ...]:
@@ -73,8 +69,9 @@ class Looked:
 
 def look(checkpoints: Sequence[Path] = ()) -> tuple[Looked, ...]:
     """Verify every chain, the house's own first and with what is kept beside it, against those of `checkpoints` that
-    saw it; one that saw none of them is held against the house's own. Raises NotFoundError where there is no ledger and
-    nothing to hold against its absence, CallError for what is no checkpoint, LedgerError."""
+    saw it. A checkpoint that saw none of them is held against the house's own, or, where others saw that, says that a
+    chain is missing. Raises NotFoundError where there is no ledger and nothing to hold against its absence, CallError
+    for what is no checkpoint, LedgerError."""
     return tuple(with_content(each) if each.number is None else each for each in look_at_chains(checkpoints))
 
 
@@ -93,27 +90,65 @@ def look_at_chains(checkpoints: Sequence[Path] = ()) -> tuple[Looked, ...]:
     held = [each for path in checkpoints for each in _held(path, keys)]
     found = _require(folder) if not held else chains(folder)
     names = {place: name_of(place) for place in found}
-    of: dict[Path, list[Held]] = {place: [] for place in found}
-    for each in held:
-        for place in [place for place in found if names[place] == each.checkpoint.chain] or [folder]:
-            of.setdefault(place, []).append(each)
-    return tuple(_looked(place, of[place]) for place in sorted(of, key=lambda place: place != folder))
+    seen = {place: [each for each in held if each.checkpoint.chain == name] for place, name in names.items()}
+    lost = [each for each in held if each.checkpoint.chain not in names.values()]
+    if lost and not any(place.number is None for place in found):
+        seen = {Place(folder): [], **seen}
+    looked = tuple(_looked(place, of, lost) for place, of in seen.items())
+    _find_copies(looked)
+    return looked
 
 
-def _looked(folder: Path, held: Sequence[Held]) -> Looked:
-    seen = [each.checkpoint.seen(each.called) for each in held if each.signature != "wrong"]
-    return Looked(folder, verify(folder, seen), tuple(held))
+def _looked(place: Place, seen: list[Held], lost: Sequence[Held]) -> Looked:
+    """`lost` saw no chain that is here: it is the house's own that was replaced, unless that was seen by others."""
+    if place.number is None and not seen:
+        seen, lost = [*lost], ()
+    told = [each.checkpoint.seen(each.called) for each in seen if each.signature != "wrong"]
+    try:
+        if place.problem is not None:
+            raise place.problem
+        verdict = verify(place.folder, told)
+    except (LedgerError, NewerFormatError) as error:
+        if place.number is None:
+            raise
+        verdict = Verdict()
+        verdict.find("unreadable", 1, f"cannot be read: {error.message}")
+    if (place.number is None) in verdict.alone:
+        whose = "of a process without a house" if place.number is None else "of a house"
+        verdict.find("misplaced", 1, f"this chain is {whose}: somebody put it here", last=max(1, verdict.last))
+    for each in lost if place.number is None else ():
+        text = f"the chain {each.checkpoint.chain}, which {each.called} saw, is not here"
+        verdict.find("chain missing", 1, text, last=each.checkpoint.record)
+    return Looked(place.folder, place.number, verdict, tuple(seen))
 
 
-def make_checkpoints() -> Mapping[Path, tuple[Checkpoint, Looked]]:
-    """What each chain is now, by its folder, the house's own first: signed where the house has a key, and on the disk.
-    Raises NotFoundError, HouseKeyError, and LedgerError where one is not whole: nobody signs that."""
+def _find_copies(looked: Sequence[Looked]) -> None:
+    first: dict[str, Looked] = {}
+    for each in looked:
+        name = each.verdict.chain
+        if name is not None and first.setdefault(name, each) is not each:
+            text = f"the same chain lies in {first[name].folder} too: one is a copy"
+            each.verdict.find("misplaced", 1, text, last=max(1, each.verdict.last))
+
+
+class Made(NamedTuple):
+    """A checkpoint, and the chain as it was looked at for it."""
+
+    checkpoint: Checkpoint
+    looked: Looked
+
+
+def make_checkpoints() -> tuple[list[Made], list[Looked]]:
+    """What each chain is now, the house's own first: signed where the house has a key, and on the disk; and the chains
+    of processes without a house that are not whole: nobody signs those. Raises NotFoundError, HouseKeyError, and
+    LedgerError where the house's own is not whole."""
     settings = load_despite_errors()
     keys = Store.of(settings).keys
-    begun = [looked for looked in look_at_chains() if looked.verdict.records or looked.number is None]
-    if not begun:
+    looked = [each for each in look_at_chains() if each.verdict.records or each.verdict.findings or each.number is None]
+    if not looked:
         raise _none(settings.ledger_folder)
-    return {looked.folder: (checkpoint_of(looked.folder, looked.verdict, keys), looked) for looked in begun}
+    left = [each for each in looked if each.number is not None and each.verdict.findings]
+    return [Made(checkpoint_of(each.folder, each.verdict, keys), each) for each in looked if each not in left], left
 
 
 def checkpoint_of(folder: Path, verdict: Verdict, keys: Keys) -> Checkpoint:
@@ -133,9 +168,10 @@ def checkpoint_of(folder: Path, verdict: Verdict, keys: Keys) -> Checkpoint:
 
 
 def every_request(settings: Settings | None = None) -> Iterator[dict[str, Any]]:
-    """One flat row for each request, as `requests` gives them. Raises NotFoundError, LedgerError."""
+    """One flat row for each request, as `requests` gives them. A chain of a process without a house that cannot be read
+    is left out, which a warning says. Raises NotFoundError, LedgerError."""
     found = _require((settings or load_despite_errors()).ledger_folder)
-    return itertools.chain.from_iterable(map(requests.requests, found))
+    return of_each(found, requests.requests)
 
 
 def export_parquet(out: Path) -> int:
@@ -153,7 +189,7 @@ def _content_keys(settings: Settings) -> tuple[tuple[HouseKey, ...], str | None]
         return (), error.message
 
 
-def _require(folder: Path) -> list[Path]:
+def _require(folder: Path) -> list[Place]:
     """The chains that there are."""
     found = chains(folder)
     if not found:
@@ -170,7 +206,7 @@ def _none(folder: Path) -> NotFoundError:
 def _held(path: Path, keys: Keys) -> Iterator[Held]:
     try:
         with path.open("rb") as file:
-            data = file.read(LONGEST_BYTES)
+            data = file.read(LONGEST_BYTES + 1)
     except OSError as error:
         raise CallError(f"{path} cannot be read: {error.strerror}.") from error
     for checkpoint in read_checkpoints(data, str(path)):

@@ -6,14 +6,15 @@ import asyncio
 import dataclasses
 import shlex
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from freehold import control
-from freehold.app import House, build_house
+from freehold.app import House, Recorded, build_house
 from freehold.core.builds import HeldBuild
-from freehold.core.errors import CallError, DoesNotFitError, NotFoundError
+from freehold.core.errors import CallError, DoesNotFitError, FreeholdError, NotFoundError
 from freehold.core.ports import Progress
 from freehold.core.progress import Silent
-from freehold.core.refs import FakeRef, FileRef, Reference, RemoteRef
+from freehold.core.refs import LOOPBACK_HOSTS, FakeRef, FileRef, Reference, RemoteRef
 from freehold.core.settings import EndpointSettings, EngineOptions, Settings, load
 from freehold.egress.policy import require_no_pull as require_no_pull
 from freehold.egress.policy import require_no_pull_beside
@@ -41,11 +42,15 @@ async def open_house(
     wanted: Wanted, settings: Settings | None, *, progress: Progress | None = None
 ) -> tuple[House, EndpointInfo]:
     """A started house whose one endpoint is `wanted`, ready to answer. On any error no process is left. Raises what
-    opening a model raises, and LedgerError where what it will be asked cannot be recorded."""
+    opening a model raises, and LedgerError where what it will be asked cannot be recorded. What this home's running
+    house is asked by its address it records itself."""
     base = settings or load()
     name = str(wanted.ref)
     row = EndpointSettings(name, wanted.ref, wanted.key_env, wanted.options)
-    house = build_house(dataclasses.replace(base, endpoints={name: row}), recorded="alone")
+    recorded: Recorded | None = "alone"
+    if isinstance(wanted.ref, RemoteRef) and await asyncio.to_thread(_is_own_house, wanted.ref, base):
+        recorded = None
+    house = build_house(dataclasses.replace(base, endpoints={name: row}), recorded=recorded)
     if not isinstance(wanted.ref, RemoteRef | FakeRef):
         await hold(house, wanted.ref, may_pull=wanted.pull, progress=progress)
     elif isinstance(wanted.ref, FakeRef):
@@ -57,6 +62,19 @@ async def open_house(
     except BaseException:
         await house.gateway.close(drain_s=0)
         raise
+
+
+def _is_own_house(ref: RemoteRef, settings: Settings) -> bool:
+    """Whether the house that runs on this home is who answers there."""
+    asked = urlsplit(ref.base_url)
+    try:
+        house = control.running(settings)
+    except FreeholdError:
+        return False
+    if house is None:
+        return False
+    own = urlsplit(house.address)
+    return asked.port == own.port and (asked.hostname in {own.hostname, *LOOPBACK_HOSTS})
 
 
 async def hold(house: House, ref: Reference, *, may_pull: bool, progress: Progress | None = None) -> HeldBuild:
