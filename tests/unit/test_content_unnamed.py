@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from freehold.core.errors import LedgerError
+from freehold.ledger import appender
+from freehold.ledger import segments as record_files
+from freehold.ledger.content.erasing import Why
 from freehold.ledger.content.places import places
 from freehold.ledger.content.shelf import left
+from freehold.ledger.content.spans import spans
 from freehold.ledger.content.unnamed import FILE, HELD_MS
 from freehold.ledger.segments import segments
 from tests.unit.test_deeds_cli import Terminal
@@ -34,7 +38,7 @@ def _there(place: Place) -> int:
 
 def _cut_off_the_last_request(place: Place) -> bytes:
     """All that there was before."""
-    (path,) = segments(place.ledger)
+    path = segments(place.ledger)[-1]
     whole = path.read_bytes()
     path.write_bytes(b"".join(whole.splitlines(keepends=True)[:-3]))  # its admission, its outcome and the stop
     return whole
@@ -82,6 +86,76 @@ async def test_what_a_chain_named_whose_end_was_cut_off_is_evidence_for_a_week(
         place.time.ms += HELD_MS
         assert await ledger.retention.retain(FOR_EVER) == 2
     assert "2 contents of that kind went, last on 2027-01-22" in Terminal(capsys)("ledger", "verify")[2]
+
+
+async def _ask_for_several_files(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of records are small here, so that the last of them names little."""
+    for module in (record_files, appender):
+        monkeypatch.setattr(module, "SEGMENT_BYTES", 4000)
+    async with place.running() as ledger:
+        for number in range(20, 32):
+            await ask(ledger, number)
+    assert len(segments(place.ledger)) > 2
+
+
+async def test_what_earlier_files_of_records_name_stays_though_its_segment_has_a_number_far_beyond_theirs(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after the end of the chain was cut off: the numbers of records begin anew, those of segments do not."""
+    (path,) = segments(place.ledger)
+    cut = path.read_bytes()
+    async with place.running() as ledger:
+        for _ in range(1500):
+            ledger.enter("access", {"by": "x", "of": 3, "reason": None})
+        await ledger.durable()
+        await ask(ledger, 19)
+    for later in segments(place.ledger):
+        later.unlink()
+    path.write_bytes(cut)
+    await _ask_for_several_files(place, monkeypatch)
+    assert [it.segment > 1500 for it in places(place.content)] == [False, True, True]
+    async with place.running():
+        pass
+    async with place.running() as ledger:
+        place.time.ms += HELD_MS
+        assert await ledger.retention.retain(FOR_EVER) == 2, "what the records named that were cut off"
+    verdict = place.verdict()
+    assert (verdict.findings, [found.contents for found in verdict.unnamed], _there(place)) == ([], [2], 12 + 24)
+
+
+async def test_what_all_segments_hold_is_found_where_the_end_of_the_chain_that_named_it_was_cut_off(
+    place: Place,
+) -> None:
+    (path,) = segments(place.ledger)
+    cut = path.read_bytes()
+    for number in range(6, 12):
+        async with place.running() as ledger:
+            await ask(ledger, number)
+    path.write_bytes(cut)
+    async with place.running():
+        pass
+    assert [found.contents for found in place.verdict().unnamed] == [12]
+
+
+async def test_nothing_counts_as_unnamed_where_the_first_records_are_away(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _ask_for_several_files(place, monkeypatch)
+    _cut_off_the_last_request(place)
+    segments(place.ledger)[0].unlink()
+    async with place.running() as ledger:
+        assert not (place.content / FILE).exists()
+        await ask(ledger, 40)
+
+
+async def test_what_a_record_names_and_another_calls_unnamed_is_a_finding(place: Place) -> None:
+    (request,) = place.requests(request="req_2")
+    async with place.running() as ledger:
+        assert await ledger.erasures.erase(spans(request.names), Why("unnamed", "the house")) == 2
+    assert [(finding.kind, finding.first) for finding in place.verdict().findings] == [
+        ("content missing", 7),
+        ("content missing", 8),
+    ]
 
 
 async def test_what_is_named_again_where_the_records_were_put_back_stays(place: Place) -> None:

@@ -1,8 +1,9 @@
 """Holds what is kept against the records of a chain that name it, by the hash of its sealed bytes.
 
-A content that is not there, and whose erasure no record tells, is a finding; so is one that is another than was named,
-one that a record calls erased and that is still there, and one that the house's own key opens no more. No key is needed
-to see the first three. What is sealed with a key that is not here is no finding: it is counted by the key's name.
+A content that is not there, and whose erasure no record tells, is a finding; so is one that was erased as if no record
+named it, one that is another than was named, one that a record calls erased and that is still there, and one that the
+house's own key opens no more. No key is needed to see the first four. What is sealed with a key that is not here is no
+finding: it is counted by the key's name.
 
 Reads every record and every content once more; memory grows with the erasures, and with nothing else."""
 
@@ -12,7 +13,7 @@ import hashlib
 from pathlib import Path
 
 from freehold.ledger.content.container import BrokenSealError, Name
-from freehold.ledger.content.erased import Erased, Erasure, erasure_of
+from freehold.ledger.content.erased import UNNAMED, Erased, Erasure, erasure_of
 from freehold.ledger.content.house_key import HouseKey
 from freehold.ledger.content.named import Naming, namings
 from freehold.ledger.content.note import being_erased
@@ -49,6 +50,8 @@ class _Check:
                 continue
             if naming.seq == naming.admission:
                 erasure.of_request(naming.admission)
+            if erasure.cause == UNNAMED:
+                self._find_taken(naming, erasure)
             if self._shelf.find(naming.name) is not None and not self._is_being_erased(naming.name):
                 self._find_left(naming, erasure)
         self._tell_missing()
@@ -73,6 +76,10 @@ class _Check:
         except BrokenSealError as error:
             text = f"names {_what(naming)}, which does not open any more: {error}"
             self._verdict.find("content closed", naming.seq, text)
+
+    def _find_taken(self, naming: Naming, erasure: Erasure) -> None:
+        text = f"names {_what(naming)}, which record {erasure.seq:,} calls erased because no record named it"
+        self._verdict.find("content missing", naming.seq, text)
 
     def _find_left(self, naming: Naming, erasure: Erasure) -> None:
         text = f"names {_what(naming)}, which record {erasure.seq:,} calls erased, and which is still there"

@@ -57,6 +57,7 @@ class Contents:
         self._chain = chain
         self._strict = strict
         self._segment: Segment | None = None
+        self._begun_after = 0  # this record of the chain, whose number is not always the segment's
         self._batch: _Batch | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._sync_soon: asyncio.TimerHandle | None = None
@@ -140,7 +141,7 @@ class Contents:
     def _with_room(self) -> Segment:
         segment, now = self._segment, self._chain.seq
         if segment is not None:
-            has_room = segment.size_bytes < SEGMENT_BYTES and now - segment.place.segment < SEGMENT_RECORDS
+            has_room = segment.size_bytes < SEGMENT_BYTES and now - self._begun_after < SEGMENT_RECORDS
             if has_room and segment.is_valid:
                 return segment
             segment.sync()
@@ -149,6 +150,7 @@ class Contents:
         number = max(now, taken[-1] + 1) if taken else now
         set_aside(self.folder)
         self._segment = begun(Place(self.folder, number), self._chain.name, self.ring)
+        self._begun_after = now
         return self._segment
 
     def _leave(self) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from freehold.ledger.clocks import iso
 from freehold.ledger.content.container import Name
 from freehold.ledger.content.spans import Places, Span, count, read_spans
+
+UNNAMED: Final = "unnamed"
+"""The cause of an erasure of what no record named for a week."""
 
 
 @dataclass(slots=True)

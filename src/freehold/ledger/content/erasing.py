@@ -19,6 +19,7 @@ from freehold.core.errors import LedgerError, NewerFormatError
 from freehold.ledger.content import note, unnamed
 from freehold.ledger.content.contents import Contents
 from freehold.ledger.content.destroying import destroy, sweep
+from freehold.ledger.content.erased import UNNAMED
 from freehold.ledger.content.places import Place, places
 from freehold.ledger.content.room import give_up, set_aside
 from freehold.ledger.content.spans import Span, count, spans
@@ -38,7 +39,7 @@ class Why:
     reason: str | None = None
 
 
-UNNAMED = Why("unnamed", "the house", "no record named it within a week")
+_UNNAMED = Why(UNNAMED, "the house", "no record named it within a week")
 
 
 class Erasures:
@@ -97,7 +98,7 @@ class Erasures:
                     return 0
                 with self._changing():
                     await self._finish()
-                    erased = await self._erased(these, UNNAMED)
+                    erased = await self._erased(these, _UNNAMED)
                     await asyncio.to_thread(unnamed.let_go, folder, now_ms)
         return erased
 

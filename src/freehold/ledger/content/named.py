@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,13 +10,10 @@ from freehold.ledger.content.container import SLOT_BYTES, Name
 from freehold.ledger.content.current import keys_of
 from freehold.ledger.content.places import Place, read_about
 from freehold.ledger.content.spans import Span, name_of
-from freehold.ledger.record import hash_of
+from freehold.ledger.record import NOTHING, hash_of
 from freehold.ledger.recover import record_of
 from freehold.ledger.segments import lines, segments, since, unreadable
 
-AHEAD = 1000
-"""By how much the number of a segment may be beyond that of the record it was begun after: so often at most a segment
-was begun into which nothing could be put."""
 _MARK = b'"content":['
 
 
@@ -29,10 +26,9 @@ class Naming(NamedTuple):
     sha256: str
 
 
-def namings(chain_folder: Path, *, first: int = 0, until: int | None = None) -> Iterator[Naming]:
-    """Every record that names a content, from the segment on that holds the record `first`, up to the record `until`.
-    Raises LedgerError."""
-    for path in since(segments(chain_folder), first):
+def namings(chain_folder: Path, *, until: int | None = None) -> Iterator[Naming]:
+    """Every record that names a content, up to the record `until`. Raises LedgerError."""
+    for path in segments(chain_folder):
         for raw in lines(path):
             record = record_of(raw.removesuffix(b"\n")) if _MARK in raw else None
             if record is None or (until is not None and record["seq"] > until):
@@ -42,12 +38,20 @@ def namings(chain_folder: Path, *, first: int = 0, until: int | None = None) -> 
                 yield naming
 
 
-def names_since(chain_folder: Path, first: int) -> set[Name] | None:
-    """The contents that records from about the number `first` on name; None where those records are not whole, since
-    then nobody knows what they named. Raises LedgerError."""
-    names: set[Name] = set()
-    before: str | None = None
-    for path in since(segments(chain_folder), first):
+def without_name(chain_folder: Path, names: Collection[Name], *, near: int | None = None) -> set[Name] | None:
+    """Those of `names` that no record of the whole chain names; None where its records are not whole, since then nobody
+    knows what they named. Where the records from about the number `near` on name all of them, no others are read.
+    Raises LedgerError."""
+    paths = segments(chain_folder)
+    rest = _without(since(paths, near), names, None) if near is not None else set(names)
+    return _without(paths, rest, NOTHING) if rest else rest
+
+
+def _without(paths: Sequence[Path], names: Collection[Name], before: str | None) -> set[Name] | None:
+    """Those of `names` that the records in these files do not name, the first of which holds the hash `before`, None
+    where that may be any; None where the records are not whole."""
+    rest = set(names)
+    for path in paths:
         for raw in lines(path):
             line = raw.removesuffix(b"\n")
             record = record_of(line)
@@ -55,8 +59,8 @@ def names_since(chain_folder: Path, first: int) -> set[Name] | None:
                 return None
             before = hash_of(line)
             if (naming := _naming(record)) is not None:
-                names.add(naming.name)
-    return names
+                rest.discard(naming.name)
+    return rest
 
 
 def never_kept(folder: Path, chain_folder: Path, these: Sequence[Span]) -> Span | None:
@@ -65,7 +69,7 @@ def never_kept(folder: Path, chain_folder: Path, these: Sequence[Span]) -> Span 
     there = {span.segment: _slots_of(Place(folder, span.segment)) for span in these}
     beyond = [span for span in these if span.last >= there[span.segment]]
     if beyond:  # it may have been kept and be lost: then a record names it
-        for naming in namings(chain_folder, first=min(there) - AHEAD):
+        for naming in namings(chain_folder):
             segment, place = naming.name
             if segment in there:
                 there[segment] = max(there[segment], place + 1)

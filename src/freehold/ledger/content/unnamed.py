@@ -13,20 +13,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from freehold.core.disk import replace_whole
 from freehold.core.errors import LedgerError
 from freehold.ledger.content.container import Name
-from freehold.ledger.content.named import AHEAD, names_since
-from freehold.ledger.content.places import places, read_about
+from freehold.ledger.content.named import without_name
+from freehold.ledger.content.places import Place, places, read_about
 from freehold.ledger.content.shelf import left
 from freehold.ledger.content.spans import Places, Span, read_spans, spans
 
 FILE = "unnamed.json"
 HELD_MS = 7 * 86_400_000
-_LOOKED_AT = 2  # segments: a record follows what it names within seconds
+_LOOKED_AT = 2
+"""So many segments at least: a record follows what it names within seconds."""
+_NEAR = 1000
+"""A record that names what is in a segment mostly has a number that is no further below the segment's than this. Where
+the end of a chain was cut off it is far below."""
 
 
 class Held(NamedTuple):
@@ -37,11 +42,20 @@ class Held(NamedTuple):
 
 
 def find(folder: Path, chain_folder: Path, chain: str) -> list[Span]:
-    """What no record of this chain names in its last segments and is not held yet. Raises LedgerError."""
-    last = [place for place in places(folder)[-_LOOKED_AT:] if (about := read_about(place)) and about.chain == chain]
-    there = {name for place in last for name, _ in left(place)}
-    named = names_since(chain_folder, last[0].segment - AHEAD) if there else None
-    return [] if named is None else spans(there - named - _of(read(folder), there))
+    """What no record of this chain names and is not held yet, from its last segment back to one that is wholly named.
+    Raises LedgerError."""
+    held, found, looked_at = read(folder), set[Name](), _LOOKED_AT
+    mine = (place for place in reversed(places(folder)) if (about := read_about(place)) and about.chain == chain)
+    while these := list(islice(mine, looked_at)):
+        there = [_not_held(place, held) for place in these]
+        rest = without_name(chain_folder, set().union(*there), near=these[-1].segment - _NEAR)
+        if rest is None:
+            return []
+        found |= rest
+        if any(of_one and of_one.isdisjoint(rest) for of_one in there):
+            break
+        looked_at *= 2  # so that the chain is read seldom, however far back this goes
+    return spans(found)
 
 
 def hold(folder: Path, found: Sequence[Span], at_ms: int) -> None:
@@ -57,8 +71,8 @@ def due(folder: Path, chain_folder: Path, now_ms: int) -> list[Span] | None:
         return None
     segments = {span.segment for each in over for span in each.contents}
     there = {name for place in places(folder) if place.segment in segments for name, _ in left(place)}
-    named = names_since(chain_folder, min(segments, default=0) - AHEAD)
-    return None if named is None else spans(_of(over, there) - named)
+    rest = without_name(chain_folder, _of(over, there))
+    return None if rest is None else spans(rest)
 
 
 def let_go(folder: Path, now_ms: int) -> None:
@@ -93,6 +107,11 @@ def _write(folder: Path, held: Sequence[Held]) -> None:
         return
     rows = [{"at_ms": each.at_ms, "contents": each.contents} for each in held]
     replace_whole(folder / FILE, json.dumps({"held": rows}).encode(), mode=0o600)
+
+
+def _not_held(place: Place, held: Sequence[Held]) -> set[Name]:
+    there = {name for name, _ in left(place)}
+    return there - _of(held, there)
 
 
 def _is_over(held: Held, now_ms: int) -> bool:
