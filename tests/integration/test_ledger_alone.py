@@ -90,6 +90,23 @@ def test_a_model_that_is_never_closed_ends_its_chain_when_the_interpreter_does(h
     assert kinds(home / "ledger" / "local" / "1")[-2:] == ["outcome", "stop"]
 
 
+def test_models_that_nobody_closed_leave_nothing_once_their_loop_has_ended(home: Path) -> None:
+    lines = f"""
+import asyncio, threading, freehold
+async def ask():
+    model = await freehold.open_async({FAKE!r})
+    await model.chat("Hello!")
+for _ in range(4):
+    asyncio.run(ask())
+print(sum(thread.name == "ledger" for thread in threading.enumerate()))
+"""
+    done = program("-c", lines)
+    assert (done.returncode, done.stdout) == (0, "1\n") and "Traceback" not in done.stderr
+    assert places(home) == ["ledger/local/1"]
+    verdict = verify(home / "ledger" / "local" / "1")
+    assert (verdict.findings, verdict.requests, verdict.open) == ([], 4, 0)
+
+
 def test_what_the_running_house_answers_is_on_record_there_and_nowhere_else(home: Path, tmp_path: Path) -> None:
     with running_house(tmp_path, TOML):
         assert command("run", "small", "Hello!").returncode == 0

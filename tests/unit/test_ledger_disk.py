@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from freehold.core.errors import LedgerError
-from freehold.ledger import appender, writer
+from freehold.ledger import ledger as house
+from freehold.ledger import writer
 from freehold.ledger.ledger import Ledger, opened
 from freehold.ledger.segments import Tail, segments
 from freehold.ledger.verify import verify
@@ -63,9 +64,10 @@ async def test_a_line_that_came_while_the_disk_was_asked_is_not_written_twice(
 
 
 async def test_an_error_that_was_told_while_another_file_was_begun_is_not_lost(
-    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(appender, "SEGMENT_BYTES", 2000)
+    monkeypatch.setattr(house, "SEGMENT_BYTES", 2000)
+    ledger = await opened(tmp_path / "ledger", "strict", version="1")
     disk = Disk(monkeypatch, 1)
     ledger.admit(ASKED)
     first = asyncio.create_task(ledger.durable())

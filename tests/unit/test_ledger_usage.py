@@ -15,7 +15,7 @@ import pytest
 from freehold.cli.main import main
 from freehold.core.settings import load
 from freehold.gateway.access.book import KeyBook
-from freehold.ledger import appender
+from freehold.ledger import ledger as house
 from freehold.ledger.ledger import opened
 from freehold.ledger.record import Asked, Clock, Outcome
 from freehold.ledger.report import UsageAsked, rows
@@ -58,7 +58,7 @@ async def fill(folder: Path, count: int, keys: tuple[str | None, ...] = ("k1", "
 
 @pytest.fixture
 def folder(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(appender, "SEGMENT_BYTES", 20_000)
+    monkeypatch.setattr(house, "SEGMENT_BYTES", 20_000)
     asyncio.run(fill(home / "ledger", 600))
     return home / "ledger"
 

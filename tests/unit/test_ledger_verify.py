@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from freehold.core.errors import LedgerError
-from freehold.ledger import appender
+from freehold.ledger import ledger as house
 from freehold.ledger.ledger import opened
 from freehold.ledger.record import NOTHING, Asked, Clock, Outcome, hash_of
 from freehold.ledger.report import UsageAsked, rows
@@ -231,7 +231,7 @@ async def test_bytes_without_any_line_end_are_set_aside_in_bounded_memory_and_na
 async def test_a_chain_goes_on_through_many_files_and_a_missing_one_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(appender, "SEGMENT_BYTES", 4000)
+    monkeypatch.setattr(house, "SEGMENT_BYTES", 4000)
     folder = tmp_path / "ledger"
     await write(folder, 40)
     await write(folder, 40)

@@ -11,14 +11,16 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from freehold.core.disk import sync_folder
 from freehold.core.errors import LedgerError
 from freehold.ledger.record import Chain, Clock
 from freehold.ledger.recover import Found, Torn, look
-from freehold.ledger.segments import LONGEST_LINE_BYTES, SEGMENT_BYTES, Tail, segment_path
-from freehold.ledger.writer import Writer, refused
+from freehold.ledger.segments import LONGEST_LINE_BYTES, SEGMENT_BYTES, Tail, opened, segment_path
+from freehold.ledger.writer import Writer, let_go_of_abandoned, refused
 
 _log = logging.getLogger("freehold.ledger")
 
@@ -30,12 +32,12 @@ class TakenError(LedgerError):
 class Appender:
     """Open it with `appending`. `chain` makes the lines, `found` is what was there before."""
 
-    def __init__(self, folder: Path, found: Found, writer: Writer, chain: Chain, lock: int) -> None:
+    def __init__(self, folder: Path, found: Found, writer: Writer, chain: Chain, most_bytes: int) -> None:
         self.found = found
         self.chain = chain
         self._folder = folder
         self._writer = writer
-        self._lock = lock
+        self._most_bytes = most_bytes
         self._segment_bytes = found.size_bytes
 
     def begin(self) -> None:
@@ -47,7 +49,7 @@ class Appender:
         """Append a line that `chain` has just made; a new segment says which admissions are `still_open`."""
         self._writer.put(line)
         self._segment_bytes += len(line)
-        if self._segment_bytes > SEGMENT_BYTES:
+        if self._segment_bytes > self._most_bytes:
             self._new_segment(still_open)
 
     async def require(self) -> None:
@@ -63,9 +65,9 @@ class Appender:
         await self._writer.on_disk()
 
     async def close(self) -> None:
-        """Put everything on the disk that it takes, and let another process have the chain."""
+        """Put everything on the disk that it takes, and let another process have the chain, also where whoever awaits
+        this is cancelled."""
         await self._writer.close()
-        os.close(self._lock)
 
     def _new_segment(self, still_open: Collection[int]) -> None:
         self._writer.go_on_with(segment_path(self._folder, self.chain.seq + 1))
@@ -80,32 +82,29 @@ async def appending(
     strict: bool,
     clock: Clock | None = None,
     refusal: Callable[[OSError], LedgerError] = refused,
+    most_bytes: int = SEGMENT_BYTES,
 ) -> Appender:
-    """The chain in `folder`, made where there is none. `refusal` says what it means that it can be written no more.
-    Raises LedgerError where it cannot be written or another process writes it, NewerFormatError where a newer Freehold
-    did."""
+    """The chain in `folder`, made where there is none. `refusal` says what it means that it can be written no more, and
+    `most_bytes` past what a new file is begun. Raises LedgerError where it cannot be written or another process writes
+    it, NewerFormatError where a newer Freehold did."""
     try:
-        lock = await asyncio.to_thread(_locked, folder)
-        try:
-            found = await asyncio.to_thread(_looked, folder)
-            tail = Tail(found.path, found.size_bytes) if found.path is not None else None
-        except BaseException:
-            os.close(lock)
-            raise
+        files = await _in_thread(folder)
     except OSError as error:
         raise LedgerError(
             f"The ledger cannot be written in {folder}: {error.strerror or error}. Requests, attempts and connections "
             "cannot be recorded there.",
             hint="Let the house write that folder, or name another one: folder in [ledger] of freehold.toml.",
         ) from error
+    found = files.found
     chain = Chain(found.chain, seq=found.seq, head=found.head, clock=clock)
-    return Appender(folder, found, Writer(tail, strict=strict, refusal=refusal), chain, lock)
+    writer = Writer(files.tail, strict=strict, refusal=refusal, let_go=partial(os.close, files.lock))
+    return Appender(folder, found, writer, chain, most_bytes)
 
 
 def is_appended_to(folder: Path) -> bool:
     """Whether a process has the chain in `folder` open for writing now."""
     try:
-        descriptor = os.open(folder / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = opened(folder / _LOCK)
     except OSError:
         return False
     try:
@@ -120,9 +119,50 @@ def is_appended_to(folder: Path) -> bool:
 _LOCK = "lock"
 
 
+class _Files(NamedTuple):
+    """What a chain is written with, and what was found there."""
+
+    lock: int
+    found: Found
+    tail: Tail | None
+
+    def close(self) -> None:
+        if self.tail is not None:
+            self.tail.close()
+        os.close(self.lock)
+
+
+async def _in_thread(folder: Path) -> _Files:
+    """The files of the chain. Who is cancelled waits for the thread all the same: it may be setting a torn line aside,
+    which nobody else is to do meanwhile. Raises as `_taken`."""
+    work = asyncio.get_running_loop().run_in_executor(None, _taken, folder)
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        work.add_done_callback(_close_unused)
+        await asyncio.wait([work])
+        raise
+
+
+def _close_unused(work: asyncio.Future[_Files]) -> None:
+    if not work.cancelled() and work.exception() is None:
+        work.result().close()
+
+
+def _taken(folder: Path) -> _Files:
+    let_go_of_abandoned()
+    lock = _locked(folder)
+    try:
+        found = _looked(folder)
+        return _Files(lock, found, Tail(found.path, found.size_bytes) if found.path is not None else None)
+    except BaseException:
+        os.close(lock)
+        raise
+
+
 def _locked(folder: Path) -> int:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = opened(folder / _LOCK, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -158,9 +198,9 @@ def _looked(folder: Path) -> Found:
 
 
 def _set_aside(torn: Iterable[Torn], aside: Path) -> None:
-    with aside.open("wb") as out:
+    with os.fdopen(opened(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as out:
         for each in torn:
-            with each.path.open("rb") as segment:
+            with os.fdopen(opened(each.path), "rb") as segment:
                 segment.seek(each.start_bytes)
                 shutil.copyfileobj(segment, out, LONGEST_LINE_BYTES)
         out.flush()

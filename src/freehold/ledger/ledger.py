@@ -25,6 +25,7 @@ from freehold.ledger.content.stay_clock import StayClock
 from freehold.ledger.energy import LOOK_EVERY_S, Mark, Meter
 from freehold.ledger.record import Asked, Clock, Energy, Outcome
 from freehold.ledger.recover import Found
+from freehold.ledger.segments import ALONE_SEGMENT_BYTES, SEGMENT_BYTES
 
 _INTERRUPTED = Outcome("interrupted")
 _CLOSING = Outcome("stopped", "house_closing")
@@ -44,6 +45,7 @@ class Ledger:
         self._open: set[int] = set(appender.found.open)
         self._looking: asyncio.TimerHandle | None = None
         self._ending: set[asyncio.Task[None]] = set()
+        self._closing: asyncio.Task[None] | None = None
 
     @property
     def found(self) -> Found:
@@ -111,19 +113,11 @@ class Ledger:
         await self._appender.durable()
 
     async def close(self) -> None:
-        """End the run in order, what is open with it, and let another process have the ledger."""
-        if self._looking is not None:
-            self._looking.cancel()
-        await self.retention.close()
-        if self._ending:
-            await asyncio.wait(self._ending)
-        await self.contents.close()
-        await self.erasures.close()
-        for admission in sorted(self._open):
-            self._put(self._chain.outcome(admission, _CLOSING))
-        self._open.clear()
-        self._put(self._chain.stop())
-        await self._appender.close()
+        """End the run in order, what is open with it, and let another process have the ledger. That goes on where
+        whoever awaits it is cancelled; who closes again waits for the same end."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(), name="closing the ledger")
+        await asyncio.shield(self._closing)
 
     def begin(self, *, version: str, mode: LedgerMode, alone: bool = False) -> None:
         """Record that a run begins, and close what the last one left open."""
@@ -139,6 +133,22 @@ class Ledger:
         """Read what counts energy, now and from time to time."""
         self._meter.look()
         self._looking = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self.look)
+
+    async def _close(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+        try:
+            await self.retention.close()
+            if self._ending:
+                await asyncio.wait(self._ending)
+            await self.contents.close()
+            await self.erasures.close()
+        finally:  # a loop that ends cancels this too
+            for admission in sorted(self._open):
+                self._put(self._chain.outcome(admission, _CLOSING))
+            self._open.clear()
+            self._put(self._chain.stop())
+            await self._appender.close()
 
     def _put(self, line: bytes) -> None:
         self._appender.put(line, self._open)
@@ -163,7 +173,8 @@ async def opened(
     crash left is mended: a torn line is set aside, open requests are closed as interrupted, kept content that no record
     names is removed. `ring` is what content is sealed with, by default a key beside the folder. Raises LedgerError
     where it cannot be written or another process writes it, NewerFormatError where a newer Freehold wrote it."""
-    appender = await appending(folder, strict=mode == "strict", clock=clock)
+    most_bytes = ALONE_SEGMENT_BYTES if alone else SEGMENT_BYTES
+    appender = await appending(folder, strict=mode == "strict", clock=clock, most_bytes=most_bytes)
     ring = ring or KeyRing(folder.parent / KEY_FILE)
     stays = StayClock(clock or Clock(), appender.found.last_ms)
     contents = Contents(folder / FOLDER, ring, appender.chain, stays, strict=mode == "strict")

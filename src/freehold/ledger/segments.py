@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from freehold.core.errors import LedgerError
 
 SEGMENT_BYTES = 16 * 1024 * 1024
 """A new file is begun past this size: what is read at every start."""
+ALONE_SEGMENT_BYTES = 1024 * 1024
+"""And past this one where no house writes it, but processes of which each may answer once."""
 LONGEST_LINE_BYTES = 1024 * 1024
 _PREFIX, _SUFFIX = "records-", ".jsonl"
 
@@ -44,11 +47,21 @@ def lines(path: Path) -> Iterator[bytes]:
     """The lines of one segment as they are on the disk, each with its line end but perhaps the last. A line beyond the
     longest there can be comes in pieces, none of which is a record. Raises LedgerError where it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with os.fdopen(opened(path), "rb") as file:
             while line := file.readline(LONGEST_LINE_BYTES):
                 yield line
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def opened(path: Path, flags: int = os.O_RDONLY) -> int:
+    """A descriptor of the file at `path`, to read it or as `flags` say; one that is made is its owner's alone. Raises
+    OSError, also for what is no file: opening a pipe would wait for ever."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "it is no file", str(path))
 
 
 class Tail:
@@ -57,8 +70,7 @@ class Tail:
     def __init__(self, path: Path, size_bytes: int) -> None:
         self.path = path
         self.size_bytes = size_bytes
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._descriptor = os.open(path, flags, 0o600)
+        self._descriptor = opened(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self._ragged = True  # what lies beyond the whole lines goes before the next is written
         self._synced_bytes = size_bytes
 

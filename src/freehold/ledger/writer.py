@@ -12,12 +12,15 @@ then nothing new is begun. One at a time asks the disk: it tells an error to one
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import logging
 import queue
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from freehold.core.disk import sync_folder
@@ -34,12 +37,19 @@ _log = logging.getLogger("freehold.ledger")
 class Writer:
     """Appends lines to `tail`, or to the segment that the first `go_on_with` names. Belongs to one event loop.
 
-    `refusal` says, to those who wait and in the log, what it means that nothing can be written."""
+    `refusal` says, to those who wait and in the log, what it means that nothing can be written. `let_go` is called, in
+    a thread, once nothing will be written any more, however that came."""
 
     def __init__(
-        self, tail: Tail | None, *, strict: bool, refusal: Callable[[OSError], LedgerError] | None = None
+        self,
+        tail: Tail | None,
+        *,
+        strict: bool,
+        refusal: Callable[[OSError], LedgerError],
+        let_go: Callable[[], None],
     ) -> None:
-        self._refusal = refusal or refused
+        self._refusal = refusal
+        self._let_go = let_go
         self._tail = tail
         self._strict = strict
         self._loop = asyncio.get_running_loop()
@@ -51,8 +61,11 @@ class Writer:
         self._job: _Job | None = None
         self._planned = False
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._is_closed = False
         self._over = asyncio.Event()
-        threading.Thread(target=self._sync_in_turn, name="ledger", daemon=True).start()
+        self._thread = threading.Thread(target=self._sync_in_turn, name="ledger", daemon=True)
+        _open.add(self)
+        self._thread.start()
         self._ticking = self._loop.call_later(SYNC_EVERY_S, self._tick)
 
     def put(self, line: bytes) -> None:
@@ -92,16 +105,29 @@ class Writer:
         await self._attempt()
 
     async def close(self) -> None:
-        """Put everything on the disk that it takes."""
+        """Put everything on the disk that it takes, and let go. Who is cancelled meanwhile does not wait for that."""
         self._ticking.cancel()
         try:
             await (self._attempt() if self._failure is not None else self._synced())
         except LedgerError:
             _log.error("The last records could not be written.")
-        self._jobs.put(None)
+        finally:
+            self._end()
         await self._over.wait()  # no pool of threads: an interpreter that ends has none any more
-        if self._tail is not None:
-            self._tail.close()
+
+    def let_go_if_abandoned(self) -> None:
+        """Where the loop is closed that this belongs to, let go; returns once it has. Called in a thread."""
+        if self._loop.is_closed():
+            self._jobs.put(None)
+            self._thread.join()
+
+    def _end(self) -> None:
+        """Write nothing any more: another process may have the files as soon as the disk has answered."""
+        self._is_closed = True
+        self._failure = OSError(errno.EBADF, "it is closed")
+        waiting, self._waiting = self._waiting, []
+        self._tell(waiting, self._failure)
+        self._jobs.put(None)
 
     async def _counts(self, *, on_disk: bool) -> None:
         if self._failure is not None:
@@ -116,9 +142,10 @@ class Writer:
             assert self._failure is not None, "it is tried again where it failed"
             raise self._refusal(self._failure)
         await self._synced()
-        self._failure = None
-        self._write_on()
-        _log.warning("Records can be written again.")
+        if not self._is_closed:
+            self._failure = None
+            self._write_on()
+            _log.warning("Records can be written again.")
 
     async def _synced(self) -> None:
         """Return once the disk has everything put so far. Raises LedgerError."""
@@ -151,6 +178,8 @@ class Writer:
 
     def _write_on(self) -> bool:
         """Write what is left, in order; whether all of it is written. Another segment waits for the thread."""
+        if self._is_closed:
+            return False
         try:
             if self._tail is not None:
                 self._tail.require_name()
@@ -204,8 +233,17 @@ class Writer:
                 job.tail.sync(job.size_bytes)
             except OSError as error:
                 failure = error
-            self._loop.call_soon_threadsafe(self._ended, job, failure)
-        self._loop.call_soon_threadsafe(self._over.set)
+            self._call(partial(self._ended, job, failure))
+        if self._tail is not None:
+            self._tail.close()
+        self._let_go()
+        _open.discard(self)
+        self._call(self._over.set)
+
+    def _call(self, what: Callable[[], None]) -> None:
+        """Call it in the loop, from the thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for it
+            self._loop.call_soon_threadsafe(what)
 
     def _ended(self, job: _Job, failure: OSError | None) -> None:
         self._job = None
@@ -251,6 +289,16 @@ class _Job:
     size_bytes: int
     lines: int
     waiting: list[asyncio.Future[None]]
+
+
+_open: set[Writer] = set()
+
+
+def let_go_of_abandoned() -> None:
+    """Let go of what nobody closed before its loop was closed: nobody can any more. Blocks until the disk has answered
+    what it was asked, so it is called in a thread."""
+    for writer in [*_open]:
+        writer.let_go_if_abandoned()
 
 
 def refused(error: OSError) -> LedgerError:

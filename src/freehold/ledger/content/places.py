@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from freehold.core.formats import CONTENT
-from freehold.ledger.segments import unreadable
+from freehold.ledger.segments import opened, unreadable
 
 FOLDER = "content"
 """Below the ledger's."""
@@ -87,16 +85,6 @@ def read_about(place: Place) -> About | None:
         raise unreadable(place.about, error) from error
     except (ValueError, KeyError, TypeError):
         return None
-
-
-def opened(path: Path) -> int:
-    """A descriptor to read the file at `path`. Raises OSError, also for what is no file: reading that could wait for
-    ever."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
-    os.close(descriptor)
-    raise OSError(errno.EINVAL, "it is no file", str(path))
 
 
 def read_part(path: Path, offset: int, size_bytes: int) -> bytes:

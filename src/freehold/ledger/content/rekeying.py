@@ -28,9 +28,10 @@ from freehold.ledger.content.container import (
 from freehold.ledger.content.destroying import tidy
 from freehold.ledger.content.house_key import HouseKey, KeyRing
 from freehold.ledger.content.overwriting import replaced
-from freehold.ledger.content.places import About, Place, opened, places, read_about
+from freehold.ledger.content.places import About, Place, places, read_about
 from freehold.ledger.content.shelf import slots
 from freehold.ledger.content.turns import adding, changing
+from freehold.ledger.segments import opened
 
 
 @dataclass(frozen=True, slots=True)
