@@ -16,12 +16,14 @@ from freehold.ledger.verify import verify
 from freehold.store.store import Store
 from tests.unit.test_store import take_in, weights
 
-# Root may write everywhere by CAP_DAC_OVERRIDE (1, capabilities(7)); out of the bounding set, an exec takes it away.
+# Root may write everywhere by CAP_DAC_OVERRIDE (1, capabilities(7)), and read by CAP_DAC_READ_SEARCH (2); out of the
+# bounding set, an exec takes them away.
 WITHOUT_OVERRIDE = """
 import ctypes, os, sys
-PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
-if os.geteuid() == 0 and ctypes.CDLL(None, use_errno=True).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0):
-    sys.exit(os.strerror(ctypes.get_errno()))
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
+for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+    if os.geteuid() == 0 and ctypes.CDLL(None, use_errno=True).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0):
+        sys.exit(os.strerror(ctypes.get_errno()))
 os.execv(sys.executable, [sys.executable, "-m", "freehold", *sys.argv[1:]])
 """
 
@@ -59,6 +61,29 @@ def test_nobody_is_answered_who_cannot_be_recorded_unless_somebody_said_so(tmp_p
     else:
         assert (done.returncode, done.stdout) == (3, "")
         assert "The ledger cannot be written" in done.stderr and "[ledger]" in done.stderr
+
+
+@pytest.mark.parametrize("rights", [0o000, 0o500])
+def test_where_a_chain_is_another_accounts_the_next_one_is_gone_on_with(home: Path, rights: int) -> None:
+    place = home / "ledger" / "local" / "1"
+    place.mkdir(parents=True)
+    place.chmod(rights)
+    done = freehold("run", "fake:demo?tokens=3", "hello")
+    place.chmod(0o700)
+    assert (done.returncode, done.stderr, len(done.stdout.split())) == (0, "", 3)
+    verdict = verify(place.with_name("2"))
+    assert (verdict.findings, verdict.requests, verdict.open) == ([], 1, 0)
+
+
+@pytest.mark.parametrize("rights", [0o000, 0o500])
+def test_where_all_chains_are_another_accounts_it_is_said_where_and_what_to_do(home: Path, rights: int) -> None:
+    local = home / "ledger" / "local"
+    local.mkdir(parents=True)
+    local.chmod(rights)
+    done = freehold("run", "fake:demo?tokens=3", "hello")
+    local.chmod(0o700)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert str(local) in done.stderr and "[ledger]" in done.stderr and 'mode = "off"' in done.stderr
 
 
 def test_removing_from_a_read_only_store_asks_for_what_was_meant(home: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ fill the disk. The house writes this record; `report` says what that means. Writ
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -62,6 +63,8 @@ class EgressRecord:
     async def begin(self, *, version: str, allowed: Sequence[str] | None, strict: bool) -> None:
         """Begin a run; `allowed` are all the addresses there are, None is any. Raises LedgerError."""
         self._all_heard = allowed is not None
+        with contextlib.suppress(OSError):  # which is told below: the ledger's folder is its owner's alone, too
+            await asyncio.to_thread(self._folder.parent.mkdir, 0o700, parents=True, exist_ok=True)
         self._appender = await appending(self._folder, strict=strict, refusal=_unwritable)
         self._appender.begin()
         kernel = f"{platform.system()} {platform.release()} {platform.machine()}"
@@ -81,9 +84,11 @@ class EgressRecord:
             self._count(pid)
         self._put("stop", {})
         appender, self._appender = self._appender, None
-        if self._retrying is not None:
-            await asyncio.wait([self._retrying])
-        await appender.close()
+        try:
+            if self._retrying is not None:
+                await asyncio.wait([self._retrying])
+        finally:
+            await appender.close()
 
     def runs(self, process: str, pid: int, lock: str, enforced: Sequence[tuple[str, str]]) -> Tally:
         """A process of the house's own runs; the tally that what it is refused is counted in."""

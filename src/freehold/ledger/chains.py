@@ -1,13 +1,17 @@
 """The chains of one home: the house's own, and those of the processes that answer without a house.
 
 `freehold run`, `freehold chat` and `freehold.open` answer in a process of their own. Each goes on with the first chain
-below `local/` that no other process writes: so there are as many as ever answered at one time, and what one that was
-killed left open is closed by the next. All have the same records, and each is verified by itself.
+below `local/` that it can use and no other process writes: so there are as many as ever answered at one time, and what
+one that was killed left open is closed by the next. All have the same records, and each is verified by itself.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import errno
 import logging
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -23,9 +27,26 @@ from freehold.ledger.segments import segments, unreadable
 
 LOCAL = "local"
 OWN = "the house's own"
-_NUMBER = re.compile(r"[1-9][0-9]{0,3}")
-
-
+NUMBER = "[1-9][0-9]{0,3}"
+"""What a chain below `local/` is called, as a regular expression: a number from 1 to LAST."""
+LAST = 9999
+_ELSEWHERE = (
+    "Name a folder that this account may write, folder in [ledger] of freehold.toml, or let nothing be recorded: "
+    'mode = "off" there.'
+)
+_OF_THE_PLACE = frozenset(
+    {
+        errno.EACCES,
+        errno.EEXIST,
+        errno.EINVAL,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.ENOTDIR,
+        errno.ENXIO,
+        errno.EPERM,
+        errno.EROFS,
+    }
+)
 Found = TypeVar("Found")
 _log = logging.getLogger(__name__)
 Unreadable = LedgerError | NewerFormatError
@@ -76,19 +97,54 @@ def name_of(place: Place) -> str | None:
 
 
 async def opened_alone(folder: Path, mode: LedgerMode, *, version: str, meter: Meter) -> Ledger:
-    """A chain of the ledger in `folder` for a process that answers without a house. Raises as `opened`."""
-    number = 0
-    while True:
-        number += 1
+    """A chain of the ledger in `folder` for a process that answers without a house: the first that it can have. Raises
+    LedgerError where it can have none, or where what it has cannot be written."""
+    for number in range(1, LAST + 1):
+        place = folder / LOCAL / str(number)
         try:
-            return await opened(folder / LOCAL / str(number), mode, version=version, meter=meter, alone=True)
-        except TakenError:
+            await asyncio.to_thread(_make, place)
+            return await opened(place, mode, version=version, meter=meter, alone=True)
+        except (TakenError, NewerFormatError):
             continue
+        except LedgerError as error:
+            if not _is_of_the_place(error):
+                raise
+    raise LedgerError(
+        f"Each of the {LAST:,} chains in {folder / LOCAL} is written by another process or cannot be used by this one: "
+        "what this process answers cannot be recorded.",
+        hint=_ELSEWHERE,
+    )
+
+
+def _make(place: Path) -> None:
+    """Make the folder of a chain, and those above it that are the ledger's, each for its owner alone. Raises
+    LedgerError; its cause is the error of the place where there is one that this process cannot use."""
+    local = place.parent
+    try:
+        for each in (local.parent, local):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            place.mkdir(mode=0o700)
+    except OSError as error:
+        raise LedgerError(
+            f"The ledger cannot be written in {local}: {error.strerror or error}. What this process answers cannot be "
+            "recorded there.",
+            hint=_ELSEWHERE,
+        ) from None
+    if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+        denied = PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+        raise unreadable(place, denied) from denied
+
+
+def _is_of_the_place(error: LedgerError) -> bool:
+    """Whether it says that this process cannot use what lies there, as another may or none, and not that the disk takes
+    nothing."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in _OF_THE_PLACE
 
 
 def _below(folder: Path) -> Iterator[Place]:
     try:
-        found = [each for each in folder.iterdir() if _NUMBER.fullmatch(each.name)]
+        found = [each for each in folder.iterdir() if re.fullmatch(NUMBER, each.name)]
     except FileNotFoundError:
         return
     except OSError as error:

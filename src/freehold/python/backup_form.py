@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from freehold.ledger.chains import NUMBER
 from freehold.store.bundles.unaided import Kind
 
 CONTEXT = b"freehold backup 1\n"
@@ -21,8 +22,8 @@ BUILDS, DEEDS, TRUSTED = "builds", "deeds", "keys/trusted"
 CONTENT, CONTENT_KEY = "ledger/content", "keys/content.key"
 _FIXED = frozenset({SETTINGS, CHECKPOINT, EGRESS_CHECKPOINT, KEY_BOOK, OVERRIDES, PRIVATE_KEY, PUBLIC_KEY, CONTENT_KEY})
 _OTHERS = re.compile(
-    r"ledger/(?:egress/|local/[1-9][0-9]{0,3}/)?records-[0-9]{12}\.jsonl"
-    r"|ledger/(?:local/[1-9][0-9]{0,3}/)?torn-[0-9]{12}|restored/local-[1-9][0-9]{0,3}-checkpoint\.txt"
+    rf"ledger/(?:egress/|local/{NUMBER}/)?records-[0-9]{{12}}\.jsonl"
+    rf"|ledger/(?:local/{NUMBER}/)?torn-[0-9]{{12}}|restored/local-{NUMBER}-checkpoint\.txt"
     r"|ledger/content/(?:content-[0-9]{12}\.(?:json|(?:[1-9][0-9]{0,8}\.)?keys|sealed)|(?:erasing|unnamed)\.json)"
     r"|keys/trusted/[\w.-]{1,100}\.pub"
     r"|machines/[\w.-]{1,150}\.json|trials/[\w.-]{1,100}/[\w.-]{1,150}\.json"
