@@ -18,8 +18,9 @@ from tests.unit.test_ledger_content import CANARY, WHY, Place, ask
 
 PROGRAM = Path(__file__).with_name("rekey_cut_off.py")
 SEGMENTS = 2
-CHANGES = 3 + 2 * 7 + 14 * SEGMENTS
-"""Before so many it can be cut off: of the locks, of the ring, twice, and of each segment."""
+CHANGES = 4 + 2 * 7 + 14 * SEGMENTS + (SEGMENTS - 1)
+"""Before so many it can be cut off: of the locks, of the ring, twice, of each segment, and of the lock for each but the
+last."""
 
 
 def _cut_off_at_each_change(whole: Path, work: Path) -> Iterator[Place]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import shutil
@@ -14,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from freehold.core.errors import LedgerError
-from freehold.ledger.content import current, destroying, rekeying, turns
+from freehold.core.errors import HouseKeyError, LedgerError
+from freehold.ledger.content import current, destroying, erasing, rekeying, turns
 from freehold.ledger.content.container import SLOT_BYTES, BrokenSealError
 from freehold.ledger.content.places import Place as Files
 from freehold.ledger.content.places import places, read_about, read_part
@@ -24,6 +25,7 @@ from freehold.ledger.content.shelf import Shelf, left, slots
 from freehold.ledger.content.spans import spans
 from freehold.ledger.content.turns import adding
 from tests.unit.content_attack import openable
+from tests.unit.test_deeds_cli import Terminal
 from tests.unit.test_ledger_content import CANARY, REQUESTS, WHY, Killed, Place, ask
 
 
@@ -127,6 +129,112 @@ async def test_what_was_changed_before_is_still_found_after(place: Place) -> Non
     it.keys(0).write_bytes(data)
     rekey(place.content, place.ring)
     assert [(finding.kind, finding.first) for finding in place.verdict().findings] == [("content closed", 3)]
+
+
+async def test_the_only_key_to_what_lies_elsewhere_is_not_dropped(
+    place: Place, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "elsewhere"
+    (other / "content").mkdir(parents=True)
+    (tmp_path / "other.toml").write_text(f'[ledger]\nfolder = "{other}"\n')
+    monkeypatch.setenv("FREEHOLD_CONFIG", str(tmp_path / "other.toml"))
+    code, _, err = Terminal(capsys)("ledger", "new-key")
+    assert code != 0 and f"Nothing in {other / 'content'} is sealed with the key" in err
+    shutil.copytree(place.content, other / "content", dirs_exist_ok=True)
+    code, _, err = Terminal(capsys)("ledger", "new-key")
+    assert code != 0 and f"What is kept in {place.content} is sealed with the key" in err
+    assert (place.verdict().findings, place.verdict().sealed_otherwise) == ([], {})
+
+
+def _lose_the_keys(it: Files) -> tuple[Path, Path]:
+    return it.keys(0), it.keys(0).with_name("aside")
+
+
+def _take_keys_for_those_of_another_exchange(it: Files) -> tuple[Path, Path]:
+    return it.keys(0), it.keys(1)
+
+
+def _lose_the_about_file(it: Files) -> tuple[Path, Path]:
+    return it.about, it.about.with_name("aside")
+
+
+@pytest.mark.parametrize("lost", [_lose_the_keys, _take_keys_for_those_of_another_exchange, _lose_the_about_file])
+@pytest.mark.parametrize("segments", [1, 2])
+async def test_what_is_not_whole_keeps_its_key_and_opens_once_it_is_mended(
+    place: Place, lost: Callable[[Files], tuple[Path, Path]], segments: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (it,) = places(place.content)
+    if segments > 1:
+        async with place.running() as ledger:
+            await ask(ledger, 7)
+    there, away = lost(it)
+    there.rename(away)
+    for _ in range(3):
+        code, out, err = Terminal(capsys)("ledger", "new-key", "--json")
+        told = json.loads(out)
+        assert (code, told["segments"], told["damaged"], len(place.ring.read())) == (1, segments - 1, 1, 2), err
+        async with place.running():
+            pass
+    away.rename(there)
+    assert (place.verdict().findings, place.verdict().sealed_otherwise) == ([], {})
+    assert Terminal(capsys)("ledger", "new-key")[0] == 0 and len(place.ring.read()) == 1
+    assert (place.verdict().findings, place.verdict().sealed_otherwise) == ([], {})
+
+
+async def test_calls_that_fail_leave_one_more_key_in_all(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rekeying, "_write_keys", full)
+        for _ in range(5):
+            with pytest.raises(OSError, match="No space"):
+                rekey(place.content, place.ring)
+    first, _ = place.ring.read()
+    assert rekey(place.content, place.ring).key == first.name and len(place.ring.read()) == 1
+
+
+async def test_what_the_chain_calls_erased_is_gone_before_keys_are_exchanged(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise Killed
+
+    (request,) = place.requests(request="req_1")
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        async with place.running() as ledger:
+            patched.setattr(erasing, "destroy", killed)
+            await ledger.erasures.erase(spans(request.names), WHY)
+    with pytest.raises(LedgerError, match="an erasure was cut off"):
+        rekey(place.content, place.ring)
+    assert (await asyncio.to_thread(Terminal(capsys), "ledger", "new-key"))[0] == 0
+    assert _names(openable([place.content], place.ring.read())) == [0, 2, 3, 4, 5]
+
+
+async def test_one_home_exchanges_its_keys_once_at_a_time(place: Place) -> None:
+    with place.ring.alone(), pytest.raises(HouseKeyError, match="by another process"):
+        rekey(place.content, place.ring)
+
+
+async def test_a_stray_name_is_no_segment(place: Place) -> None:
+    for name in ("content-9.json", "content-9999999999999.json", "content-٠٠٠٠٠٠٠٠٠٠٠٩.json"):
+        (place.content / name).write_text("{}")
+    assert len(places(place.content)) == 1
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/null")])
+async def test_what_is_no_file_holds_up_neither_an_exchange_nor_a_start(
+    place: Place, make: Callable[[Path], None]
+) -> None:
+    (it,) = places(place.content)
+    make(it.keys(5))
+    with pytest.raises(OSError, match=r"\.5\.keys"):
+        rekey(place.content, place.ring)
+    async with place.running() as ledger:
+        await ask(ledger, 7)
+    it.keys(5).rmdir() if it.keys(5).is_dir() else it.keys(5).unlink()
+    assert rekey(place.content, place.ring).unopened == 0
+    assert (place.verdict().findings, place.verdict().sealed_otherwise) == ([], {})
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -128,18 +128,29 @@ def erase_command(  # noqa: PLR0913 - the parameters are the command's options; 
 def new_key_command(as_json: Json = False, quiet: Quiet = False) -> int:
     """Exchange every key that opens what is kept.
 
-    The house may run meanwhile. What lies in the house opens with the new key alone. What was erased, and copies from
-    before may hold, opens with the old one alone: destroy every copy of that, and keep one of the new where your
-    backups are not."""
+    The house may run meanwhile. What lies in the house opens with the new key alone, and backups from before with the
+    old one alone, what was erased since among it: make a new backup first, then destroy every copy of the old key. Keep
+    one of the new where your backups are not. Ends with 1 where something is damaged: then the old key stays."""
     from freehold.python import content
 
     made = content.new_key()
     output = Output(as_json=as_json, quiet=quiet)
-    data = {"key": made.key, "segments": made.segments, "unopened": made.unopened}
-    output.sentence(data, f"The key is {made.key} now, and opens what is kept.", bare=made.key)
-    output.say("Destroy every copy of the old one: copies from before open with it, what was erased since among them.")
-    if made.unopened:
-        output.say(f"Of {counted(made.unopened, 'segment')} the key was not here: they open no more than before.")
+    data = {"key": made.key, "segments": made.segments, "unopened": made.unopened, "damaged": made.damaged}
+    opens = f"opens {counted(made.segments, 'segment')} of what is kept" if made.segments else "seals what comes"
+    output.sentence(data, f"The key is {made.key} now, and {opens}.", bare=made.key)
+    without_key = made.unopened - made.damaged
+    if without_key:
+        output.say(f"Of {counted(without_key, 'segment')} the key was not here: they open with that one alone.")
+    if made.damaged:
+        output.say(
+            f"Not exchanged, since not whole: {counted(made.damaged, 'segment')}. The old key stays in "
+            "keys/content.key, and may open them once they are mended: `freehold ledger verify` says what is wrong. "
+            "Then call this again."
+        )
+        return 1
+    if made.segments:
+        output.say("Make a new backup first, then destroy every copy of the old key: backups from before open with the")
+        output.say("old one alone, what was erased since among it.")
     return 0
 
 

@@ -11,6 +11,7 @@ import pwd
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any, TypeVar
 
 from freehold import __version__, control
@@ -22,6 +23,7 @@ from freehold.ledger.content.container import BrokenSealError, Name
 from freehold.ledger.content.erased import Erasure as Erasure
 from freehold.ledger.content.erasing import SPANS_AT_ONCE, Why
 from freehold.ledger.content.house_key import FILE, KeyRing
+from freehold.ledger.content.note import being_erased
 from freehold.ledger.content.places import FOLDER
 from freehold.ledger.content.rekeying import Rekeyed, rekey
 from freehold.ledger.content.requests import KeptRequest as KeptRequest
@@ -127,15 +129,18 @@ def erase(requests: Sequence[KeptRequest], reason: str) -> int:
 
 
 def new_key() -> Rekeyed:
-    """Exchange the key that opens what is kept. Raises NotFoundError where nothing is, HouseKeyError, LedgerError."""
+    """Exchange the key that opens what is kept, after what is being erased is gone. Raises NotFoundError where nothing
+    is kept, HouseKeyError, LedgerError, SettingsError where the house that runs writes another ledger."""
     settings = load_despite_errors()
     folder = settings.ledger_folder / FOLDER
     if not folder.is_dir():
         raise NotFoundError(
             "content", str(folder), text=f"Nothing is kept in {folder}.", hint="keep_content of an endpoint keeps it."
         )
+    _end_erasing(settings, folder)
+    others = {settings.home / "ledger" / FOLDER} - {folder}
     try:
-        return rekey(folder, _ring(settings))
+        return rekey(folder, _ring(settings), sorted(others))
     except OSError as error:
         raise LedgerError(
             f"{error.filename or folder} cannot be written: {error.strerror}.",
@@ -222,6 +227,16 @@ def _erased(settings: Settings, chain: str, these: Sequence[Span], why: Why) -> 
         return control.erase(settings, chain, [list(span) for span in these], why.by, why.reason)
     except NotFoundError:
         return _with_room(settings, chain, lambda ledger: ledger.erasures.erase(these, why))
+
+
+def _end_erasing(settings: Settings, folder: Path) -> None:
+    """Carry out what is being erased, by the house that runs, which must write this ledger, or here."""
+    chain = look(settings.ledger_folder).chain
+    try:
+        control.erase(settings, chain, [], account(), None)
+    except NotFoundError:
+        if being_erased(folder):
+            _with_room(settings, chain, _closing)
 
 
 def _accessed(settings: Settings, admission: int, reason: str | None) -> None:

@@ -17,9 +17,10 @@ from freehold.core.disk import sync_folder
 from freehold.ledger.content.container import KEY_OFFSET, SLOT_BYTES, Slot
 from freehold.ledger.content.current import keys_of
 from freehold.ledger.content.overwriting import overwrite, wipe
-from freehold.ledger.content.places import Place, read_about
+from freehold.ledger.content.places import Place, read_about, size_bytes
 from freehold.ledger.content.shelf import left
 from freehold.ledger.content.spans import Places, Span
+from freehold.ledger.segments import opened
 
 
 def destroy(folder: Path, spans: Iterable[Span], *, live: int | None = None) -> int:
@@ -40,8 +41,15 @@ def sweep(candidates: Iterable[Place]) -> None:
     for place in candidates:
         tidy(place)
         others = set(place.every_keys().values()) - {keys_of(place, read_about(place))}
-        if not others and next(left(place), None) is None:
+        if not others and holds_nothing(place):
             _remove(place)
+
+
+def holds_nothing(place: Place) -> bool:
+    """Every key to its contents is zeros, or nothing was put there. Where the keys are away what they open is there:
+    they may come back. Raises LedgerError, NewerFormatError."""
+    is_known = keys_of(place, read_about(place)).exists() or not size_bytes(place.sealed)
+    return is_known and next(left(place), None) is None
 
 
 def tidy(place: Place) -> None:
@@ -78,7 +86,7 @@ def _of_segment(place: Place, spans: Sequence[Span]) -> int:
 
 
 def _destroy_keys(path: Path, spans: Sequence[Span]) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    descriptor = opened(path, os.O_WRONLY)
     try:
         count = os.fstat(descriptor).st_size // SLOT_BYTES
         for span in spans:
@@ -91,7 +99,7 @@ def _destroy_keys(path: Path, spans: Sequence[Span]) -> None:
 
 def _destroy_sealed(path: Path, wanted: Sequence[Slot]) -> None:
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = opened(path, os.O_WRONLY)
     except FileNotFoundError:
         return
     try:

@@ -6,11 +6,13 @@ need not have the other."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,9 +76,33 @@ class KeyRing:
         self.write([fresh])
         return fresh
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else exchanges the keys meanwhile. Raises HouseKeyError where somebody does."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(
+                self.path.with_name(f"{self.path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError as error:
+            raise HouseKeyError(
+                f"{self.path} is being exchanged by another process.", hint="Wait for it to end."
+            ) from error
+        finally:
+            os.close(descriptor)
+
     def write(self, keys: Sequence[HouseKey]) -> None:
         """Let these be the keys. Raises HouseKeyError."""
         text = "".join(f"{key.name} {key.value.hex()}\n" for key in keys)
+        if len(text) > _LARGEST_BYTES:
+            raise HouseKeyError(
+                f"{self.path} holds too many keys for another one.", hint="Take out what opens nothing."
+            )
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             for unfinished in self.path.parent.glob(f"{self.path.name}.*.new"):
@@ -85,10 +111,14 @@ class KeyRing:
                 replace_whole(self.path, text.encode(), mode=0o600)
             sync_folder(self.path.parent.parent)
         except OSError as error:
-            raise HouseKeyError(
-                f"{self.path} cannot be written: {error.strerror}.",
-                hint="It holds the key that kept content is sealed with. Let the house write that folder.",
-            ) from error
+            raise _unwritable(self.path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> HouseKeyError:
+    return HouseKeyError(
+        f"{path} cannot be written: {error.strerror}.",
+        hint="It holds the key that kept content is sealed with. Let the house write that folder.",
+    )
 
 
 def _private(path: Path) -> str:

@@ -10,8 +10,10 @@ from typing import Any
 
 from freehold.core.disk import replace_whole
 from freehold.core.errors import LedgerError
+from freehold.ledger.content.places import read_whole
 from freehold.ledger.content.room import with_room
 from freehold.ledger.content.spans import Span, read_spans
+from freehold.ledger.segments import unreadable
 
 ERASING = "erasing.json"
 _MEMBERS = ("by", "cause", "contents", "reason")
@@ -23,8 +25,8 @@ def write(folder: Path, fields: Mapping[str, Any]) -> None:
 
 
 def begun(folder: Path) -> Mapping[str, Any] | None:
-    """The fields of the erasure that is not carried out to its end, None for none. Raises OSError, and LedgerError
-    where nobody can read what it was."""
+    """The fields of the erasure that is not carried out to its end, None for none. Raises LedgerError where
+    nobody can read what it was."""
     found = _read(folder)
     if found is None:
         return None
@@ -36,7 +38,7 @@ def begun(folder: Path) -> Mapping[str, Any] | None:
 
 
 def being_erased(folder: Path) -> list[Span]:
-    """What is being erased now, or was when the house was killed. Raises OSError."""
+    """What is being erased now, or was when the house was killed. Raises LedgerError."""
     return spans_of(_read(folder) or {})
 
 
@@ -48,9 +50,11 @@ def spans_of(fields: Mapping[str, Any]) -> list[Span]:
 def _read(folder: Path) -> Mapping[str, Any] | None:
     """What the note says, None for none; nothing where it is damaged."""
     try:
-        found = json.loads((folder / ERASING).read_bytes())
+        found = json.loads(read_whole(folder / ERASING))
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise unreadable(folder / ERASING, error) from error
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

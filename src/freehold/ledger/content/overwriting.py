@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from freehold.ledger.segments import opened
+
 _ZEROS = bytes(1 << 20)
 
 
@@ -31,7 +33,7 @@ def replaced(path: Path) -> Iterator[None]:
     """What lies at `path` before is overwritten where it lies, and on the disk so, once it was replaced. Raises
     OSError."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = opened(path, os.O_WRONLY)
     except FileNotFoundError:
         yield
         return

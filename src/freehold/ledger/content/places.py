@@ -14,9 +14,10 @@ from freehold.ledger.segments import opened, unreadable
 FOLDER = "content"
 """Below the ledger's."""
 _PREFIX = "content-"
+_NAME = re.compile(r"content-([0-9]{12})\..*")
 _LARGEST_BYTES = 65_536
 _KEYS = re.compile(r"[^.]*(?:\.([1-9][0-9]{0,8}))?\.keys")
-_MOST_EXCHANGES = 10**9
+MOST_EXCHANGES = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def read_about(place: Place) -> About | None:
             told = json.loads(file.read(_LARGEST_BYTES))
         words = CONTENT.newest_of(told, str(place.about))
         generation = words["generation"]
-        if type(generation) is not int or not 0 <= generation < _MOST_EXCHANGES:
+        if type(generation) is not int or not 0 <= generation < MOST_EXCHANGES:
             return None
         return About(str(words["chain"]), str(words["house_key"]), bytes.fromhex(words["sealed_key"]), generation)
     except FileNotFoundError:
@@ -85,6 +86,22 @@ def read_about(place: Place) -> About | None:
         raise unreadable(place.about, error) from error
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def size_bytes(path: Path) -> int | None:
+    """How large the file at `path` is, None where there is none. Raises LedgerError."""
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def read_whole(path: Path) -> bytes:
+    """All that the file holds. Raises OSError."""
+    with os.fdopen(opened(path), "rb") as file:
+        return file.read()
 
 
 def read_part(path: Path, offset: int, size_bytes: int) -> bytes:
@@ -112,5 +129,5 @@ def places(folder: Path) -> list[Place]:
         return []
     except OSError as error:
         raise unreadable(folder, error) from error
-    numbers = {name.removeprefix(_PREFIX).partition(".")[0] for name in names if name.startswith(_PREFIX)}
-    return [Place(folder, int(number)) for number in sorted(numbers) if number.isascii() and number.isdigit()]
+    numbers = {int(match[1]) for name in names if (match := _NAME.fullmatch(name)) is not None}
+    return [Place(folder, number) for number in sorted(numbers)]

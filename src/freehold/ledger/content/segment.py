@@ -92,9 +92,9 @@ class Segment:
 
 def begun(place: Place, chain: str, ring: KeyRing) -> Segment:
     """A new segment at `place`, with a key of its own. Raises OSError, HouseKeyError."""
-    key = os.urandom(KEY_BYTES)
+    key, house_key = os.urandom(KEY_BYTES), ring.sealing(place.folder)
+    os.close(os.open(place.keys(0), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))  # it is nobody else's
     try:
-        house_key = ring.sealing(place.folder)
         about = About(chain, house_key.name, sealed_segment_key(house_key.value, chain, place.segment, key))
         replace_whole(place.about, about.raw(), mode=0o600)
         segment = Segment(place, Seals(chain, place.segment, key), about)

@@ -21,7 +21,7 @@ from freehold.core.disk import replace_whole
 from freehold.core.errors import LedgerError
 from freehold.ledger.content.container import Name
 from freehold.ledger.content.named import without_name
-from freehold.ledger.content.places import Place, places, read_about
+from freehold.ledger.content.places import Place, places, read_about, read_whole
 from freehold.ledger.content.shelf import left
 from freehold.ledger.content.spans import Places, Span, read_spans, spans
 
@@ -84,7 +84,7 @@ def read(folder: Path) -> list[Held]:
     """What is held. Raises LedgerError where nobody can read it, OSError."""
     path = folder / FILE
     try:
-        return [_held(row) for row in json.loads(path.read_bytes())["held"]]
+        return [_held(row) for row in json.loads(read_whole(path))["held"]]
     except FileNotFoundError:
         return []
     except (ValueError, KeyError, TypeError, RecursionError) as error:
