@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from freehold.core.errors import LedgerError
-from freehold.ledger import appender
-from freehold.ledger import segments as record_files
+from freehold.ledger import ledger as house
 from freehold.ledger.content.erasing import Why
 from freehold.ledger.content.places import places
 from freehold.ledger.content.shelf import left
@@ -90,8 +89,7 @@ async def test_what_a_chain_named_whose_end_was_cut_off_is_evidence_for_a_week(
 
 async def _ask_for_several_files(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of records are small here, so that the last of them names little."""
-    for module in (record_files, appender):
-        monkeypatch.setattr(module, "SEGMENT_BYTES", 4000)
+    monkeypatch.setattr(house, "SEGMENT_BYTES", 4000)
     async with place.running() as ledger:
         for number in range(20, 32):
             await ask(ledger, number)
