@@ -92,6 +92,7 @@ def test_while_one_is_made_nothing_is_erased(house: RunningHouse, freehold: Term
     with left_alone(home / "ledger" / "content"):
         code, _, err = freehold("ledger", "erase", "req-1", "--reason", "asked", "--yes")
         assert code == 3 and "being copied" in err
+        assert (home / "ledger" / "content" / "erasing.room").exists()
         code, _, err = freehold("ledger", "new-key")
         assert code == 3 and "being copied" in err
     assert freehold("ledger", "erase", "req-1", "--reason", "asked", "--yes")[0] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -13,9 +14,12 @@ from freehold.ledger.content.house_key import FILE
 from freehold.ledger.content.note import ERASING
 from freehold.ledger.content.places import places
 from freehold.ledger.content.rekeying import rekey
+from freehold.ledger.content.room import FILE as ROOM
 from freehold.ledger.content.shelf import left
 from freehold.ledger.content.spans import Span, spans
+from freehold.ledger.content.turns import left_alone
 from freehold.ledger.segments import segments
+from tests.unit.test_deeds_cli import Terminal
 from tests.unit.test_ledger_content import REQUESTS, WHY, Place, ask
 from tests.unit.test_ledger_verify import found
 
@@ -99,6 +103,22 @@ async def test_what_another_chain_named_is_left_where_the_records_were_moved_awa
     async with place.running():
         pass
     assert _there(place) == 2 * REQUESTS
+
+
+async def test_the_room_for_erasing_stays_where_another_process_is_in_the_way(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def erase() -> tuple[int, str, str]:
+        return Terminal(capsys)("ledger", "erase", "req_1", "--reason", "asked", "--yes")
+
+    room = place.content / ROOM
+    with left_alone(place.content):
+        code, _, err = await asyncio.to_thread(erase)
+        assert code == 3 and "is being copied" in err and room.exists()
+    async with place.running():
+        code, _, err = await asyncio.to_thread(erase)
+        assert code == 3 and "writes the ledger" in err and room.exists()
+    assert (await asyncio.to_thread(erase))[0] == 0
 
 
 async def test_a_key_that_is_missing_is_waited_for_and_not_replaced(place: Place) -> None:

@@ -168,6 +168,22 @@ async def test_what_is_named_again_where_the_records_were_put_back_stays(place: 
     assert all(CANARY in place.told(request) for request in place.requests())
 
 
+async def test_a_start_whose_clock_was_years_ahead_holds_nothing_for_years(place: Place) -> None:
+    _cut_off_the_last_request(place)
+    place.time.wrong_ms = 70 * 365 * 86_400_000
+    async with place.running():
+        pass
+    place.time.wrong_ms = 0
+    for _ in range(2):  # the first goes on from the time that the last record tells
+        async with place.running() as ledger:
+            assert await ledger.retention.retain(FOR_EVER) == 0
+    async with place.running() as ledger:
+        place.time.ms += HELD_MS - 1
+        assert await ledger.retention.retain(FOR_EVER) == 0
+        place.time.ms += 1
+        assert await ledger.retention.retain(FOR_EVER) == 2
+
+
 async def test_what_is_held_is_there_no_longer_than_its_endpoint_says(place: Place) -> None:
     _cut_off_the_last_request(place)
     async with place.running() as ledger:

@@ -303,8 +303,10 @@ def let_go_of_abandoned() -> None:
 
 def refused(error: OSError) -> LedgerError:
     """What a client is told, and the person who runs the house, while the ledger takes nothing."""
-    return LedgerError(
+    refusal = LedgerError(
         f"The ledger cannot be written: {error.strerror or error}. No request is answered that it cannot record.",
         hint="Make room on its disk, or let the house write its folder again, and it goes on by itself. [ledger] of "
         "freehold.toml says where it lies.",
     )
+    refusal.__cause__ = error
+    return refusal

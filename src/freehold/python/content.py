@@ -28,7 +28,7 @@ from freehold.ledger.content.places import FOLDER
 from freehold.ledger.content.rekeying import Rekeyed, rekey
 from freehold.ledger.content.requests import KeptRequest as KeptRequest
 from freehold.ledger.content.requests import Sought, kept_requests
-from freehold.ledger.content.room import give_up
+from freehold.ledger.content.room import give_up, is_for_room
 from freehold.ledger.content.shelf import Found, Shelf
 from freehold.ledger.content.spans import Span, spans
 from freehold.ledger.content.transcript import Exchanged, read
@@ -248,12 +248,12 @@ def _accessed(settings: Settings, admission: int, reason: str | None) -> None:
 
 
 def _with_room(settings: Settings, chain: str, do: Callable[[Ledger], Awaitable[T]]) -> T:
-    """Do it alone; where the ledger takes nothing, once more without the room that was set aside to erase. Raises
+    """Do it alone; where the disk is full, once more without the room that was set aside to erase. Raises
     LedgerError."""
     try:
         return asyncio.run(_alone(settings, chain, do))
-    except LedgerError:
-        if not give_up(settings.ledger_folder / FOLDER):
+    except LedgerError as error:
+        if not is_for_room(error) or not give_up(settings.ledger_folder / FOLDER):
             raise
     return asyncio.run(_alone(settings, chain, do))
 

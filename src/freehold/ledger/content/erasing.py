@@ -21,7 +21,7 @@ from freehold.ledger.content.contents import Contents
 from freehold.ledger.content.destroying import destroy, sweep
 from freehold.ledger.content.erased import UNNAMED
 from freehold.ledger.content.places import Place, places
-from freehold.ledger.content.room import give_up, set_aside
+from freehold.ledger.content.room import give_up, is_for_room, set_aside
 from freehold.ledger.content.spans import Span, count, spans
 from freehold.ledger.content.turns import changing
 
@@ -130,13 +130,15 @@ class Erasures:
     async def _find_unnamed(self, chain_folder: Path) -> None:
         """The record comes before the note: after a crash between them there are two, which both are true."""
         found = await asyncio.to_thread(unnamed.find, self._folder, chain_folder, self._contents.chain)
+        at_ms = self._contents.clock.stamp_ms()
+        await asyncio.to_thread(unnamed.begin_anew, self._folder, at_ms)
         if not found:
             return
         for start in range(0, len(found), SPANS_AT_ONCE):
             rows = [list(span) for span in found[start : start + SPANS_AT_ONCE]]
             self._enter("unnamed", {"by": "the house", "contents": rows})
         await self._on_disk()
-        await asyncio.to_thread(unnamed.hold, self._folder, found, self._contents.clock.stamp_ms())
+        await asyncio.to_thread(unnamed.hold, self._folder, found, at_ms)
         _log.warning(
             "%d contents that no record names were found, and go after a week: the last run was killed, or this is a "
             "backup of a house that ran, or the end of the ledger was cut off. A checkpoint tells which.",
@@ -168,12 +170,12 @@ class Erasures:
         return erased
 
     async def _recorded(self) -> None:
-        """Wait until the disk has what was entered; where it takes nothing, once more without the room that was set
+        """Wait until the disk has what was entered; where it is full, once more without the room that was set
         aside. Raises LedgerError."""
         try:
             await self._on_disk()
-        except LedgerError:
-            if not await asyncio.to_thread(give_up, self._folder):
+        except LedgerError as error:
+            if not (is_for_room(error) and await asyncio.to_thread(give_up, self._folder)):
                 raise
             await self._on_disk()
 

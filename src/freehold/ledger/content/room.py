@@ -38,11 +38,18 @@ def give_up(folder: Path) -> bool:
     return True
 
 
+def is_for_room(error: BaseException | None) -> bool:
+    """Whether it came of a disk that is full."""
+    while error is not None and not (isinstance(error, OSError) and error.errno in _FULL):
+        error = error.__cause__
+    return error is not None
+
+
 def with_room(folder: Path, do: Callable[[], T]) -> T:
     """Do it, and where the disk is full once more without the room. Raises OSError."""
     try:
         return do()
     except OSError as error:
-        if error.errno not in _FULL or not give_up(folder):
+        if not is_for_room(error) or not give_up(folder):
             raise
     return do()

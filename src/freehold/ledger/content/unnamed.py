@@ -63,6 +63,13 @@ def hold(folder: Path, found: Sequence[Span], at_ms: int) -> None:
     _write(folder, [*read(folder), Held(at_ms, tuple(found))])
 
 
+def begin_anew(folder: Path, at_ms: int) -> None:
+    """Let the week of what a wrong clock says was found later than now begin now. Raises LedgerError, OSError."""
+    held = read(folder)
+    if any(each.at_ms > at_ms for each in held):
+        _write(folder, [each._replace(at_ms=min(each.at_ms, at_ms)) for each in held])
+
+
 def due(folder: Path, chain_folder: Path, now_ms: int) -> list[Span] | None:
     """What was held for long enough, is there, and is named by no record now. None where nothing was, and where nobody
     can tell what the records named. Raises LedgerError, OSError."""
