@@ -108,6 +108,9 @@ def test_a_chain_that_lies_there_twice_is_found(house_and_own: Path) -> None:
     shutil.copytree(house_and_own / "local" / "1", house_and_own / "local" / "2")
     code, document = verified()
     assert code == 1 and [kinds(each) for each in document["local"]] == [[], ["misplaced"]]  # type: ignore[attr-defined]
+    used = command("usage", "--by", "endpoint", "--json")
+    assert {row["endpoint"]: row["requests"] for row in json.loads(used.stdout)} == {"small": 1, FAKE: 1}
+    assert "local/2 is left out: it is a copy" in used.stderr
 
 
 def test_a_chain_that_was_taken_away_is_missed_and_no_other_is_accused(house_and_own: Path, tmp_path: Path) -> None:
@@ -123,7 +126,15 @@ def test_a_house_whose_chain_was_taken_away_is_accused(house_and_own: Path, tmp_
     for path in segments(house_and_own):
         path.unlink()
     code, document = verified("--checkpoint", str(seen))
-    assert code == 1 and kinds(document) == ["truncated"]
+    assert code == 1 and kinds(document) == ["chain missing"]
+
+
+def test_a_chain_that_was_taken_from_a_home_without_a_house_is_missed(home: Path, tmp_path: Path) -> None:
+    ask()
+    seen = checkpoint(tmp_path)
+    shutil.rmtree(home / "ledger" / "local")
+    code, document = verified("--checkpoint", str(seen))
+    assert (code, document["chain"], kinds(document)) == (1, None, ["chain missing"])
 
 
 def test_where_no_house_was_the_documents_say_so(home: Path) -> None:

@@ -74,8 +74,14 @@ def chains(folder: Path) -> list[Place]:
 
 def of_each(places: Iterable[Place], read: Callable[[Path], Iterable[Found]]) -> Iterator[Found]:
     """What `read` gives of each chain. One of a process without a house that cannot be read is left out from there on,
-    which a warning says. Raises LedgerError where it is the house's own."""
+    and one that is a copy whole, which a warning says. Raises LedgerError where it is the house's own."""
+    names: set[str] = set()
     for place in places:
+        name = name_of(place)
+        if name is not None and name in names:
+            _log.warning("%s is left out: it is a copy of another chain. `freehold ledger verify`", place.label)
+            continue
+        names |= {name} if name is not None else set()
         try:
             if place.problem is not None:
                 raise place.problem

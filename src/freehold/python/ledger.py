@@ -100,8 +100,8 @@ def look_at_chains(checkpoints: Sequence[Path] = ()) -> tuple[Looked, ...]:
 
 
 def _looked(place: Place, seen: list[Held], lost: Sequence[Held]) -> Looked:
-    """`lost` saw no chain that is here: it is the house's own that was replaced, unless that was seen by others."""
-    if place.number is None and not seen:
+    """`lost` saw no chain that is here: where the house has one that none saw, it is that which was replaced."""
+    if place.number is None and not seen and segments(place.folder):
         seen, lost = [*lost], ()
     told = [each.checkpoint.seen(each.called) for each in seen if each.signature != "wrong"]
     try:
