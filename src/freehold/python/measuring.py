@@ -97,14 +97,15 @@ def _by_tokens(times: Mapping[int, Measured]) -> dict[str, Any]:
 async def check_predictions(
     settings: Settings | None = None, *, tell: Tell, names: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Run the builds that are held (or `names` of them), and set what was predicted beside what was measured: the rows,
-    and how far they are apart. Raises CallError where this machine was not measured, or nothing is held."""
+    """Run the GGUF builds that are held (or `names` of them), and set what was predicted beside what was measured: the
+    rows, and how far they are apart. Raises CallError where this machine was not measured, nothing is held that can be
+    predicted, or one of `names` cannot."""
     settings = settings or load()
     found = known(settings)
     if isinstance(found, Unknown):
         raise CallError(f"There is nothing to check: {found.reason}.", hint="freehold machine --measure")
     store = Store.of(settings)
-    builds = [store.find(parse(name)) for name in names] if names else list(store.builds())
+    builds = predicted_builds(store, names)
     if not builds:
         raise CallError("There is nothing to check: no build is held.", hint="freehold pull smollm2-135m-instruct")
     engine = LlamaCpp(runtime_dir=settings.runtime_dir, log_dir=settings.home / "logs", confirm=store.confirm)
@@ -113,6 +114,19 @@ async def check_predictions(
         rows += [*_speed_rows(build, blueprint, each, found), *_memory_rows(build, blueprint, each)]
         keep_measured([_kept(build, each, found)], settings)
     return {"machine": found.fingerprint, "engine": found.engine, "rows": rows, "errors": errors(rows)}
+
+
+def predicted_builds(store: Store, names: Sequence[str]) -> list[HeldBuild]:
+    """Those of the builds that are held (or `names` of them) whose speed is predicted: what was measured is how
+    llama.cpp reads weights. Raises CallError, NotFoundError."""
+    named = [store.find(parse(name)) for name in names]
+    for build in named:
+        if build.facts.format != "gguf":
+            raise CallError(
+                f"{build.name} is in the form of {build.facts.format}, whose speed is not predicted.",
+                hint="`freehold bench` measures it.",
+            )
+    return named or [build for build in store.builds() if build.facts.format == "gguf"]
 
 
 async def _each(
