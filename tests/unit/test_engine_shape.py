@@ -31,6 +31,15 @@ def test_an_engine_of_the_wrong_shape_is_an_error_of_the_engine_and_no_bug(chunk
         check_chunk(chunk, HERE, 1)
 
 
+def test_whoever_reads_that_an_engine_is_wrong_is_told_where_to_look() -> None:
+    with pytest.raises(EngineError) as far:
+        check_chunk({"choices": 5}, FAR, 1)
+    assert "freehold.toml" in far.value.hint
+    with pytest.raises(EngineError) as here:
+        check_chunk({"choices": 5}, HERE, 1)
+    assert "`freehold verify`" in here.value.hint
+
+
 PIECE: dict[str, Any] = {"index": 0, "delta": {"content": "x"}, "finish_reason": None}
 
 

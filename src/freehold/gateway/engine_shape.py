@@ -147,13 +147,22 @@ def check_chunk(chunk: dict[str, Any], upstream: Upstream, choices: int) -> None
     for place, choice in enumerate(chunk.get("choices") or ()):
         if choice.get("index", 0) >= choices:
             reason = f"{choices} {'was' if choices == 1 else 'were'} asked for"
-            raise _wrong(upstream, f"choices.{place}.index", reason)
+            raise _field(upstream, f"choices.{place}.index", reason)
 
 
 def check_answer(path: str, answer: dict[str, Any], upstream: Upstream) -> None:
     """Raises EngineError that names the first field of the wrong shape of what `path` was answered with."""
     if (shape := _ANSWERS.get(path)) is not None:
         _check(shape, answer, upstream)
+
+
+def not_an_answer(upstream: Upstream, what: str) -> EngineError:
+    """The error of an engine that did `what`, and whose it is to look."""
+    if upstream.socket_path is None:
+        hint = "See that its address in freehold.toml is that of an API like OpenAI's; its operator knows what it sent."
+        return EngineError(f"{upstream.base_url} {what}.", hint=hint)
+    hint = "`freehold verify` looks at the build's file, `freehold doctor` at the engine."
+    return EngineError(f"{upstream.engine} {what}.", hint=hint)
 
 
 def check_call(call: Mapping[str, Any]) -> None:
@@ -182,9 +191,8 @@ def _check(shape: TypeAdapter[Any], said: dict[str, Any], upstream: Upstream) ->
     except ValidationError as error:
         row = error.errors(include_url=False, include_context=False, include_input=False)[0]
         field = ".".join(str(part) for part in row["loc"])
-        raise _wrong(upstream, field, row["msg"]) from None
+        raise _field(upstream, field, row["msg"]) from None
 
 
-def _wrong(upstream: Upstream, field: str, reason: str) -> EngineError:
-    who = upstream.base_url if upstream.socket_path is None else upstream.engine
-    return EngineError(f"{who} answered with a wrong `{field}`: {reason}.")
+def _field(upstream: Upstream, field: str, reason: str) -> EngineError:
+    return not_an_answer(upstream, f"answered with a wrong `{field}`: {reason}")

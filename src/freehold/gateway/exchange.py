@@ -15,9 +15,9 @@ from typing import Any, Self
 import aiohttp
 from pydantic_core import from_json
 
-from freehold.core.errors import EngineError, FreeholdError, WorkerLostError
+from freehold.core.errors import FreeholdError, WorkerLostError
 from freehold.gateway.asking import Asking
-from freehold.gateway.engine_shape import check_chunk
+from freehold.gateway.engine_shape import check_chunk, not_an_answer
 from freehold.gateway.pace import Pace
 from freehold.gateway.refusals import event_refusal
 from freehold.gateway.shaping import ChunkFilter, Shaper, Wanted
@@ -155,7 +155,7 @@ class Exchange:
         for data in self._events.feed(piece):
             if data == DONE:
                 if not self._shaper.begun:
-                    raise EngineError(f"{self.engine} ended its answer before it had begun.")
+                    raise not_an_answer(self._upstream, "ended its answer before it had begun")
                 self._shaper.finished = True
                 self._end()
                 return
@@ -181,9 +181,9 @@ class Exchange:
         try:
             chunk = from_json(data, allow_inf_nan=False)
         except ValueError as error:
-            raise EngineError(f"{self.engine} sent an event that is not JSON.") from error
+            raise not_an_answer(self._upstream, "sent an event that is not JSON") from error
         if not isinstance(chunk, dict):
-            raise EngineError(f"{self.engine} sent an event that is not an object.")
+            raise not_an_answer(self._upstream, "sent an event that is not an object")
         if chunk.get("error") is not None:
             raise event_refusal(self._upstream, chunk["error"])
         check_chunk(chunk, self._upstream, self._wanted.choices)

@@ -19,7 +19,7 @@ from freehold.core.network_words import network_words
 from freehold.core.ports import Outgoing, Upstream
 from freehold.core.refs import LOOPBACK_HOSTS
 from freehold.gateway.connector import adding, connector
-from freehold.gateway.engine_shape import check_answer
+from freehold.gateway.engine_shape import check_answer, not_an_answer
 from freehold.gateway.refusals import refusal
 
 CONNECT_TIMEOUT_S = 10.0
@@ -81,11 +81,11 @@ class UpstreamClient:
             raw = await _read(response, ANSWER_LIMIT_BYTES)
             answer = from_json(raw, allow_inf_nan=False)
         except ValueError as error:
-            raise EngineError(f"{self.upstream.engine} answered {path} with something that is not JSON.") from error
+            raise not_an_answer(self.upstream, f"answered {path} with something that is not JSON") from error
         finally:
             response.close()
         if not isinstance(answer, dict):
-            raise EngineError(f"{self.upstream.engine} answered {path} with something that is not an object.")
+            raise not_an_answer(self.upstream, f"answered {path} with something that is not an object")
         check_answer(path, answer, self.upstream)
         return answer
 
