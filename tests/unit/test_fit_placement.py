@@ -118,5 +118,5 @@ def test_a_hybrid_and_a_recurrent_model_keep_what_their_rows_say(name: str, cach
 
 
 def test_recurrent_rows_without_their_sizes_cannot_say() -> None:
-    found = blueprint_of_model(CATALOG.model("granite-4.0-h-small"), "Q4_K_M")
+    found = blueprint_of_model(CATALOG.model("lfm2-24b-a2b"), "Q4_K_M")
     assert found.cannot_say is not None and "recurrent" in found.cannot_say

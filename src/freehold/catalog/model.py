@@ -97,10 +97,15 @@ class Publisher:
 class Shape:
     """The numbers that memory and speed follow from. Sizes count elements.
 
-    `window_layers` is how many of the `layers` see only `window_tokens`; `experts_used` how many of `experts` work on a
-    token beside the `shared_experts`; `kv_lora_rank` and `rope_head_size` belong to latent attention. Where not every
-    layer attends, `attention_layers` do, and `state_layers` keep `state_elements` each for a sequence, convolution and
-    all, in 32 bits.
+    `window_layers` is how many of the `layers` see only `window_tokens`, with heads of their own (`window_kv_heads`,
+    `window_head_size`) where they differ from the others'. `shared_layers` of the layers, `shared_window_layers` of
+    them with the window, read the keys and values of earlier ones; `layer_inputs` is how wide the embedding is that a
+    token has for every layer. `experts_used` of `experts` work on a token beside the `shared_experts`; `kv_lora_rank`
+    and `rope_head_size` belong to latent attention.
+
+    Where layers carry a state, `attention_layers` attend and `state_layers` carry one: `state_inner` is its width,
+    `state_size` of each (of a head in RWKV), in `state_groups` (0 in Mamba's first form) and `state_heads`, behind a
+    convolution that sees `state_kernel` tokens.
     """
 
     architecture: str | None = None
@@ -113,6 +118,11 @@ class Shape:
     value_head_size: int | None = None
     window_tokens: int | None = None
     window_layers: int | None = None
+    window_kv_heads: int | None = None
+    window_head_size: int | None = None
+    shared_layers: int | None = None
+    shared_window_layers: int | None = None
+    layer_inputs: int | None = None
     experts: int | None = None
     experts_used: int | None = None
     shared_experts: int | None = None
@@ -120,7 +130,11 @@ class Shape:
     rope_head_size: int | None = None
     attention_layers: int | None = None
     state_layers: int | None = None
-    state_elements: int | None = None
+    state_inner: int | None = None
+    state_size: int | None = None
+    state_groups: int | None = None
+    state_heads: int | None = None
+    state_kernel: int | None = None
     vocabulary: int | None = None
 
 

@@ -77,7 +77,8 @@ class Blueprint:
     `nominal`: `parameters` are the publisher's round number (`fit.counts` says what it may stand for).
 
     `beside_hidden` is what each layer is given of a token beside its hidden values, all layers together (the embeddings
-    that Gemma 4's small models have for every layer).
+    that Gemma 4's small models have for every layer); `layer_embeddings` is how many numbers of such embeddings a token
+    has in their table, where no tensor tells.
 
     `layers` is empty where nobody can tell what they are, and `cannot_say` is then the reason.
     """
@@ -99,6 +100,7 @@ class Blueprint:
     file_bytes: int | None = None
     tensors: tuple[BuildTensor, ...] | None = None
     beside_hidden: int = 0
+    layer_embeddings: int = 0
     cannot_say: str | None = None
 
     @property

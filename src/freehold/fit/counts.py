@@ -71,9 +71,9 @@ def _by_shape(blueprint: Blueprint) -> tuple[Count, ...] | None:
     """Both counts that the shape leaves; None where it does not say how large every matrix is."""
     width = blueprint.feed_forward
     table = blueprint.vocabulary * blueprint.hidden
-    if blueprint.experts or not width or not table or not blueprint.layers:
+    if blueprint.experts or not width or not table or not blueprint.layers or blueprint.layer_embeddings:
         return None
-    if any(layer.attention in {"none", "latent"} or not layer.heads for layer in blueprint.layers):
+    if any(each.attention in {"none", "latent"} or not each.heads or each.state_elements for each in blueprint.kinds):
         return None
     feeds = 3 if gated(blueprint.layers[0], width) else 2
     layers = attentions(blueprint).total() + feeds * blueprint.hidden * width * len(blueprint.layers)

@@ -7,6 +7,11 @@ fits there. Source: llama.cpp b11549, `llm_graph_context::build_ffn` and `build_
 
 from __future__ import annotations
 
+from freehold.fit.architectures import Rules
+
+# One layer's part of the embeddings for every layer is in work, in three forms.
+_MORE_THAN_LAYERS = 3
+
 
 def held(width: int, hidden: int, *, gated: bool, routed: int = 0) -> int:
     """`width` of the network, or of one expert; `hidden` of the model; `routed`: the experts of one token, 0 where the
@@ -16,3 +21,10 @@ def held(width: int, hidden: int, *, gated: bool, routed: int = 0) -> int:
         return vectors * width
     fits = (vectors - 1) * width >= hidden
     return routed * (vectors * width + (0 if fits else hidden))
+
+
+def waiting(rules: Rules, hidden: int, layers: int, inputs: int) -> int:
+    """What of one token waits beside the network while it works. `inputs`: how wide the embedding is that a token has
+    for each of the `layers`."""
+    passing = (layers + _MORE_THAN_LAYERS) * inputs if rules.every_layer == "passing" else 0
+    return rules.beside * hidden + passing

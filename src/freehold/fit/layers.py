@@ -11,16 +11,14 @@ from dataclasses import replace
 
 from freehold.fit.architectures import ARCHITECTURES, Rules
 from freehold.fit.blueprint import Attention, Layer
-from freehold.fit.feed_forward import held
-from freehold.fit.recurrence import Carried, carried
+from freehold.fit.feed_forward import held, waiting
+from freehold.fit.recurrence import carried, carrying
 from freehold.fit.stated import Stated
 
 Numbers = Mapping[str, tuple[int, ...]]
 
 _EVERY_LAYER = "embedding_length_per_layer_input"
 _UNSTATED_EVERY_LAYER = 256
-# One layer's part of them is in work, in three forms.
-_MORE_THAN_LAYERS = 3
 
 
 def layers_of(architecture: str, numbers: Numbers) -> tuple[Layer, ...] | str:
@@ -65,7 +63,9 @@ def _layer(stated: Stated, rules: Rules, count: int, index: int, window: int) ->
     kv_heads = heads if kv_heads is None else kv_heads
     width = _feed_forward(stated, rules, count, index)
     recurrent = _is_recurrent(stated, rules, index, kv_heads)
-    layer = _carrying(Layer("none", feed_forward=width), carried(rules.state, stated), recurrent)
+    state = carried(rules.state, stated) if recurrent else None
+    layer = Layer("none", feed_forward=width)
+    layer = carrying(layer, state) if state else layer
     if (recurrent and not rules.both) or not kv_heads:
         return layer
     latent = bool(stated.one("attention.kv_lora_rank") and stated.one("attention.key_length_mla"))
@@ -84,29 +84,14 @@ def _layer(stated: Stated, rules: Rules, count: int, index: int, window: int) ->
     )
 
 
-def _carrying(layer: Layer, state: Carried | None, recurrent: bool) -> Layer:
-    if state is None or not recurrent:
-        return layer
-    return replace(
-        layer,
-        state_elements=state.rolling + state.state,
-        recurrence=state.kind,
-        rolling_elements=state.rolling,
-        inner=state.inner,
-        mixing=state.mixing,
-    )
-
-
 def _feed_forward(stated: Stated, rules: Rules, count: int, index: int) -> int:
     hidden = stated.one("embedding_length") or 0
     dense = stated.at("feed_forward_length", index) or 0
-    waiting = rules.beside * hidden
-    if rules.every_layer == "passing":
-        waiting += (count + _MORE_THAN_LAYERS) * (stated.one(_EVERY_LAYER) or _UNSTATED_EVERY_LAYER)
+    beside = waiting(rules, hidden, count, stated.one(_EVERY_LAYER) or _UNSTATED_EVERY_LAYER)
     if not stated.one("expert_count") or index < (stated.one("leading_dense_block_count") or 0):
-        return held(dense, hidden, gated=rules.gated) + waiting
+        return held(dense, hidden, gated=rules.gated) + beside
     width = stated.one("expert_feed_forward_length") or dense
-    return held(width, hidden, gated=rules.gated, routed=stated.one("expert_used_count") or 1) + waiting
+    return held(width, hidden, gated=rules.gated, routed=stated.one("expert_used_count") or 1) + beside
 
 
 def _head_sizes(stated: Stated, *, window: bool) -> tuple[int, int]:

@@ -5,9 +5,9 @@ Source: llama.cpp b11549, `llama_hparams::n_embd_r` and `n_embd_s`, and the grap
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from freehold.fit.blueprint import Recurrence
+from freehold.fit.blueprint import Layer, Recurrence
 from freehold.fit.stated import Stated
 
 
@@ -36,6 +36,18 @@ def carried(kind: Recurrence, stated: Stated) -> Carried | None:
             return _kda(stated)
         case "":
             return None
+
+
+def carrying(layer: Layer, state: Carried) -> Layer:
+    """`layer` with the `state` that it carries."""
+    return replace(
+        layer,
+        state_elements=state.rolling + state.state,
+        recurrence=state.kind,
+        rolling_elements=state.rolling,
+        inner=state.inner,
+        mixing=state.mixing,
+    )
 
 
 def _state_space(kind: Recurrence, stated: Stated) -> Carried:

@@ -97,7 +97,7 @@ def _from_shape(blueprint: Blueprint) -> Work | str:
         for matrix in _attention(kind, hidden, layer):
             matrices[matrix] += alike
     attending = sum(each.weights * alike for each, alike in matrices.items())
-    rest = blueprint.parameters - blueprint.vocabulary * hidden - attending
+    rest = blueprint.parameters - blueprint.vocabulary * (hidden + blueprint.layer_embeddings) - attending
     if rest <= 0:
         return "what its layers compute does not follow from its row of the catalog; its header says it"
     experts, used = blueprint.experts or 1, (blueprint.experts_used or 1) if blueprint.experts else 1
