@@ -8,6 +8,10 @@ chosen by what it shows of itself, since nothing of a cell reaches the predictio
 choice. Beside the errors stands how far the machine is from itself: between the windows of a take, which lie within
 seconds, and between the takes, which lie minutes apart. No prediction can be nearer than that.
 
+One cell, the same always, is timed on either side of the machine's own measurement and of every take. How much slower
+or faster it goes than it went then is what the machine has changed by since; the errors with that taken out stand
+beside those that a user sees, which are what is claimed.
+
 `--for SECONDS` stops once they are over, and `--resume` goes on where a run has stopped, with the same record of the
 machine. `--seed` draws other cells, to try and not to quote.
 """
@@ -72,6 +76,11 @@ class Drawn:
         return f"{self.model}:{self.kind} {self.cell.concurrency} x {self.cell.used_tokens} tokens"
 
 
+REFERENCE = Drawn(MODELS[0], "own", Cell(SHORTEST, 1))
+"""Not drawn: what tells how fast the machine is at a time."""
+REFERENCE_REPETITIONS = 3
+
+
 def drawn(count: int, seed: int = SEED) -> list[Drawn]:
     """The first `count` cells of the seed: lengths even in their logarithm, all else even."""
     source = random.Random(seed)
@@ -95,23 +104,29 @@ async def main() -> None:
     until = time.monotonic() + chosen.seconds
     state = arms.cache() / "fit_speed.json"
     cells = drawn(4 if chosen.quick else CELLS, chosen.seed)
-    files = {(each.model, each.kind): build_file(each.model, each.kind) for each in cells}
-    found = _kept_record() if chosen.resume else None
+    files = {each: build_file(each.model, each.kind) for each in {*cells, REFERENCE}}
+    found = _kept_record() if chosen.resume and state.exists() else None
     if found is None:
-        state.unlink(missing_ok=True)
+        before = await _reference(files[REFERENCE])
         found = await _measured()
-    rows: dict[str, list[Any]] = json.loads(state.read_text()) if state.exists() else {}
+        after = await _reference(files[REFERENCE])
+        state.write_text(json.dumps({"then": _between(before, after), "takes": {}}))
+    kept = json.loads(state.read_text())
+    rows: dict[str, list[Any]] = kept["takes"]
     for turn in range(TAKES):
         for each in cells:
             takes = rows.setdefault(each.name, [])
             if len(takes) <= turn and time.monotonic() < until:
-                takes.append(await _taken(each, files[each.model, each.kind], found))
-                state.write_text(json.dumps(rows))
-                print(f"{each.name}: {json.dumps(takes[-1]['step_s'])}", file=sys.stderr)
+                before = await _reference(files[REFERENCE])
+                take = await _taken(each, files[each], found.threads, repetitions=REPETITIONS)
+                after = await _reference(files[REFERENCE])
+                takes.append(take | {"changed": _changed(kept["then"], _between(before, after))})
+                state.write_text(json.dumps(kept))
+                print(f"{each.name}: {json.dumps(take['step_s'])} {takes[-1]['changed']}", file=sys.stderr)
     if any(len(rows[each.name]) < TAKES for each in cells):
         print("Not every cell was taken; --resume goes on.", file=sys.stderr)
         return
-    taken_cells = [(each, rows[each.name], files[each.model, each.kind]) for each in cells]
+    taken_cells = [(each, rows[each.name], files[each]) for each in cells]
     save(taken_cells, found, to_quote=not chosen.quick and chosen.seed == SEED)
 
 
@@ -137,13 +152,27 @@ def _tell(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-async def _taken(each: Drawn, file: Path, found: Calibration) -> dict[str, Any]:
+async def _reference(file: Path) -> dict[str, Any]:
+    return await _taken(REFERENCE, file, int(probe.machine().usable_cores) or 1)
+
+
+async def _taken(each: Drawn, file: Path, threads: int, *, repetitions: int = REFERENCE_REPETITIONS) -> dict[str, Any]:
     build = HeldBuild(each.name, each.model, "sha256:0", (file,), 0, read_facts(file))
-    manner = Manner(found.threads, BATCH_TOKENS, REPETITIONS, datetime.datetime.now(datetime.UTC).date().isoformat())
+    manner = Manner(threads, BATCH_TOKENS, repetitions, datetime.datetime.now(datetime.UTC).date().isoformat())
     with arms.folder_of_its_own() as folder:
         engine = LlamaCpp(runtime_dir=folder / "r", log_dir=folder / "log")
         (one,) = [found async for found in taken(engine, build, [each.cell], manner)]
     return {"step_s": _plain(one.step_s), "prompt_s": _plain(one.prompt_s), "load": os.getloadavg()[0]}
+
+
+def _between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, float]:
+    """Seconds of the reference in the middle of two takes of it."""
+    return {of: math.sqrt(before[of][0] * after[of][0]) for of in ("step_s", "prompt_s")}
+
+
+def _changed(then: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:
+    """How many times as long the reference takes now."""
+    return {of: now[of] / then[of] for of in now}
 
 
 def _variation(row: Mapping[str, Any]) -> float:
@@ -170,27 +199,30 @@ def save(
     """Write the result and print its tables."""
     result_arms: dict[str, Any] = {}
     apart: dict[str, list[float]] = {"generation": [], "prompt": []}
+    unchanged: dict[str, list[float]] = {"generation": [], "prompt": []}
+    changes: list[float] = []
     own: list[float] = []
     again: list[float] = []
     for each, takes, file in taken_cells:
         row, predicted = min(takes, key=_variation), _predicted(each, file, found)
         again += _again(takes)
-        for of, seconds, tokens in (
-            ("generation", row["step_s"], 1),
-            ("prompt", row["prompt_s"], each.cell.used_tokens),
-        ):
-            if seconds is None:
+        for of, key, tokens in (("generation", "step_s", 1), ("prompt", "prompt_s", each.cell.used_tokens)):
+            if row[key] is None:
                 continue
-            middle, low, high, _ = seconds
+            middle, low, high, _ = row[key]
+            changed = row["changed"][key]
             said = predicted[of]
             assert isinstance(said, Estimated) and said.value is not None, f"{each.name}: {said}"
             apart[of].append(abs(said.value * middle / tokens - 1))
+            unchanged[of].append(abs(said.value * middle / changed / tokens - 1))
+            changes.append(max(changed, 1 / changed) - 1)
             own.append((high - low) / middle)
             result_arms.setdefault(each.name, {}).update(
                 {
                     f"{of} tokens/s, measured": _metric(tokens / middle, tokens / low - tokens / high),
                     f"{of} tokens/s, predicted": _metric(said.value, said.high - said.low),
                     f"{of}, error %": _metric(100 * (said.value * middle / tokens - 1), None),
+                    f"{of}, machine slower than when it was measured by %": _metric(100 * (changed - 1), None),
                 }
             )
     result = {
@@ -205,7 +237,7 @@ def save(
         "skipped": {},
         "claims": [
             {"text": claim.text, "reach": claim.reach, "found": claim.found, "holds": claim.holds}
-            for claim in claims(apart, own, again)
+            for claim in claims(apart, unchanged, Spread(own, again, changes))
         ],
     }
     RESULTS.mkdir(exist_ok=True)
@@ -214,8 +246,20 @@ def save(
     print(tables(result))
 
 
-def claims(apart: Mapping[str, Sequence[float]], own: Sequence[float], again: Sequence[float]) -> list[Claim]:
-    """What was to be reached, and the repeatability beside it."""
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How far the machine was from itself: within the windows of a take, between the takes of a cell, and since it was
+    measured; each a share."""
+
+    own: Sequence[float]
+    again: Sequence[float]
+    changes: Sequence[float]
+
+
+def claims(
+    apart: Mapping[str, Sequence[float]], unchanged: Mapping[str, Sequence[float]], spread: Spread
+) -> list[Claim]:
+    """What was to be reached, and how far the machine was from itself beside it."""
     made = []
     for of, errors in apart.items():
         if errors:
@@ -223,9 +267,17 @@ def claims(apart: Mapping[str, Sequence[float]], own: Sequence[float], again: Se
             made.append(Claim(f"{of}, median error of {len(errors)}", "under 10 %", f"{middle:.1%}", middle < MEDIAN))
             made.append(Claim(f"{of}, worst error", "under 25 %", f"{worst:.1%}", worst < WORST))
     for text, value in (
-        ("lowest to highest of the same cell within seconds, median", statistics.median(own)),
-        ("the same cell again, minutes later, median", statistics.median(again)),
-        ("the same cell again, minutes later, worst", max(again)),
+        *(
+            (f"{of}, {name} error where the machine's change since its measurement is taken out", of_all(errors))
+            for of, errors in unchanged.items()
+            if errors
+            for name, of_all in (("median", statistics.median), ("worst", max))
+        ),
+        ("the machine's change since its measurement, median", statistics.median(spread.changes)),
+        ("the machine's change since its measurement, worst", max(spread.changes)),
+        ("lowest to highest of the same cell within seconds, median", statistics.median(spread.own)),
+        ("the same cell again, minutes later, median", statistics.median(spread.again)),
+        ("the same cell again, minutes later, worst", max(spread.again)),
     ):
         made.append(Claim(text, "(for comparison)", f"{value:.1%}", None))
     return made
