@@ -30,6 +30,9 @@ LOOKS = (("f16", 64), ("f16", 128), ("f16", 256), ("q8_0", 64), ("q8_0", 128), (
 """Types of the cache and sizes of a head."""
 BASE = "Q8_0"
 """The type that everything but the types themselves is measured with."""
+OTHERS_BETWEEN = 4
+"""Types after which what every prediction rests on is timed again: the narrow probe, the base type, the first look. A
+machine that has neighbors is another one a minute later."""
 
 SMALL = Shape(BASE, layers=1, hidden=256, feed_forward=512)
 SPOKEN = {

@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,21 +97,26 @@ class Bench:
                     _say({"probe": name, "tokens": one.tokens, "held": one.held, **said})
                 elif window.seconds > _LONG_S:
                     left[one] = _LONG
-                elif not cold:
+                else:
                     filling[one] = math.ceil(_WINDOW_S / window.seconds)
 
     def _window(self, model: Loaded, one: Pass, times: int, *, cold: bool) -> Window:
         """What one of `times` passes took, each of which finds held what the first found."""
-        if cold:
-            self._other.find(0)  # reads all of it
 
-        def work() -> None:
-            for _ in range(times):
+        def work(passes: int) -> None:
+            for _ in range(passes):
                 model.forget(one.held)
                 model.decode(one.tokens, start=one.held)
 
-        window = timed(work)
-        return replace(window, seconds=window.seconds / times)
+        if not cold:
+            window = timed(partial(work, times))
+            return replace(window, seconds=window.seconds / times)
+        each = []
+        for _ in range(times):
+            self._other.find(0)  # reads all of it
+            each.append(timed(partial(work, 1)))
+        seconds = sum(window.seconds for window in each)
+        return Window(seconds / times, sum(window.waited_share * window.seconds for window in each) / seconds)
 
 
 def _block(library: Any, kind: str) -> bytes:
@@ -147,14 +153,23 @@ def main() -> None:
 
 def _parts(bench: Bench, room: Room, cache_bytes: int) -> None:
     bench.run("small", plan.SMALL, room, [Pass(1)])
-    bench.run("narrow", plan.narrow(cache_bytes), room, [Pass(1), Pass(plan.MANY)])
+    _narrow(bench, room, cache_bytes)
     first, *others = plan.TYPES
     _weights(bench, room, first, cache_bytes)
     for cache_type, size in plan.LOOKS:
         _look(bench, room, cache_type, size)
-    for kind in (*others, *plan.TYPES):
-        if not bench.over:
-            _weights(bench, room, kind, cache_bytes)
+    for count, kind in enumerate((*others, *plan.TYPES), 1):
+        if bench.over:
+            return
+        _weights(bench, room, kind, cache_bytes)
+        if count % plan.OTHERS_BETWEEN == 0:
+            _narrow(bench, room, cache_bytes)
+            _weights(bench, room, first, cache_bytes)
+            _look(bench, room, *plan.LOOKS[0])
+
+
+def _narrow(bench: Bench, room: Room, cache_bytes: int) -> None:
+    bench.run("narrow", plan.narrow(cache_bytes), room, [Pass(1), Pass(plan.MANY)])
 
 
 def _weights(bench: Bench, room: Room, kind: str, cache_bytes: int) -> None:
