@@ -19,9 +19,9 @@ from freehold.hardware.calibration import Calibration
 from freehold.hardware.rig import Rig
 
 MODEL_ERROR = 0.6
-"""How far a prediction may be from a measurement: of 24 cells of two small builds (bench/fit_speed.py) the middle error
-was 13 % for generation and 9 % for prompts, the farthest 60 % too fast, in a cell whose own windows were 34 % apart;
-the same cell repeated to 15 % in the middle, on a machine whose host was busy."""
+"""How far a prediction may be from a measurement: of 24 cells of two small builds (bench/fit_speed.py), taken on two
+evenings, the middle error was 13 and 17 % for generation, 9 and 7 % for prompts, the farthest 60 % too fast, on a
+machine whose host was busy and where the same cell was 12 % from itself in the middle, 42 % at worst."""
 MIX_ERROR = 0.15
 """Added where only the name of a mix of types is known."""
 
