@@ -16,7 +16,7 @@ from pathlib import Path
 from freehold.core.errors import LedgerError
 from freehold.ledger.content.room import FILE, give_up
 from freehold.ledger.content.spans import spans
-from tests.unit.test_ledger_content import WHY, Place, ask
+from tests.kept_requests import WHY, Place, ask
 
 
 def fill(folder: Path) -> None:

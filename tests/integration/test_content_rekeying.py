@@ -13,8 +13,8 @@ from pathlib import Path
 from freehold.ledger.content.places import places
 from freehold.ledger.content.rekeying import rekey
 from freehold.ledger.content.spans import spans
+from tests.kept_requests import CANARY, WHY, Place, ask
 from tests.unit.content_attack import openable
-from tests.unit.test_ledger_content import CANARY, WHY, Place, ask
 
 PROGRAM = Path(__file__).with_name("rekey_cut_off.py")
 SEGMENTS = 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
 
 import pytest
 
@@ -19,22 +18,12 @@ from freehold.ledger.content.shelf import left
 from freehold.ledger.content.spans import Span, spans
 from freehold.ledger.content.turns import left_alone
 from freehold.ledger.segments import segments
+from tests.kept_requests import REQUESTS, WHY, Place, ask
 from tests.unit.test_deeds_cli import Terminal
-from tests.unit.test_ledger_content import REQUESTS, WHY, Place, ask
 from tests.unit.test_ledger_verify import found
 
 UNREADABLE = "no \udcff text"
 """What Python makes of a byte on the command line that is no UTF-8."""
-
-
-@pytest.fixture
-async def place(home: Path) -> Place:
-    """A ledger of 6 requests, all kept for an hour."""
-    place = Place(home)
-    async with place.running() as ledger:
-        for number in range(REQUESTS):
-            await ask(ledger, number)
-    return place
 
 
 def _there(place: Place) -> int:

@@ -11,13 +11,13 @@ import pytest
 from freehold.core.errors import LedgerError
 from freehold.ledger.content import shelf
 from freehold.ledger.content.container import SLOT_BYTES, Slot, slot_of
-from tests.unit.test_ledger_content import Place, place  # noqa: F401 - pytest finds the fixture by its name
+from tests.kept_requests import Place
 
 
 @pytest.mark.parametrize("suffix", [".json", ".keys", ".sealed"])
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
 async def test_what_is_no_file_is_refused_and_waited_for_by_nobody(
-    place: Place,  # noqa: F811
+    place: Place,
     suffix: str,
     make: Callable[[Path], None],
 ) -> None:
@@ -29,7 +29,7 @@ async def test_what_is_no_file_is_refused_and_waited_for_by_nobody(
 
 
 async def test_a_content_that_says_it_is_larger_than_any_is_not_read_whole(
-    place: Place,  # noqa: F811
+    place: Place,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(shelf, "LARGEST_BYTES", 1 << 20)

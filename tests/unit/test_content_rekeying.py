@@ -24,19 +24,9 @@ from freehold.ledger.content.rekeying import rekey
 from freehold.ledger.content.shelf import Shelf, left, slots
 from freehold.ledger.content.spans import spans
 from freehold.ledger.content.turns import adding
+from tests.kept_requests import CANARY, REQUESTS, WHY, Killed, Place, ask
 from tests.unit.content_attack import openable
 from tests.unit.test_deeds_cli import Terminal
-from tests.unit.test_ledger_content import CANARY, REQUESTS, WHY, Killed, Place, ask
-
-
-@pytest.fixture
-async def place(home: Path) -> Place:
-    """A ledger of 6 requests, all kept for an hour."""
-    place = Place(home)
-    async with place.running() as ledger:
-        for number in range(REQUESTS):
-            await ask(ledger, number)
-    return place
 
 
 def _copied(place: Place, to: Path) -> Path:

@@ -24,7 +24,7 @@ from freehold.ledger.content.spans import spans
 from freehold.ledger.content.turns import left_alone
 from freehold.ledger.record import Asked, Outcome
 from freehold.ledger.segments import Tail
-from tests.unit.test_ledger_content import CANARY, DAY_MS, HOUR_S, WHY, Place, ask
+from tests.kept_requests import CANARY, DAY_MS, HOUR_S, WHY, Place, ask
 
 YEARS_MS = 25 * 365 * DAY_MS
 FIVE_YEARS = {"demo": 5 * 365 * 86_400.0}

@@ -15,20 +15,10 @@ from freehold.ledger.content.shelf import left
 from freehold.ledger.content.spans import spans
 from freehold.ledger.content.unnamed import FILE, HELD_MS
 from freehold.ledger.segments import segments
+from tests.kept_requests import CANARY, HOUR_S, REQUESTS, Place, ask
 from tests.unit.test_deeds_cli import Terminal
-from tests.unit.test_ledger_content import CANARY, HOUR_S, REQUESTS, Place, ask
 
 FOR_EVER = {"demo": float("inf")}
-
-
-@pytest.fixture
-async def place(home: Path) -> Place:
-    """A ledger of 6 requests."""
-    place = Place(home)
-    async with place.running() as ledger:
-        for number in range(REQUESTS):
-            await ask(ledger, number)
-    return place
 
 
 def _there(place: Place) -> int:
