@@ -15,7 +15,7 @@ from typing import Any
 from freehold.ledger.content.house_key import FILE, KeyRing
 from freehold.ledger.content.rekeying import rekey
 
-CHANGES = ("open", "pwrite", "fsync", "fdatasync", "unlink", "replace")
+CHANGES = ("open", "link", "pwrite", "fsync", "fdatasync", "unlink", "replace")
 """Of these functions of the system; `open` where it makes a file."""
 
 

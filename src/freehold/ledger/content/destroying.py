@@ -16,7 +16,7 @@ from pathlib import Path
 from freehold.core.disk import sync_folder
 from freehold.ledger.content.container import KEY_OFFSET, SLOT_BYTES, Slot
 from freehold.ledger.content.current import keys_of
-from freehold.ledger.content.overwriting import overwrite, wipe
+from freehold.ledger.content.overwriting import finish, overwrite, wipe
 from freehold.ledger.content.places import Place, read_about, size_bytes
 from freehold.ledger.content.shelf import left
 from freehold.ledger.content.spans import Places, Span
@@ -55,6 +55,7 @@ def holds_nothing(place: Place) -> bool:
 def tidy(place: Place) -> None:
     """Destroy the keys of this segment that are not valid, which an exchange leaves that was cut off. The caller is the
     only one who changes what is kept. Raises OSError, LedgerError, NewerFormatError."""
+    finish(place.about)
     about, every = read_about(place), list(place.every_keys().values())
     valid = keys_of(place, about)
     if about is None or valid not in every:  # it was no exchange that left these

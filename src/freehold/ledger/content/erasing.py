@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from freehold.core.errors import LedgerError, NewerFormatError
+from freehold.core.errors import HouseKeyError, LedgerError, NewerFormatError
 from freehold.ledger.content import note, unnamed
 from freehold.ledger.content.contents import Contents
 from freehold.ledger.content.destroying import destroy, sweep
 from freehold.ledger.content.erased import UNNAMED
+from freehold.ledger.content.overwriting import wipe
 from freehold.ledger.content.places import Place, places
 from freehold.ledger.content.room import give_up, is_for_room, set_aside
 from freehold.ledger.content.spans import Span, count, spans
@@ -105,6 +106,7 @@ class Erasures:
     async def mend(self, chain_folder: Path) -> None:
         """At a start: carry out what was begun, and find what no record names. Where that cannot be, the house can
         serve all the same, and the log says so."""
+        await self._tidy_keys()
         if not self._folder.is_dir():
             return
         try:
@@ -119,6 +121,12 @@ class Erasures:
             await asyncio.to_thread(set_aside, self._folder)
         except OSError as error:
             _log.warning("On a full disk nothing could be erased: no room is set aside (%s).", error.strerror or error)
+
+    async def _tidy_keys(self) -> None:
+        try:
+            await asyncio.to_thread(self._contents.ring.tidy)
+        except HouseKeyError as error:
+            _log.warning("Keys that seal nothing any more may still lie on the disk: %s", error)
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -198,4 +206,5 @@ def _swept(folder: Path) -> None:
     """Take away what a crash may have left, and nobody needs."""
     sweep(places(folder))
     for path in folder.glob("*.new"):
+        wipe(path)
         path.unlink()

@@ -19,7 +19,7 @@ from pathlib import Path
 from freehold.core.disk import replace_whole, sync_folder
 from freehold.core.errors import HouseKeyError
 from freehold.ledger.content.container import KEY_BYTES
-from freehold.ledger.content.overwriting import replaced
+from freehold.ledger.content.overwriting import finish, former_of, replaced, wipe
 from freehold.ledger.content.places import places
 
 FILE = Path("keys") / "content.key"
@@ -105,13 +105,31 @@ class KeyRing:
             )
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            for unfinished in self.path.parent.glob(f"{self.path.name}.*.new"):
-                unfinished.unlink(missing_ok=True)
+            self._overwrite_left()
             with replaced(self.path):
                 replace_whole(self.path, text.encode(), mode=0o600)
             sync_folder(self.path.parent.parent)
         except OSError as error:
             raise _unwritable(self.path, error) from error
+
+    def tidy(self) -> None:
+        """Overwrite the former keys that a kill left, where one did. Raises HouseKeyError."""
+        try:
+            if former_of(self.path).exists() or self._unfinished():
+                with self.alone():
+                    self._overwrite_left()
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+    def _overwrite_left(self) -> None:
+        for path in self._unfinished():
+            wipe(path)
+            path.unlink()
+        finish(self.path)
+
+    def _unfinished(self) -> list[Path]:
+        """Keys that were being written."""
+        return list(self.path.parent.glob(f"{self.path.name}.*.new"))
 
 
 def _unwritable(path: Path, error: OSError) -> HouseKeyError:
