@@ -28,7 +28,8 @@ class Rules:
     cache of earlier ones; "stated" where the header says how many of the last do. `gated` is the feed-forward network,
     `beside` how many vectors of the model's width wait while it works (attention beside it, an expert that all tokens
     share, other versions of the layer). `every_layer`: tokens have an embedding for every layer, which waits as well,
-    or lasts through the whole pass.
+    or lasts through the whole pass. `gated_queries`: a gate of their size lies with the queries.
+    `experts_share`: experts whose width is not stated have that of the network together, those of one token.
     """
 
     full_every: int | None = None
@@ -42,10 +43,12 @@ class Rules:
     gated: bool = True
     beside: int = 0
     every_layer: Literal["", "passing", "lasting"] = ""
+    gated_queries: bool = False
+    experts_share: bool = False
 
 
 _PLAIN = (
-    *("llama", "mistral3", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "gemma", "phi3", "granite"),
+    *("llama", "mistral3", "qwen2", "qwen3", "gemma", "phi3", "granite"),
     *("granitemoe", "olmo", "olmoe", "smollm3", "deepseek2", "glm4", "internlm2", "exaone", "stablelm"),
     *("seed_oss", "minimax-m2", "glm4moe", "hunyuan-dense", "baichuan", "dbrx", "phimoe"),
 )
@@ -53,6 +56,7 @@ _PLAIN_WITHOUT_GATE = (*("gptneox", "starcoder", "starcoder2", "apertus", "bloom
 ARCHITECTURES: Mapping[str, Rules] = {
     **dict.fromkeys(_PLAIN, Rules()),
     **dict.fromkeys(_PLAIN_WITHOUT_GATE, Rules(gated=False)),
+    **dict.fromkeys(("qwen2moe", "qwen3moe"), Rules(experts_share=True)),
     "command-r": Rules(beside=1),
     "phi2": Rules(gated=False, beside=1),
     "falcon": Rules(gated=False, beside=1),
@@ -75,8 +79,8 @@ ARCHITECTURES: Mapping[str, Rules] = {
     "nemotron_h_moe": Rules(state="ssm", recurrent="bare", gated=False),
     "lfm2": Rules(state="shortconv", recurrent="no heads"),
     "lfm2moe": Rules(state="shortconv", recurrent="no heads"),
-    "qwen3next": Rules(state="delta", recurrent="interval"),
-    "qwen35": Rules(state="delta", recurrent="interval"),
-    "qwen35moe": Rules(state="delta", recurrent="interval"),
+    "qwen3next": Rules(state="delta", recurrent="interval", gated_queries=True, experts_share=True),
+    "qwen35": Rules(state="delta", recurrent="interval", gated_queries=True),
+    "qwen35moe": Rules(state="delta", recurrent="interval", gated_queries=True, experts_share=True),
     "kimi-linear": Rules(state="kda", recurrent="no heads"),
 }

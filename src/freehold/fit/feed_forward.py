@@ -8,6 +8,7 @@ fits there. Source: llama.cpp b11549, `llm_graph_context::build_ffn` and `build_
 from __future__ import annotations
 
 from freehold.fit.architectures import Rules
+from freehold.fit.stated import Stated
 
 # One layer's part of the embeddings for every layer is in work, in three forms.
 _MORE_THAN_LAYERS = 3
@@ -28,3 +29,12 @@ def waiting(rules: Rules, hidden: int, layers: int, inputs: int) -> int:
     for each of the `layers`."""
     passing = (layers + _MORE_THAN_LAYERS) * inputs if rules.every_layer == "passing" else 0
     return rules.beside * hidden + passing
+
+
+def expert_width(stated: Stated, index: int, *, share: bool) -> int:
+    """The width of one expert of a layer. Where none is stated it is that of the feed-forward network; `share`: the
+    experts of one token have that together."""
+    if width := stated.one("expert_feed_forward_length"):
+        return width
+    whole = stated.at("feed_forward_length", index) or 0
+    return whole // (stated.one("expert_used_count") or 1) if share else whole

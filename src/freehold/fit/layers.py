@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from freehold.fit.architectures import ARCHITECTURES, Rules
 from freehold.fit.blueprint import Attention, Layer
-from freehold.fit.feed_forward import held, waiting
+from freehold.fit.feed_forward import expert_width, held, waiting
 from freehold.fit.recurrence import carried, carrying
 from freehold.fit.stated import Stated
 
@@ -90,7 +90,7 @@ def _feed_forward(stated: Stated, rules: Rules, count: int, index: int) -> int:
     beside = waiting(rules, hidden, count, stated.one(_EVERY_LAYER) or _UNSTATED_EVERY_LAYER)
     if not stated.one("expert_count") or index < (stated.one("leading_dense_block_count") or 0):
         return held(dense, hidden, gated=rules.gated) + beside
-    width = stated.one("expert_feed_forward_length") or dense
+    width = expert_width(stated, index, share=rules.experts_share)
     return held(width, hidden, gated=rules.gated, routed=stated.one("expert_used_count") or 1) + beside
 
 

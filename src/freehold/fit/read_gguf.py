@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from freehold.core.builds import HeldBuild
-from freehold.fit.blueprint import Blueprint, BuildTensor, Layer, Role
+from freehold.fit.blueprint import Blueprint, BuildTensor, Role
+from freehold.fit.contradiction import Claims, contradiction
 from freehold.fit.layers import lasting_inputs, layers_of
+from freehold.fit.stated import Stated
 from freehold.weights.gguf import Outline, read_outline
 
 _BLOCK = re.compile(r"blk\.(\d+)\.")
@@ -27,7 +29,11 @@ def blueprint_of_outline(outline: Outline, *, name: str | None = None) -> Bluepr
     """The blueprint that follows from what a header states."""
     layers = layers_of(outline.architecture, outline.numbers)
     tensors = _tensors(outline)
-    layers = layers if isinstance(layers, str) else contradiction(layers, tensors) or layers
+    # As the engine counts tokens: where there is a table of them, what else the header says does not matter.
+    vocabulary = outline.tokens or outline.number("vocab_size") or 0
+    if not isinstance(layers, str):
+        claims = Claims(outline.architecture, Stated(outline.numbers), layers, vocabulary)
+        layers = contradiction(claims, tensors) or layers
     experts, used = outline.number("expert_count") or 0, outline.number("expert_used_count") or 0
     parameters = sum(tensor.weights for tensor in outline.tensors)
     routed = sum(
@@ -39,7 +45,7 @@ def blueprint_of_outline(outline: Outline, *, name: str | None = None) -> Bluepr
         layers=() if isinstance(layers, str) else layers,
         hidden=outline.number("embedding_length") or 0,
         heads=outline.number("attention.head_count") or 0,
-        vocabulary=outline.number("vocab_size") or outline.tokens or 0,
+        vocabulary=vocabulary,
         feed_forward=outline.number("feed_forward_length"),
         experts=experts,
         experts_used=used,
@@ -70,23 +76,6 @@ def blueprint_of_unreadable(build: HeldBuild, reason: str) -> Blueprint:
         file_bytes=build.size_bytes,
         cannot_say=reason,
     )
-
-
-def contradiction(layers: Sequence[Layer], tensors: Sequence[BuildTensor]) -> str | None:
-    """What the header says of keys that the tensors deny; None where they agree. An engine refuses such a file
-    (llama.cpp b11549, `create_tensor`: "has wrong shape"), and its cache would be reckoned from a lie."""
-    for tensor in tensors:
-        if tensor.layer is None or tensor.name != f"blk.{tensor.layer}.attn_k.weight" or len(tensor.shape) != 2:
-            continue
-        layer = layers[tensor.layer] if tensor.layer < len(layers) else None
-        if layer is None or layer.attention not in ("full", "window"):
-            continue
-        if tensor.shape[1] != layer.kv_heads * layer.key_size:
-            return (
-                f"its header gives layer {tensor.layer} {layer.kv_heads} heads of keys with {layer.key_size} numbers "
-                f"each, and {tensor.name} holds {tensor.shape[1]:,} a token: no engine runs that"
-            )
-    return None
 
 
 def _tensors(outline: Outline) -> tuple[BuildTensor, ...]:

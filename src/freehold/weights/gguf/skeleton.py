@@ -39,9 +39,11 @@ def _keys(outline: Outline) -> list[bytes]:
         _text("general.architecture") + _of_kind(STRING) + _text(own),
         _text("tokenizer.ggml.model") + _of_kind(STRING) + _text("no_vocab"),
     ]
-    if f"{own}.vocab_size" not in outline.entries and outline.tokens is not None:
+    entries = dict(outline.entries)
+    if outline.tokens:  # which counts for an engine, whatever size the header states
+        entries.pop(f"{own}.vocab_size", None)
         keys.append(_text(f"{own}.vocab_size") + _of_kind(U32) + struct.pack("<I", outline.tokens))
-    return keys + [_text(key) + _value(entry) for key, entry in outline.entries.items()]
+    return keys + [_text(key) + _value(entry) for key, entry in entries.items()]
 
 
 def _value(entry: Entry) -> bytes:
