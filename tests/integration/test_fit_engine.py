@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from freehold.core.quantity import Exact, Unknown, at_least, at_most, likeliest
-from freehold.engines.llamacpp.oracle import EngineSays, Oracle
+from freehold.engines.llamacpp.oracle import EngineSays, Oracle, Refused, Word
 from freehold.fit.architectures import ARCHITECTURES
 from freehold.fit.blueprint import RunShape
 from freehold.fit.memory import MemoryNeed, need
@@ -126,19 +127,28 @@ def test_gemma_3_27b_at_its_whole_context(oracle: Oracle, tmp_path: Path) -> Non
     assert need(blueprint_of_outline(outline), RunShape(131_072)).kv_cache_bytes == Exact((10_240 + 624) * MIB)
 
 
-def _unknown(answers: Sequence[EngineSays | Unknown]) -> str:
-    (answer,) = answers
-    assert isinstance(answer, Unknown)
-    return answer.reason
+def _said(oracle: Oracle, model: Model, folder: Path, run: RunShape) -> Word:
+    (word,) = asyncio.run(oracle.ask(read_outline((model.write(folder),)), [run]))
+    return word
 
 
-def test_an_architecture_that_the_engine_does_not_know_is_not_known(oracle: Oracle, tmp_path: Path) -> None:
+def test_an_architecture_that_the_engine_does_not_know_is_refused(oracle: Oracle, tmp_path: Path) -> None:
     model = Model("new", "brand-new", GEMMA3.keys, GEMMA3.vocabulary, GEMMA3.tensors)
-    outline = read_outline((model.write(tmp_path),))
-    reason = _unknown(asyncio.run(oracle.ask(outline, [RunShape(512)])))
-    assert "unknown model architecture: 'brand-new'" in reason
+    word = _said(oracle, model, tmp_path, RunShape(512))
+    assert word == Refused("llama.cpp refuses it: unknown model architecture: 'brand-new'")
 
 
-def test_a_state_beyond_the_bound_is_refused_and_not_allocated(oracle: Oracle, tmp_path: Path) -> None:
-    outline = read_outline((MAMBA2.write(tmp_path),))
-    assert "no context" in _unknown(asyncio.run(oracle.ask(outline, [RunShape(512, slots=64)])))
+def test_a_state_beyond_the_bound_is_not_allocated_and_is_no_word_against_the_build(
+    oracle: Oracle, tmp_path: Path
+) -> None:
+    word = _said(oracle, MAMBA2, tmp_path, RunShape(512, slots=64))
+    assert word == Unknown("the engine makes no context for this run")
+
+
+@pytest.mark.parametrize(("key", "value"), [("feed_forward_length", 7168), ("attention.head_count_kv", 4)])
+def test_what_the_arithmetic_calls_a_contradiction_the_engine_refuses(
+    oracle: Oracle, tmp_path: Path, key: str, value: int
+) -> None:
+    lie = replace(LLAMA, keys={**LLAMA.keys, key: value})
+    word = _said(oracle, lie, tmp_path, RunShape(512))
+    assert isinstance(word, Refused) and "has wrong shape" in word.reason, word

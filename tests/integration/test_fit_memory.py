@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from freehold.fit.blueprint import RunShape
 from freehold.fit.memory import need
 from freehold.fit.read_gguf import blueprint_of_gguf
 from freehold.weights.gguf import read_facts
-from tests.shapes.states import MAMBA2
+from tests.shapes.states import LFM2, MAMBA2
 
 pytestmark = pytest.mark.engine
 
@@ -52,6 +53,25 @@ def test_the_engine_and_the_arithmetic_stand_side_by_side(
     shown = capsys.readouterr().out
     assert f"ASKED OF {said['engine']}" in shown
     assert "cache" in shown and "377.5 MB, as computed" in shown
+
+
+def test_what_the_engine_refuses_does_not_fit_and_its_words_say_why(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tensors = [each for each in LFM2.tensors if each[0] != "blk.3.ffn_up.weight"]
+    words = ["fit", str(replace(LFM2, tensors=tensors).write(tmp_path)), "--context", "512"]
+    assert main([*words, "--json"]) == 0, "by arithmetic alone nothing is wrong with it"
+    capsys.readouterr()
+    assert main([*words, "--ask-engine", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    (build,) = found["builds"]
+    assert (found["fits"], build["fits"], build["places"]) == (False, False, [])
+    said = build["asked_of_engine"]
+    assert found["reason"] == build["why_not"] == said["refused"] == said["unknown"]
+    assert said["refused"].startswith("llama.cpp refuses it: ") and "blk.3.ffn_up.weight" in said["refused"]
+    assert main([*words, "--ask-engine"]) == 1
+    shown = capsys.readouterr().out
+    assert " yes " not in shown and "blk.3.ffn_up.weight" in shown
 
 
 def test_of_an_architecture_that_no_arithmetic_knows_the_engine_still_has_a_word(

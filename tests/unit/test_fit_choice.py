@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -121,6 +122,13 @@ def test_what_cannot_be_told_is_never_a_no() -> None:
     assert (found.build, found.fits) == (None, None)
     assert found.reason == "cannot say: its architecture 'new' is not known"
     assert chosen(64, options=()).fits is None
+
+
+def test_what_the_engine_refuses_is_not_taken_and_its_words_are_the_reason() -> None:
+    refused = replace(BUILDS[2], refused="llama.cpp refuses it: missing tensor 'x'")
+    assert tag(chosen(64, options=(*BUILDS[:2], refused))) == "q8_0"
+    assert chosen(64, options=(refused,)) == Choice(None, "llama.cpp refuses it: missing tensor 'x'", False)
+    assert "not even q8_0: it needs" in chosen(1, options=(*BUILDS[:2], refused)).reason
 
 
 def test_a_build_at_hand_goes_before_one_that_has_to_be_fetched() -> None:

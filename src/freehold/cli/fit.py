@@ -55,7 +55,8 @@ def fit_command(  # noqa: PLR0913 - every option of a command is a parameter
     A figure alone is exact; "≈" stands before an estimate, which is a range; what was measured says so. A need is met
     where the low end does. LOSS is how far answers are expected to move from those of the 16-bit model, in nats a token
     (KL divergence): 0.005 is hardly to be seen, 0.1 is. Several accelerators add memory, and no speed for one request:
-    layers lie on one after the other. --ask-engine sets the engine's own word on its buffers beside the arithmetic.
+    layers lie on one after the other. --ask-engine sets the engine's own word on its buffers beside the arithmetic;
+    what it refuses does not fit, and the page says why in its words.
     Exit code 1: nothing fits that could be recommended; 4: it cannot be said.
     """
     from freehold.cli.page_fit import models_page, plan_page

@@ -222,11 +222,11 @@ def _asked_sections(builds: Sequence[Data], shown: Data | None) -> Iterator[Sect
     """What the engine said of every build that it could be asked about, and why nothing of the one that is shown."""
     for build in builds:
         said = build.get("asked_of_engine")
-        if said is None or (said["unknown"] is not None and build is not shown):
+        if said is None or (said["unknown"] is not None and not said["refused"] and build is not shown):
             continue
         title = f"{build['tag']}, ASKED OF {said['engine']}"
         if said["unknown"] is not None:
-            yield Section(title, [("", wrapped(f"unknown: {said['unknown']}"))])
+            yield Section(title, [("", wrapped(said["refused"] or f"unknown: {said['unknown']}"))])
             continue
         parts = [(name, key) for name, key in _PARTS.items() if key in said["difference_bytes"]]
         lines = [

@@ -131,13 +131,16 @@ def _least_lossy(among: list[BuildPlan], how: str) -> Choice:
 def _none(every: list[BuildPlan], need: Need) -> Choice:
     if not every:
         return Choice(None, "there is no build of it to plan for", None)
+    loaded = [each for each in every if each.refused is None]
+    if not loaded:
+        return Choice(None, every[0].refused or "", False)
     silent = next((each.placement.no_engine for each in every if each.placement.no_engine), None)
     if silent:
         return Choice(None, silent, False)
     untold = [each for each in every if meets(each, need) is None]
     if untold:
         return Choice(None, f"cannot say: {_why_untold(untold[0])}", None)
-    smallest = min(every, key=_bytes)
+    smallest = min(loaded, key=_bytes)
     if smallest.fits is False:
         return Choice(None, f"none fits, not even {smallest.tag}: {smallest.placement.why_not}", False)
     return Choice(None, "none of those that fit is as fast, as faithful or as long as asked", False)

@@ -45,7 +45,8 @@ class Option:
     """One build that a model could be run from. `tag` is what it is called after the colon.
 
     `outline` is its header, None where none was read; `digest` that of a held build, and `distance` what was measured
-    of it here. `made_here`: it was made from another build, and is none that could be had elsewhere."""
+    of it here. `made_here`: it was made from another build, and is none that could be had elsewhere. `refused` is why
+    the engine does not load it, where it was asked and says so."""
 
     tag: str
     origin: Origin
@@ -55,6 +56,7 @@ class Option:
     digest: str | None = None
     distance: Distance | None = None
     made_here: bool = False
+    refused: str | None = None
 
 
 def option(tag: str, origin: Origin, blueprint: Blueprint, outline: Outline | None = None) -> Option:

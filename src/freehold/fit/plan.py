@@ -42,7 +42,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class BuildPlan:
-    """One build on the machine. `loss` is in nats a token; `digest` and `distance` as in Option."""
+    """One build on the machine. `loss` is in nats a token; `digest`, `distance` and `refused` as in Option."""
 
     tag: str
     origin: Origin
@@ -53,6 +53,7 @@ class BuildPlan:
     loss: Quantity
     digest: str | None = None
     distance: Distance | None = None
+    refused: str | None = None
 
     @property
     def fits(self) -> bool | None:
@@ -69,6 +70,8 @@ def plan_build(each: Option, rig: Rig, wanted: Wanted, speedometer: Speedometer)
     """What becomes of one build on `rig`."""
     run = wanted.run(each.blueprint)
     placement = place(each.blueprint, run, rig)
+    if each.refused is not None:
+        placement = Placement(False, placement.need, why_not=each.refused)
     return BuildPlan(
         tag=each.tag,
         origin=each.origin,
@@ -79,4 +82,5 @@ def plan_build(each: Option, rig: Rig, wanted: Wanted, speedometer: Speedometer)
         loss=each.loss,
         digest=each.digest,
         distance=each.distance,
+        refused=each.refused,
     )

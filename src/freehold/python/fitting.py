@@ -7,7 +7,7 @@ the running house has loaded is counted as taken.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +28,8 @@ __all__ = ["Fitting", "Question", "best_build", "fit", "planner_for", "target"]
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """What is asked: `on` describes a machine, None is this one. `ask_engine`: its engine is asked as well how large
-    its buffers would be, which takes a fraction of a second for each build that has a header."""
+    """What is asked: `on` describes a machine, None is this one. `ask_engine`: its engine is asked as well whether it
+    loads each build that has a header and how large its buffers would be, a fraction of a second for each."""
 
     on: str | None = None
     question: Question = field(default_factory=Question)
@@ -53,8 +53,9 @@ def fit(ref: str | None = None, asked: Fitting | None = None, settings: Settings
     if ref is None:
         return planner.of_catalog(wanted.question, _judge(known))
     found = target(ref, known)
-    answer = planner.of_target(found, wanted.question)
-    return _with_the_engines_word(answer, found, wanted.question, known) if wanted.ask_engine else answer
+    if wanted.ask_engine:
+        return _with_the_engines_word(planner, found, wanted.question, known)
+    return planner.of_target(found, wanted.question)
 
 
 def best_build(name: str, settings: Settings) -> dict[str, Any] | None:
@@ -125,15 +126,18 @@ async def _from_source(ref: SourceRef, settings: Settings) -> Target:
 
 
 def _with_the_engines_word(
-    answer: dict[str, Any], target: Target, question: Question, settings: Settings
+    planner: Planner, target: Target, question: Question, settings: Settings
 ) -> dict[str, Any]:
     import asyncio
 
     from freehold.engines.llamacpp.oracle import Oracle
-    from freehold.planning.asked import ask
+    from freehold.planning.asked import ask, heard, word_json
 
     oracle = Oracle(settings.runtime_dir, settings.home / "logs", settings.engine.lock)
-    said = asyncio.run(ask(oracle, target.options, question.read()[0]))
+    options, (wanted, _) = target.options, question.read()
+    words = asyncio.run(ask(oracle, options, wanted))
+    answer = planner.of_target(replace(target, options=heard(options, words)), question)
+    said = [word_json(word, each, wanted) for word, each in zip(words, options, strict=True)]
     builds = [{**row, "asked_of_engine": each} for row, each in zip(answer["builds"], said, strict=True)]
     return {**answer, "builds": builds}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,10 @@ ENDING_S = 5.0
 LARGEST_BYTES = 1 << 60
 PRINTED_BYTES = 10_486
 """A hundredth of a MiB: how exact the sizes are that the engine prints, of up to two buffers a part."""
+LONGEST_REASON = 300
 _BUFFERS = ("kv_cache_bytes", "state_bytes", "compute_bytes", "output_bytes")
+# What its process writes when the header ends it: an assertion of its own that failed, or an exception of C++.
+_ENDED_BY_IT = re.compile(r"GGML_ASSERT|terminate called")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,16 @@ class EngineSays:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """The engine does not load such a build, whatever memory there is: why, in its own words."""
+
+    reason: str
+
+
+Word = EngineSays | Refused | Unknown
+
+
+@dataclass(frozen=True, slots=True)
 class Oracle:
     """Asks llama.cpp. `lock` is the setting of workers: "require", "prefer" or "off"."""
 
@@ -54,7 +68,7 @@ class Oracle:
     log_dir: Path
     lock: str = "prefer"
 
-    async def ask(self, outline: Outline, runs: Sequence[RunShape]) -> tuple[EngineSays | Unknown, ...]:
+    async def ask(self, outline: Outline, runs: Sequence[RunShape]) -> tuple[Word, ...]:
         """What the engine says of a build, run by run; unknown, with the reason, where it says nothing."""
         with tempfile.TemporaryDirectory(prefix="freehold-skeleton-") as folder:
             file = Path(folder) / "skeleton.gguf"
@@ -62,7 +76,8 @@ class Oracle:
             try:
                 facts = await self._facts(outline.architecture, file, runs)
             except WorkerStartError as error:
-                return (Unknown(str(error)),) * len(runs)
+                ended = _ENDED_BY_IT.search(error.log)
+                return ((Refused if ended else Unknown)(str(error)),) * len(runs)
         return _answers(facts, len(runs))
 
     async def _facts(self, name: str, file: Path, runs: Sequence[RunShape]) -> Mapping[str, Any]:
@@ -83,19 +98,21 @@ def _program(name: str, file: Path, runs: Sequence[RunShape], lock: str) -> Work
         read=(file,),
         lock=lock,
         start_timeout_s=TIMEOUT_S,
-        log_cause=r"(?:gguf_init_from_\w+|error loading model|failed to create context): (.*)",
+        log_cause=r"(GGML_ASSERT.*|what\(\): .*)",
     )
 
 
-def _answers(facts: Mapping[str, Any], count: int) -> tuple[EngineSays | Unknown, ...]:
+def _answers(facts: Mapping[str, Any], count: int) -> tuple[Word, ...]:
     """What the process said, checked: it may be taken over and say anything."""
+    if isinstance(reason := facts.get("refused"), str):
+        return (Refused(f"llama.cpp refuses it: {reason[:LONGEST_REASON]}"),) * count
     answers, weights = facts.get("answers"), facts.get("weights_bytes")
     if not isinstance(answers, list) or len(answers) != count or not _is_size(weights):
         return (Unknown("what the engine said cannot be understood"),) * count
     return tuple(_answer(answer, weights) for answer in answers)
 
 
-def _answer(answer: Any, weights: Any) -> EngineSays | Unknown:
+def _answer(answer: Any, weights: Any) -> Word:
     if answer is None:
         return Unknown("the engine makes no context for this run")
     if not isinstance(answer, dict) or not all(_is_size(answer.get(name)) for name in _BUFFERS):

@@ -22,6 +22,7 @@ MEMORY_BYTES = 4 << 30
 
 # GGML_LOG_LEVEL_INFO and _ERROR, LLAMA_POOLING_TYPE_LAST
 _INFO, _ERROR, _POOLING_LAST = 2, 4, 3
+_CAUSE = re.compile(r"(?:gguf_init_from_\w+|error loading model): (.*)")
 _LINES = {
     "kv_cache_bytes": re.compile(r"llama_kv_cache: size = +(\d+\.\d+) MiB \( *\d+ cells, .*"),
     "state_bytes": re.compile(r"llama_memory_recurrent: +\S+ RS buffer size = +(\d+\.\d+) MiB"),
@@ -31,7 +32,8 @@ _LINES = {
 
 
 def serve(orders: Orders) -> None:
-    """Answer every question that stands in the orders, and say so as the word of readiness."""
+    """Answer every question that stands in the orders, or say why the library refuses the build, as the word of
+    readiness."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     from freehold.engines.llamacpp import native
 
@@ -49,17 +51,25 @@ def serve(orders: Orders) -> None:
     parameters.load_mode = native.LOAD["read"]
     model = library.llama_model_load_from_file(orders.config["file"].encode(), parameters)
     if not model:
-        raise CannotServeError("llama.cpp refuses it.")
+        orders.ready({"refused": lines.cause})
+        return
     weights = library.llama_model_size(model)
     answers = [_answer(library, lines, model, question) for question in orders.config["runs"]]
     orders.ready({"weights_bytes": weights, "answers": answers})
 
 
 class _Lines:
-    """What the library says while somebody listens."""
+    """What the library says: what went wrong, and sizes while somebody listens."""
 
     def __init__(self) -> None:
         self._sizes: dict[str, list[float]] | None = None
+        self._errors: list[str] = []
+
+    @property
+    def cause(self) -> str:
+        """Why it did not load what it was given, in its own words."""
+        causes = [found[1] for line in self._errors if (found := _CAUSE.search(line))]
+        return (causes or self._errors or ["it gives no reason"])[0].strip().rstrip(".")
 
     def listen(self) -> dict[str, list[float]]:
         """From now on take down sizes, by what they are of."""
@@ -72,6 +82,7 @@ class _Lines:
     def see(self, level: int, line: str) -> None:
         if level == _ERROR:
             sys.stderr.write(line)
+            self._errors.append(line)
         if self._sizes is None or level != _INFO:
             return
         for name, pattern in _LINES.items():
