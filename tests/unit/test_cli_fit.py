@@ -59,6 +59,33 @@ def test_a_large_model_is_split_over_two_cards_and_every_figure_says_what_it_res
     assert found["recommended"] in found["reason"]
 
 
+@pytest.mark.parametrize("model", ["llama-3.3-70b-instruct", "deepseek-v3", "gemma-3-27b-it", "falcon-mamba-7b"])
+@pytest.mark.parametrize("on", [CARDS, "2x rtx-4090, 512GB", "1x l40s", "8x h200-sxm", "900GB"])
+def test_what_lies_in_all_places_is_what_is_needed_in_all(
+    capsys: pytest.CaptureFixture[str], model: str, on: str
+) -> None:
+    _, found = data(capsys, model, "--on", on)
+    parts = FIGURES[:8]
+    assert any(build["places"] for build in found["builds"]) or on == "1x l40s"
+    for build in found["builds"]:
+        most = [build[name].get("high", build[name]["value"]) for name in (*parts, "total_bytes")]
+        assert sum(most[:-1]) == pytest.approx(most[-1], abs=1)
+        lying = sum(each["bytes"] for each in build["places"])
+        assert not build["places"] or lying == pytest.approx(most[-1], abs=8), build["tag"]
+
+
+def test_a_compute_buffer_of_every_place_is_counted_and_said(capsys: pytest.CaptureFixture[str]) -> None:
+    _, found = data(capsys, "llama-3.3-70b-instruct:q4_k_m", "--on", CARDS)
+    (split,) = found["builds"]
+    _, found = data(capsys, "llama-3.3-70b-instruct:q4_k_m", "--on", "1x h200-sxm")
+    (whole,) = found["builds"]
+    assert (split["computing_places"], whole["computing_places"]) == (2, 1)
+    assert split["compute_bytes"]["high"] == 2 * whole["compute_bytes"]["high"]
+    code, out, _ = called(capsys, "llama-3.3-70b-instruct:q4_k_m", "--on", CARDS)
+    assert code == 0
+    assert ", in 2 places" in out and "WHERE IT LIES, AT MOST" in out
+
+
 def test_one_card_without_a_word_of_its_host_is_planned_for(capsys: pytest.CaptureFixture[str]) -> None:
     code, found = data(capsys, "llama-3.3-70b-instruct", "--on", "1x l40s")
     assert code == 0

@@ -177,7 +177,8 @@ def _memory(build: Data | None) -> Iterator[Section]:
         found = build[key]
         if found["kind"] == "exact" and not found["value"]:
             continue
-        lines.append((name, wrapped(figure(found, size))))
+        places = build["computing_places"] if name == "compute" else 1
+        lines.append((name, wrapped(figure(found, size) + (f", in {places} places" if places > 1 else ""))))
         if name == "cache" and len(build["cache_by_attention"]) > 1:
             lines += [("", _cache(each)) for each in build["cache_by_attention"]]
     yield Section(f"MEMORY OF {build['tag']}", lines)
@@ -185,7 +186,7 @@ def _memory(build: Data | None) -> Iterator[Section]:
     if build["measured_distance"] is not None:
         yield _loss(build)
     if build["places"]:
-        yield Section("WHERE IT LIES", [(each["place"], _share(each)) for each in build["places"]])
+        yield Section("WHERE IT LIES, AT MOST", [(each["place"], _share(each)) for each in build["places"]])
 
 
 def _cache(each: Data) -> str:

@@ -82,9 +82,9 @@ def _even(blueprint: Blueprint, caches: list[int], weights: int) -> _Cut:
     ends = int(weights * share)
     each = (weights - 2 * ends) // len(caches)
     routed = _routed_share(blueprint)
-    dense, experts = int(each * (1 - routed)), int(each * routed)
-    alike = {cache: LayerLoad(dense, experts, cache) for cache in set(caches)}
-    return tuple(alike[cache] for cache in caches), ends, ends
+    experts = int(each * routed)
+    alike = {cache: LayerLoad(each - experts, experts, cache) for cache in set(caches)}
+    return tuple(alike[cache] for cache in caches), weights - ends - each * len(caches), ends
 
 
 def _routed_share(blueprint: Blueprint) -> float:

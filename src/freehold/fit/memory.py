@@ -7,7 +7,7 @@ figure but that of its weights.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from freehold.core.quantity import Estimated, Exact, Quantity, Unknown, total
 from freehold.fit.blueprint import Blueprint, RunShape
@@ -51,6 +51,10 @@ class MemoryNeed:
     def total_bytes(self) -> Quantity:
         """What must be there."""
         return total(self.parts)
+
+    def computed_in(self, places: int) -> MemoryNeed:
+        """The same where so many places compute: each has a compute buffer of its own."""
+        return replace(self, compute_bytes=total((self.compute_bytes,) * places)) if places > 1 else self
 
     @property
     def peak_bytes(self) -> Quantity:

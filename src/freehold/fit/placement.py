@@ -36,8 +36,9 @@ class Share:
 class Placement:
     """`fits` None: it cannot be told. `why_not` says why it does not fit, or cannot be told.
 
-    `shares` is empty unless it fits. `offloaded_layers` are on accelerators, of which `host_experts` (the first of
-    them) have their experts with the host.
+    `shares` is empty unless it fits; the high end of `need` is their sum. `computing` places have a compute buffer.
+    `offloaded_layers` are on accelerators, of which `host_experts` (the first of them) have their experts with the
+    host.
     """
 
     fits: bool | None
@@ -46,6 +47,7 @@ class Placement:
     offloaded_layers: int = 0
     host_experts: int = 0
     why_not: str | None = None
+    computing: int = 1
 
     @property
     def no_engine(self) -> str | None:
@@ -62,6 +64,12 @@ class Layout:
     offloaded: int
     host_experts: int
 
+    @property
+    def computing(self) -> int:
+        """How many places compute: those with layers, and the host where it has experts alone."""
+        alone = self.host_experts > 0 and not self.shares[-1].layers
+        return sum(share.layers > 0 for share in self.shares) + alone
+
 
 def place(blueprint: Blueprint, run: RunShape, rig: Rig) -> Placement:
     """Where `blueprint`, run as `run` says, goes on `rig`."""
@@ -75,7 +83,10 @@ def place(blueprint: Blueprint, run: RunShape, rig: Rig) -> Placement:
     if found is None:
         perhaps = layout(low, rig) is not None
         return Placement(None if perhaps else False, needed, why_not=_why_not(low, high, rig))
-    return Placement(True, needed, found.shares, found.offloaded, found.host_experts)
+    computing = found.computing
+    return Placement(
+        *(True, needed.computed_in(computing), found.shares, found.offloaded, found.host_experts), computing=computing
+    )
 
 
 def layout(parts: Loads, rig: Rig) -> Layout | None:

@@ -47,8 +47,9 @@ def run_json(run: RunShape) -> dict[str, Any]:
 
 
 def build_json(build: BuildPlan, rig: Rig, measured: Sequence[MeasuredSpeed] = ()) -> dict[str, Any]:
-    """One build on `rig`, which it was planned for. `measured` is how fast it ran there, in any way; the nearest to the
-    planned one is named beside all of them."""
+    """One build on `rig`, which it was planned for. `compute_bytes` are those of all `computing_places` together, and
+    the bytes of `places`, each at the high end, add up to the high end of `total_bytes`. `measured` is how fast it ran
+    there, in any way; the nearest to the planned one is named beside all of them."""
     alike = [row for row in measured if not _has_other_cache(row, build.run)]
     near = nearest(alike, used_tokens=build.run.context_tokens // 2, concurrency=build.run.slots)
     placed = build.placement
@@ -69,6 +70,7 @@ def build_json(build: BuildPlan, rig: Rig, measured: Sequence[MeasuredSpeed] = (
             {"place": each.place.name, "first_layer": each.first_layer, "layers": each.layers, "bytes": each.bytes}
             for each in placed.shares
         ],
+        "computing_places": placed.computing,
         "layers": len(build.blueprint.layers) or None,
         "offloaded_layers": placed.offloaded_layers,
         "host_expert_layers": placed.host_experts,
