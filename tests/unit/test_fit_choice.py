@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from freehold.core.quantity import Quantity
+from freehold.core.quantity import Measured, Quantity
 from freehold.fit.choice import Choice, choose, meets
 from freehold.fit.needs import Need, read_need
 from freehold.fit.options import Option
@@ -49,8 +49,16 @@ def test_losses_too_small_to_be_seen_count_as_none_and_the_smallest_of_those_win
     found = chosen(64)
     assert (tag(found), found.fits) == ("q6_k", True)
     assert found.reason == (
-        "q6_k: the smallest with a negligible expected loss of those that fit and write faster than people read"
+        "q6_k: the smallest whose expected loss counts as none, negligible to small (estimate), of those that fit and "
+        "write faster than people read"
     )
+
+
+def test_a_loss_that_was_measured_is_named_by_what_was_measured() -> None:
+    measured = replace(BUILDS[1], loss=Measured(0.004, 0.003, 0.005, 1, "2026-11-20"))
+    assert "q8_0: the smallest whose measured loss counts as none, negligible, of those" in chosen(
+        64, options=(BUILDS[0], measured)
+    ).reason
 
 
 def test_where_less_fits_the_least_lossy_of_what_does_is_taken() -> None:

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from freehold.core.quantity import Estimated, Unknown
-from freehold.fit.loss import expected_loss, loss_after, measured_models
+from freehold.core.quantity import Estimated, Measured, Quantity, Unknown
+from freehold.fit.loss import expected_loss, in_words, loss_after, measured_models
 
 
 def test_every_figure_has_a_source_with_its_date_and_one_model_is_the_reference() -> None:
@@ -55,6 +55,20 @@ def test_a_type_that_nobody_measured_is_unknown_and_says_so(name: str | None, sa
     found = expected_loss(name, 8_000_000_000)
     assert isinstance(found, Unknown)
     assert said in found.reason
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        (Estimated(0.0055, 0.04, "made up", 0.0055), "negligible to small (estimate)"),
+        (Estimated(0.0004, 0.0014, "made up", 0.001), "negligible (estimate)"),
+        (Estimated(0.1, 0.4, "made up"), "noticeable to large (estimate)"),
+        (Measured(0.02, 0.01, 0.03, 1, "2026-11-20"), "small"),
+        (Unknown("nobody has measured it"), "unknown"),
+    ],
+)
+def test_a_loss_is_named_by_both_ends_of_its_range(loss: Quantity, words: str) -> None:
+    assert in_words(loss) == words
 
 
 def test_two_losses_in_a_row_are_no_less_than_either_and_no_more_than_their_roots_together() -> None:

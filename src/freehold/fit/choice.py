@@ -1,8 +1,9 @@
 """Which build of a model to take, by one rule that is said with the answer.
 
 Of those that fit and are fast enough, the one that is expected to lose least; losses below NEGLIGIBLE_NATS count as
-none, and the smallest of those wins, because it is the fastest and leaves the most room. Where nothing is fast enough,
-the fastest, and how slow it is; where no speed is known, speed does not count and the answer says so.
+none, and the smallest of those wins, because it is the fastest and leaves the most room. The likeliest figure counts,
+and the answer names the whole range. Where nothing is fast enough, the fastest, and how slow it is; where no speed is
+known, speed does not count and the answer says so.
 
 Speed is never bought with more than MOST_NATS, and nothing is recommended that loses more than LAST_NATS: then there is
 no build to take, and the answer names what does fit and what it loses. A need that names a loss of its own, and a
@@ -14,12 +15,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from freehold.core.quantity import at_least, at_most, likeliest
+from freehold.core.quantity import Measured, at_least, at_most, likeliest
+from freehold.fit.loss import NEGLIGIBLE_NATS, in_words
 from freehold.fit.needs import Need
 from freehold.fit.plan import BuildPlan
 
-NEGLIGIBLE_NATS = 0.006
-"""That of Q6_K on Llama 3 8B, where 96 of 100 first choices stay what they were (llama.cpp, tools/perplexity)."""
 MOST_NATS = 0.15
 """More than this is taken only where nothing else fits: about what 3 bits lose."""
 LAST_NATS = 0.25
@@ -122,10 +122,11 @@ def _least_lossy(among: list[BuildPlan], how: str) -> Choice:
     value = likeliest(best.loss)
     if value is None:
         return Choice(best, f"{best.tag}: the only sort {how}; what it loses has not been measured", True)
+    loss = f"{'measured' if isinstance(best.loss, Measured) else 'expected'} loss"
     if value <= NEGLIGIBLE_NATS:
-        return Choice(best, f"{best.tag}: the smallest with a negligible expected loss {how}", True)
+        return Choice(best, f"{best.tag}: the smallest whose {loss} counts as none, {in_words(best.loss)}, {how}", True)
     warning = "; a smaller model may answer better" if value > MOST_NATS else ""
-    return Choice(best, f"{best.tag}: the least expected loss {how}{warning}", True)
+    return Choice(best, f"{best.tag}: the least {loss}, {in_words(best.loss)}, {how}{warning}", True)
 
 
 def _none(every: list[BuildPlan], need: Need) -> Choice:
