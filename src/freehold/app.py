@@ -60,6 +60,7 @@ from freehold.trials.openvino import OpenVinoEntrant
 
 if TYPE_CHECKING:
     from freehold.planning.planner import Planner
+    from freehold.planning.targets import Targets
 
 
 Recorded = Literal["house", "alone"]
@@ -138,11 +139,18 @@ class House:
     def fit(self, name: str) -> dict[str, Any]:
         """Every build of the model called `name` on this machine. Raises NotFoundError with the nearest names."""
         from freehold.planning.planner import Question
+
+        return self.planner().of_target(self._targets().of_model(self.catalog.model(name)), Question())
+
+    def fits(self) -> dict[str, Any]:
+        """Of every model of the catalog whether it fits this machine, of held builds first."""
+        return self.planner().brief(self._targets().held())
+
+    def _targets(self) -> Targets:
         from freehold.planning.targets import Targets
         from freehold.trials.distances import distances_here
 
-        targets = Targets(self.catalog, self.store, distances_here(self.settings.home, self.store))
-        return self.planner().of_target(targets.of_model(self.catalog.model(name)), Question())
+        return Targets(self.catalog, self.store, distances_here(self.settings.home, self.store))
 
 
 def build_house(settings: Settings, *, recorded: Recorded | None = None, guard: Guard | None = None) -> House:

@@ -396,6 +396,16 @@ async def test_what_fits_is_a_column_a_filter_and_an_order(house: Open, visit: V
     assert (first[:8], last) == ("Fits in ", "No build to take")
 
 
+async def test_beside_a_held_build_stands_what_fits_of_it(
+    house: Open, visit: Visit, home: Path, smollm2_gguf: Path
+) -> None:
+    await asyncio.to_thread(lambda: take_in(Store(home), smollm2_gguf, copy=False))
+    page = await visit(f"{await house()}/models?here=held")
+    held = row(page, "SmolLM2 135M Instruct")
+    await expect(held.locator(".c-here")).to_contain_text("Held")
+    await expect(held.locator(".c-fits")).to_have_text("Fits in q4_1")
+
+
 async def test_a_paper_shows_every_build_with_what_each_figure_rests_on(house: Open, visit: Visit) -> None:
     page = await visit(f"{await house()}/models?model=llama-3.1-8b-instruct")
     found = await paper(page, "Llama 3.1 8B Instruct")

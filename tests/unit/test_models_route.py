@@ -210,6 +210,15 @@ def test_every_model_that_can_be_had_is_told_whether_it_fits_and_of_one_every_bu
     assert "llama-3.3-70b-instruct" in refused.json()["error"]["message"]
 
 
+def test_of_a_held_model_the_build_at_hand_is_spoken_of(home: Path, smollm2_gguf: Path) -> None:
+    before = client(home).get("/api/fit").json()["models"]["smollm2-135m-instruct"]
+    assert (before["fits"], before["held"]) == (True, None)
+    take_in(Store(home), smollm2_gguf, copy=False)
+    told = client(home).get("/api/fit").json()["models"]["smollm2-135m-instruct"]
+    assert told["held"] == {"tag": "q4_1", "fits": True, "why_not": None}
+    assert (told["fits"], told["tag"]) == (True, "q4_1") and told["reason"].startswith("q4_1: ")
+
+
 def test_what_fits_is_told_to_nobody_without_the_key(home: Path) -> None:
     house = client(home, key="secret")
     for path in ("/api/fit", "/api/fit/bloom"):

@@ -6,7 +6,7 @@ somebody has read. What is denied by the policy is never recommended.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from freehold.core.errors import CallError
 from freehold.core.quantity import Unknown
 from freehold.fit.blueprint import Blueprint, RunShape
 from freehold.fit.cache import CACHE_TYPES
-from freehold.fit.choice import Choice, choose
+from freehold.fit.choice import Choice, choose, meets
 from freehold.fit.needs import Need, read_need
 from freehold.fit.options import Option
 from freehold.fit.placement import Placement
@@ -148,10 +148,31 @@ class Planner:
         inherited = inherited_licenses(each.model, trace(each.model, self._catalog.get))
         return {**_recommendation(each, verdict, inherited), "build": build_json(each.build, self._rig)}
 
-    def brief(self) -> dict[str, Any]:
-        """`in_brief` of every model of the catalog that can be had."""
+    def brief(self, held: Mapping[str, Sequence[Option]] | None = None) -> dict[str, Any]:
+        """`in_brief` of every model of the catalog that can be had. `held` are the builds at hand, by model: of a model
+        that has some, what is said is of them, and of others only where none of them fits."""
         published = [model for model in self._catalog.models if model.weights == "published"]
-        return {"machine": rig_json(self._rig), "models": {model.name: self.in_brief(model) for model in published}}
+        told = {model.name: self._at_hand_first(model, (held or {}).get(model.name, ())) for model in published}
+        return {"machine": rig_json(self._rig), "models": told}
+
+    def _at_hand_first(self, model: CatalogModel, held: Sequence[Option]) -> dict[str, Any]:
+        """As `in_brief`, with `held`: which build at hand is spoken of, whether it fits and why not; null: there is
+        none."""
+        if not held:
+            return {**self.in_brief(model), "held": None}
+        plans = self._plans(held, Wanted())
+        fitting = [each for each in plans if meets(each, Need())]
+        if not fitting:
+            first = plans[0]
+            said = {"tag": first.tag, "fits": first.fits, "why_not": first.placement.why_not}
+            return {**self.in_brief(model), "held": said}
+        chosen = choose(fitting)
+        best = chosen.build or fitting[0]
+        reason = chosen.reason if chosen.build else f"{best.tag}: held, and it fits"
+        return {
+            **{"fits": True, "tag": best.tag, "reason": reason},
+            "held": {"tag": best.tag, "fits": True, "why_not": None},
+        }
 
     def in_brief(self, model: CatalogModel) -> dict[str, Any]:
         """Whether `model` fits, in which build, and why not. Where none of those fits that are tried first, those in

@@ -56,6 +56,15 @@ class Targets:
             model.name, model, _distinct([*held, *catalog_options(model), *offered_options(model)]), one=False
         )
 
+    def held(self) -> dict[str, tuple[Option, ...]]:
+        """The builds that are held of each model of the catalog, by the model's name."""
+        found: dict[str, tuple[Option, ...]] = {}
+        for build in self._held:
+            name = model_of(build, self._store, self._catalog)
+            if name is not None:
+                found[name] = (*found.get(name, ()), self._one_of_several(build))
+        return found
+
     def _named(self, ref: ModelRef) -> Target:
         model = self._catalog.get(ref.model)
         if ref.tag is None:

@@ -43,5 +43,5 @@ class FitRoutes:
     def _in_brief(self) -> dict[str, Any]:
         now = time.monotonic()
         if self._brief is None or now - self._brief[0] > KEPT_S:
-            self._brief = (now, self._house.planner().brief())
+            self._brief = (now, self._house.fits())
         return self._brief[1]

@@ -6,12 +6,18 @@ import { bytes, count } from "./numbers.js";
 const HAD = { held: "held", catalog: "by name", offered: "from hubs", given: "as given" };
 const FITS = new Map([[true, "Fits"], [false, "No build to take"], [null, "Cannot say"]]);
 
-/** What the table says of a row: `brief` is what the house said of the model, null where it was not asked. */
+/** What the table says of a row: `brief` is what the house said of the model, null where it was not asked. Of a model
+    that is held it speaks of the build at hand, and of another one only where that does not fit. */
 export function fitCell(brief) {
   if (!brief) return [];
-  const words = brief.fits ? `Fits in ${brief.tag}` : FITS.get(brief.fits);
-  return [h("span", { class: `fits ${brief.fits === true ? "yes" : brief.fits === false ? "no" : "unknown"}`, title: brief.reason }, words)];
+  const any = said(brief.fits, brief.fits ? `Fits in ${brief.tag}` : FITS.get(brief.fits), brief.reason);
+  if (!brief.held || brief.held.fits) return [any];
+  const words = brief.held.fits === false ? `${brief.held.tag} does not fit` : `${brief.held.tag}: cannot say`;
+  return [said(brief.held.fits, words, brief.held.why_not), brief.fits && any].filter(Boolean);
 }
+
+const said = (fits, words, why) =>
+  h("span", { class: `fits ${fits === true ? "yes" : fits === false ? "no" : "unknown"}`, title: why ?? "" }, words);
 
 /** A figure with its kind, its unit said by `show`. */
 export function figure(found, show) {
