@@ -23,6 +23,7 @@ from freehold.egress.record import EgressRecord
 from freehold.engines.fake.engine import Fake
 from freehold.engines.llamacpp.engine import LlamaCpp
 from freehold.engines.openvino.engine import OpenVino
+from freehold.engines.opens import no_engine, require_engine
 from freehold.engines.remote.engine import Remote
 from freehold.gateway.access.access import Access
 from freehold.gateway.access.book import KeyBook
@@ -124,6 +125,10 @@ class House:
         owners = {key.id: key.owner for key in self.access.keys.values()}
         return [{**row, "owner": owners.get(row["key"])} if "key" in row else row for row in found]
 
+    def no_engine(self, build: HeldBuild) -> str | None:
+        """Why no engine here is known to run a held build; None where one is, or nobody can tell."""
+        return no_engine(build.facts)
+
     def holding(self, build: HeldBuild) -> Holding:
         """What the deed of a held build says of it. Raises DeedError."""
         return holding(build, self.store, self.catalog)
@@ -169,7 +174,7 @@ def build_house(settings: Settings, *, recorded: Recorded | None = None, guard: 
         settings,
         held=store.builds,
         find=store.find,
-        permit=permits.require_build,
+        permit=lambda build, under: _permit(permits, build, under),
         make_worker=lambda target: _worker(engines, remembered, settings, target),
         access=keys,
         outgoing=guard,
@@ -190,6 +195,12 @@ def build_house(settings: Settings, *, recorded: Recorded | None = None, guard: 
         guard=guard,
         egress=egress,
     )
+
+
+def _permit(permits: Permits, build: HeldBuild, settings: Settings) -> None:
+    """Raises PolicyError where the house does not serve `build`, NoEngineError where nothing here runs it."""
+    permits.require_build(build, settings)
+    require_engine(build)
 
 
 def _engines(settings: Settings, store: Store, catalog: Catalog, watcher: EgressRecord | None) -> Engines:

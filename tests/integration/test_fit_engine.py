@@ -6,14 +6,17 @@ Runs are drawn by a fixed seed: context, slots, batch, types of the cache, one c
 from __future__ import annotations
 
 import asyncio
+import mmap
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from freehold.core.quantity import Exact, Unknown, at_least, at_most, likeliest
+from freehold.engines.llamacpp.architectures import KNOWN
 from freehold.engines.llamacpp.oracle import EngineSays, Oracle, Refused, Word
 from freehold.fit.architectures import ARCHITECTURES
 from freehold.fit.blueprint import RunShape
@@ -136,6 +139,22 @@ def test_an_architecture_that_the_engine_does_not_know_is_refused(oracle: Oracle
     model = Model("new", "brand-new", GEMMA3.keys, GEMMA3.vocabulary, GEMMA3.tensors)
     word = _said(oracle, model, tmp_path, RunShape(512))
     assert word == Refused("llama.cpp refuses it: unknown model architecture: 'brand-new'")
+
+
+def test_every_name_of_an_architecture_that_is_listed_stands_in_the_library() -> None:
+    spec = find_spec("xllamacpp")
+    assert spec is not None and spec.origin is not None
+    library = Path(spec.origin).with_name("xllamacpp.abi3.so")
+    with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        assert [name for name in sorted(KNOWN) if data.find(name.encode() + b"\0") == -1] == []
+
+
+@pytest.mark.parametrize("name", random.Random(4).sample(sorted(KNOWN), 6))
+def test_what_the_engine_refuses_of_a_known_architecture_is_not_its_name(
+    oracle: Oracle, tmp_path: Path, name: str
+) -> None:
+    word = _said(oracle, Model("bare", name, {"block_count": 1}, 8, [("norm.weight", (32,))]), tmp_path, RunShape(512))
+    assert isinstance(word, Refused) and "unknown model architecture" not in word.reason, word
 
 
 def test_a_state_beyond_the_bound_is_not_allocated_and_is_no_word_against_the_build(

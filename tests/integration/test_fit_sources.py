@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from freehold.catalog import Catalog
-from freehold.core.errors import DoesNotFitError, NoSpaceError, WeightsError
+from freehold.core.errors import DoesNotFitError, NoEngineError, NoSpaceError, WeightsError
 from freehold.core.refs import parse
 from freehold.core.settings import HubSettings, Settings, load
 from freehold.hardware.describe import described
@@ -18,6 +18,7 @@ from freehold.python import fitting
 from freehold.python.fitting import Question
 from freehold.python.foresight import foresee
 from freehold.python.opening import house_for, pull_into
+from freehold.store.headers import MOST_BYTES
 from freehold.store.plan import Part, Plan, PlannedFile
 from freehold.store.store import Store
 from tests.gguf_bytes import ARRAY, KEYS, STRING, gguf
@@ -25,6 +26,7 @@ from tests.recorder import Recorder
 from tests.servers.files import file_server
 from tests.servers.hub import serve
 from tests.servers.tiny_gguf import tiny_gguf, tiny_split
+from tests.unit.test_no_engine import strange_gguf
 
 REPOSITORY = "org/Tiny-GGUF"
 WORDS = [f"word{number:08d}" for number in range(150_000)]
@@ -95,6 +97,22 @@ async def test_what_no_memory_here_holds_is_said_before_a_byte_comes_with_what_w
     assert "takes 9,700.0 GB of memory for its weights alone, and this machine has " in refused.value.message
     assert any("it cannot run here" in note for note in said.notes)
     assert Store(home).builds() == ()
+
+
+async def test_of_a_large_file_the_header_is_read_before_the_rest_and_an_unknown_architecture_said(home: Path) -> None:
+    whole = strange_gguf(rows=1_800_000)
+    assert len(whole) > MOST_BYTES
+    async with serve(REPOSITORY, {"Tiny-Q4_1.gguf": whole}) as hub:
+        house, ref = house_for(settings_at(hub.url)), parse(f"hf:{REPOSITORY}:Q4_1")
+        with pytest.raises(NoEngineError, match="does not know the architecture 'strange'"):
+            await pull_into(house, ref, refuse_unfit=True)
+        with pytest.raises(NoEngineError):
+            await pull_into(house, ref, to_run=True)
+        assert Store(home).builds() == ()
+        said = Recorder()
+        await pull_into(house, ref, progress=said)
+    assert sum("does not know the architecture 'strange'" in note for note in said.notes) == 1
+    assert said.notes[0].startswith(f"hf:{REPOSITORY}")
 
 
 @pytest.mark.parametrize("size_bytes", [None, 10**6])

@@ -13,7 +13,7 @@ from freehold.cli.output import Output, size
 from freehold.cli.permitting import By, Reason, Wish, permitted
 from freehold.cli.progress import display_for
 from freehold.core.builds import HeldBuild
-from freehold.core.errors import CallError, DoesNotFitError
+from freehold.core.errors import CallError, DoesNotFitError, NoEngineError
 from freehold.core.refs import FileRef, Reference, parse
 
 Source = Annotated[
@@ -48,8 +48,8 @@ def pull_command(
     """Bring a build into the store, checked.
 
     A pull that was interrupted goes on where it was. A build appears whole or not at all. What your policy refuses is
-    not pulled: `freehold license check` says why. Where this machine cannot run it, that is said before anything is
-    downloaded, and a person at the terminal is asked.
+    not pulled: `freehold license check` says why. Where this machine cannot run it, or no engine here knows its
+    architecture, that is said (of a large file before it is downloaded), and a person at the terminal is asked.
     """
     output = Output(as_json=as_json, quiet=quiet)
     parsed = parse(ref)
@@ -78,7 +78,7 @@ def pull_now(
     """Pull `ref` and show how far it is. `wish` is the override of a policy that refuses it.
 
     A person at the terminal is asked about what cannot run here, unless `yes`; elsewhere it is said and pulled: it may
-    be meant for another machine. Raises DoesNotFitError where the answer is no.
+    be meant for another machine. Raises DoesNotFitError or NoEngineError where the answer is no.
     """
     from freehold.python.opening import house_for, pull_into
 
@@ -90,7 +90,7 @@ def pull_now(
     def asked() -> HeldBuild:
         try:
             return once(refuse_unfit=output.talks_to_person and not yes)
-        except DoesNotFitError as problem:
+        except (DoesNotFitError, NoEngineError) as problem:
             output.say(f"{problem.message}\n{problem.hint}")
             if not output.ask("Pull it all the same?"):
                 raise

@@ -12,6 +12,13 @@ class EngineError(FreeholdError):
     status = 502
 
 
+class NoEngineError(EngineError):
+    """No engine here is known to run a build, whatever memory there is."""
+
+    code = "no_engine"
+    status = 501
+
+
 class WorkerStartError(EngineError):
     """A worker did not become ready, for `reason`. `log` holds the last lines it wrote."""
 

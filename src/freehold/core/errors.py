@@ -36,6 +36,7 @@
     ├── CatalogError                 rows of the catalog are wrong, every one listed
     ├── WeightsError                 a weight file is damaged or not one      exit 3, HTTP 422
     ├── EngineError                  an engine failed                         exit 3, HTTP 502
+    │   ├── NoEngineError            no engine here is known to run a build   HTTP 501
     │   ├── WorkerStartError         a worker did not start (carries its log) HTTP 503
     │   │   └── WorkerGivenUpError   it kept ending, and is not tried again by itself
     │   ├── WorkerLostError          a worker ended while it was answering    retryable
@@ -63,6 +64,7 @@ from __future__ import annotations
 from typing import Any
 
 from freehold.core.engine_errors import EngineError as EngineError
+from freehold.core.engine_errors import NoEngineError as NoEngineError
 from freehold.core.engine_errors import UpstreamError as UpstreamError
 from freehold.core.engine_errors import WorkerGivenUpError as WorkerGivenUpError
 from freehold.core.engine_errors import WorkerLostError as WorkerLostError

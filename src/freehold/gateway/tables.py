@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from freehold.core.builds import HeldBuild
-from freehold.core.errors import BadReferenceError, NotFoundError, PolicyError, SettingsError
+from freehold.core.errors import BadReferenceError, NoEngineError, NotFoundError, PolicyError, SettingsError
 from freehold.core.refs import Reference
 from freehold.core.settings import DEFAULT_MODEL, EndpointSettings, Settings
 from freehold.gateway import endpoints
@@ -39,7 +39,7 @@ class Tables:
         for row in settings.endpoints.values():
             try:
                 targets[row.name] = self._target(row, settings)
-            except (NotFoundError, BadReferenceError) as error:
+            except (NotFoundError, BadReferenceError, NoEngineError) as error:
                 wrong.append(f"  {row.name}: {error}")
             except PolicyError as error:
                 refused.append(error)
@@ -52,14 +52,16 @@ class Tables:
         return EndpointTable(targets, stays={row.name: row.stay for row in rows}, keeps=keeps)
 
     def _permitted(self, settings: Settings) -> tuple[HeldBuild, ...]:
-        """The held builds that the policy lets the house serve: nobody asked for one by name, so a refused one is left
-        out. Raises PolicyError where every one is refused."""
+        """The held builds that the policy lets the house serve and an engine here opens: nobody asked for one by name,
+        so another is left out. Raises PolicyError where every one is refused."""
         taken: list[HeldBuild] = []
         refused: list[PolicyError] = []
         for build in self._held():
             try:
                 self._permit(build, settings)
                 taken.append(build)
+            except NoEngineError:
+                continue
             except PolicyError as error:
                 refused.append(error)
         if refused and not taken:
@@ -68,7 +70,7 @@ class Tables:
 
     def _target(self, row: EndpointSettings, settings: Settings) -> Target:
         """What `row` points at. Raises NotFoundError where it is not held, BadReferenceError for wrong options,
-        PolicyError where the house may not serve it."""
+        NoEngineError where nothing here runs it, PolicyError where the house may not serve it."""
         if endpoints.is_local(row):
             build = self._find(row.ref)
             self._permit(build, settings)

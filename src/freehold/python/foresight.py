@@ -1,26 +1,34 @@
 """What can be said of a pull before it downloads: that this machine cannot run what would come, and what it could.
 
-Only the sizes that the source states are looked at: weights that are larger than all the memory there is, whatever runs
-now, cannot be run. What no size is stated of, or what is a close call, is never held up.
+Weights that are larger than all the memory there is, whatever runs now, cannot be run, by the sizes that the source
+states. And nothing here runs an architecture that no engine knows: of a large file the header is read first. What no
+size is stated of, what is a close call, or what is not known, is never held up.
 """
 
 from __future__ import annotations
 
+import asyncio
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from freehold.catalog import Catalog
-from freehold.core.errors import DoesNotFitError
+from freehold.core.builds import WeightFacts
+from freehold.core.errors import DoesNotFitError, FreeholdError, NoEngineError
 from freehold.core.quantity import Unknown
 from freehold.core.refs import HubRef, SourceRef, parse
+from freehold.engines.opens import HINT, no_engine
 from freehold.fit.weights import BITS
 from freehold.hardware import here, probe
 from freehold.hardware.rig import Rig
 from freehold.planning.planner import Planner
 from freehold.planning.targets import Targets
 from freehold.store.candidate import of_plan
+from freehold.store.headers import MOST_BYTES, fetch_headers
 from freehold.store.plan import Plan, Source
 from freehold.store.store import Store
+from freehold.weights.gguf import check_gguf
 
 WEIGHTS_SHARE = 0.97
 """Of a file, at least: the rest is its header."""
@@ -77,14 +85,38 @@ def _of_its_model(plan: Plan, asked: str, catalog: Catalog, store: Store, rig: R
     return None if best is None else f"{model.name}:{best.tag}"
 
 
-class Foreseeing:
-    """A source that looks at what it plans before anything is downloaded, and tells `say` what cannot run here."""
+def unknown_to_engines(facts: WeightFacts, asked: str) -> NoEngineError | None:
+    """Why nothing here runs such weights; None where an engine does, or nobody can tell."""
+    reason = no_engine(facts)
+    return None if reason is None else NoEngineError(f"{asked} cannot be run: {reason}.", hint=HINT)
 
-    def __init__(self, source: Source, catalog: Catalog, store: Store, say: Callable[[DoesNotFitError], None]) -> None:
+
+async def read_ahead(plan: Plan) -> WeightFacts | None:
+    """What the header of a large file says, read before the rest of it; None of one that comes as fast as its header,
+    and of what cannot be read: then the pull itself says what is wrong."""
+    first = plan.files[0] if plan.files else None
+    if first is None or first.size_bytes is None or first.size_bytes <= MOST_BYTES:
+        return None
+    with tempfile.TemporaryDirectory(prefix="freehold-header-") as folder:
+        try:
+            (path,) = await fetch_headers(replace(plan, files=(first,)), Path(folder))
+        except (FreeholdError, OSError):
+            return None
+        return (await asyncio.to_thread(check_gguf, path)).facts
+
+
+class Foreseeing:
+    """A source that looks at what it plans before anything is downloaded, and tells `say` what cannot run here.
+    `ahead`: headers are looked into as well, which a build of the catalog does not need."""
+
+    def __init__(
+        self, source: Source, catalog: Catalog, store: Store, say: Callable[[FreeholdError], None], *, ahead: bool
+    ) -> None:
         self._source = source
         self._catalog = catalog
         self._store = store
         self._say = say
+        self._ahead = ahead
 
     async def plan(self, ref: SourceRef) -> Plan:
         """As the source plans; raises what it raises, and what `say` raises."""
@@ -92,4 +124,8 @@ class Foreseeing:
         problem = foresee(plan, str(ref), self._catalog, self._store, here.rig(probe.machine()))
         if problem is not None:
             self._say(problem)
+        facts = await read_ahead(plan) if self._ahead else None
+        unknown = None if facts is None else unknown_to_engines(facts, str(ref))
+        if unknown is not None:
+            self._say(unknown)
         return plan

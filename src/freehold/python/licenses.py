@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from freehold.catalog import Catalog
-from freehold.core.errors import CallError, DeedSignatureError, NotFoundError, PolicyError
+from freehold.core.errors import CallError, DeedSignatureError, NoEngineError, NotFoundError, PolicyError
 from freehold.core.names import nearest
 from freehold.core.refs import FakeRef, HubRef, ModelRef, Reference, RemoteRef, parse
 from freehold.core.settings import Settings
+from freehold.engines.opens import require_engine
 from freehold.gateway.endpoints import is_local, together
 from freehold.permits import Permits, refused_decisions
 from freehold.permits import let_through as let_through
@@ -80,23 +81,29 @@ def _is_held(ref: Reference, store: Store) -> bool:
 def served(house: House) -> tuple[str, ...]:
     """Looks at what `house` is about to serve. Gives one line for every held build that it will leave out.
 
-    Raises PolicyError naming every configured endpoint that may not be served, or where no build at all may be.
+    Raises PolicyError naming every configured endpoint that may not be served, or where no build at all may be, and
+    NoEngineError for a configured one that nothing here runs.
     """
     settings, refused = house.settings, []
-    forged: list[str] = []
+    left_out: list[str] = []
     rows = None if settings.endpoints is None else [row.ref for row in settings.endpoints.values() if is_local(row)]
     builds = house.store.builds() if rows is None else [house.store.find(ref) for ref in rows]
     for build in builds:
         try:
             house.store.keys.require(house.store.deed(build))
             house.permits.require_build(build, settings)
+            require_engine(build)
         except PolicyError as error:
             refused.append(error)
         except DeedSignatureError as error:
-            forged.append(error.message)
+            left_out.append(error.message)
+        except NoEngineError as error:
+            if rows is not None:
+                raise
+            left_out.append(error.message)
     if refused and (rows is not None or len(refused) == len(builds)):
         raise together(refused)
-    return tuple(f"Not served: {message}" for message in (*forged, *(error.message for error in refused)))
+    return tuple(f"Not served: {message}" for message in (*left_out, *(error.message for error in refused)))
 
 
 def override(text: str, settings: Settings, *, by: str | None, reason: str) -> Override:

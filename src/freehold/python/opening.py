@@ -11,15 +11,17 @@ from urllib.parse import urlsplit
 from freehold import control
 from freehold.app import House, Recorded, build_house
 from freehold.core.builds import HeldBuild
-from freehold.core.errors import CallError, DoesNotFitError, FreeholdError, NotFoundError
+from freehold.core.errors import CallError, FreeholdError, NoEngineError, NotFoundError
 from freehold.core.ports import Progress
 from freehold.core.progress import Silent
-from freehold.core.refs import LOOPBACK_HOSTS, FakeRef, FileRef, Reference, RemoteRef
+from freehold.core.refs import LOOPBACK_HOSTS, FakeRef, FileRef, ModelRef, Reference, RemoteRef
 from freehold.core.settings import EndpointSettings, EngineOptions, Settings, load
 from freehold.egress.policy import require_no_pull as require_no_pull
 from freehold.egress.policy import require_no_pull_beside
+from freehold.engines.opens import require_engine
 from freehold.gateway.endpoints import EndpointInfo
-from freehold.python.foresight import Foreseeing
+from freehold.python.foresight import Foreseeing, unknown_to_engines
+from freehold.store.plan import Source
 from freehold.store.pull import pull
 
 
@@ -78,14 +80,17 @@ def _is_own_house(ref: RemoteRef, settings: Settings) -> bool:
 
 
 async def hold(house: House, ref: Reference, *, may_pull: bool, progress: Progress | None = None) -> HeldBuild:
-    """The held build of `ref`; pulled first where that is allowed. A file of this disk is always taken in, where it
-    lies: nothing is copied and nothing is downloaded. Raises NotFoundError with the command that pulls it."""
+    """The held build of `ref`, to be run; pulled first where that is allowed. A file of this disk is always taken in,
+    where it lies: nothing is copied and nothing is downloaded. Raises NotFoundError with the command that pulls it, and
+    NoEngineError where nothing here runs it."""
     try:
-        return house.store.find(ref)
+        build = house.store.find(ref)
     except NotFoundError:
         if not may_pull and not isinstance(ref, FileRef):
             raise
-    return await pull_into(house, ref, progress=progress, copy=not isinstance(ref, FileRef))
+        build = await pull_into(house, ref, progress=progress, copy=not isinstance(ref, FileRef), to_run=True)
+    require_engine(build)
+    return build
 
 
 async def pull_into(
@@ -96,11 +101,12 @@ async def pull_into(
     copy: bool = True,
     name: str | None = None,
     refuse_unfit: bool = False,
+    to_run: bool = False,
 ) -> HeldBuild:
     """Pull `ref` into the store of `house`. `copy` False leaves a file of this disk where it lies; `name` is what the
-    build is called instead of the name that its source suggests. What this machine cannot run is noted, or with
-    `refuse_unfit` raises DoesNotFitError before anything is downloaded. Raises PolicyError where the house does not
-    take it.
+    build is called instead of the name that its source suggests. What cannot run here is noted, or where it can be told
+    before anything is downloaded, with `refuse_unfit` raises DoesNotFitError or NoEngineError; `to_run`: who asks wants
+    to run it, and has the last one anyhow. Raises PolicyError where the house does not take it.
     """
     if isinstance(ref, RemoteRef | FakeRef):
         raise CallError(f"{ref} is no build: there is nothing to pull.", hint=f"Use it as it is: freehold run {ref}")
@@ -109,17 +115,23 @@ async def pull_into(
         require_no_pull(ref, settings.policy.egress)
         require_no_pull_beside(ref, await asyncio.to_thread(_held_to, settings))
 
-    def say(problem: DoesNotFitError) -> None:
-        if refuse_unfit:
+    told = set[type[FreeholdError]]()
+
+    def say(problem: FreeholdError) -> None:
+        if refuse_unfit or (to_run and isinstance(problem, NoEngineError)):
             raise problem
+        told.add(type(problem))
         said.note(f"{problem.message} {problem.hint}")
+
+    def foreseeing(source: Source) -> Foreseeing:
+        return Foreseeing(source, house.catalog, house.store, say, ahead=not isinstance(ref, ModelRef))
 
     door = f"pull {shlex.quote(str(ref))}{f' --name {name}' if name else ''}{'' if copy else ' --in-place'} --override"
     build = await pull(
         ref,
         store=house.store,
         catalog=house.catalog,
-        sources={kind: Foreseeing(each, house.catalog, house.store, say) for kind, each in house.sources.items()},
+        sources={kind: foreseeing(each) for kind, each in house.sources.items()},
         progress=said,
         copy=copy,
         name=name,
@@ -129,6 +141,9 @@ async def pull_into(
     verdict = house.permits.require(house.permits.of_build(build, settings), settings, door)
     if verdict.decision != "allow":
         said.note(verdict.line)
+    unknown = unknown_to_engines(build.facts, build.name)
+    if unknown is not None and not to_run and NoEngineError not in told:
+        said.note(f"{unknown.message} {unknown.hint}")
     return build
 
 

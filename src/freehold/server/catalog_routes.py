@@ -74,7 +74,12 @@ class CatalogRoutes:
         house = self._house
         found = house.permits.of_build(build, house.gateway.settings) if self._overview.judged else None
         told = dataclasses.asdict(house.holding(build))
-        return {**told, "endpoint": endpoint, "verdict": found.as_json() if found else None}
+        return {
+            **told,
+            "endpoint": endpoint,
+            "no_engine": house.no_engine(build),
+            "verdict": found.as_json() if found else None,
+        }
 
     def _follow_settings(self) -> None:
         """Verdicts are given under the settings in force, which a reload may have changed."""

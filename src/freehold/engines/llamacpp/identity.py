@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import cache
 from importlib import metadata
 
+RELEASE = "2026.10.11549"
+"""The release of xllamacpp that is pinned, which what is known here of its library was read from."""
+
 
 @cache
 def release() -> str:

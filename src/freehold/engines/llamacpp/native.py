@@ -17,8 +17,7 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
-RELEASE = "2026.10.11549"
-"""The release of xllamacpp whose structures these are."""
+from freehold.engines.llamacpp.identity import RELEASE as RELEASE
 
 FLASH_ATTENTION = {"auto": -1, "off": 0, "on": 1}
 LOAD = {"read": 0, "mapped": 1}

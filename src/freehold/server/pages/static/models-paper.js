@@ -67,6 +67,7 @@ function heldSection(row) {
   return section("Held here", h("ul", { class: "held-list" }, ...row.held.map((each) => h("li", {},
     h("div", { class: "held-name" }, h("code", {}, each.name), h("span", { class: "sub" }, [each.quantization, bytes(each.size_bytes), `kept ${day(each.kept_at)}`].filter(Boolean).join(" · "))),
     h("div", { class: "held-deed" }, ...deed(each)),
+    each.no_engine && h("p", { class: "fine" }, `${capital(each.no_engine)}.`),
     each.model && !each.known_by_bytes && h("p", { class: "fine" }, "That it is this model is what its source says: the catalog does not know these bytes."),
     row.listed && each.verdict && each.verdict.decision !== row.verdict && h("p", { class: "decision" }, verdict(each.verdict.decision), h("span", { class: "sub" }, `this build: ${each.verdict.reasons[0]?.text ?? ""}`)),
     h("p", { class: "hash" }, each.digest)))),
