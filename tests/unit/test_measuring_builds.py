@@ -1,4 +1,4 @@
-"""Which of the held builds a check of predictions runs: those whose speed is predicted."""
+"""Which of the held builds a check of predictions runs, those whose speed is predicted, and how long it says it is."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from freehold.cli.main import main
 from freehold.core.builds import HeldBuild
 from freehold.core.errors import CallError
 from freehold.core.refs import Reference
-from freehold.python.measuring import predicted_builds
+from freehold.fit.read_gguf import blueprint_of_gguf
+from freehold.python.measuring import expected_s, predicted_builds, told
 from freehold.store.store import Store
+from tests.calibrations import calibration
 from tests.gguf_bytes import KEYS, gguf
 
 
@@ -44,3 +46,32 @@ def test_a_conversion_is_passed_over_and_refused_by_name(store: Store) -> None:
     assert [build.name for build in predicted_builds(store, ["own:own"])] == ["own:own"]
     with pytest.raises(CallError, match="own:converted is in the form of openvino"):
         predicted_builds(store, ["own:converted"])
+
+
+def test_how_long_a_check_takes_follows_from_the_speeds_that_are_predicted(smollm2_gguf: Path) -> None:
+    blueprint = blueprint_of_gguf([smollm2_gguf])
+    rows = {1: 1e-10, 8: 4e-10, 128: 5e-9}
+    fast = calibration(weights={"Q4_1": rows, "Q8_0": rows})
+    slow = calibration(weights={kind: {count: 10 * each for count, each in rows.items()} for kind in ("Q4_1", "Q8_0")})
+    quick, long = expected_s(blueprint, fast), expected_s(blueprint, slow)
+    assert quick is not None and long is not None
+    assert 6 < quick < long < 10 * quick
+    assert expected_s(blueprint, calibration(weights={"Q8_0": rows})) is None
+
+
+@pytest.mark.parametrize(
+    ("lengths", "words"),
+    [
+        ([20.4, 30.0], "about 50 s in all"),
+        ([100.0, 200.0], "about 5 minutes in all"),
+        ([20.0, None], "some time: how fast a build is cannot be said of all of them"),
+    ],
+)
+def test_how_long_it_takes_is_said_in_words(lengths: list[float | None], words: str) -> None:
+    assert told(lengths) == words
+
+
+def test_the_help_says_how_long_both_take(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["machine", "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "in about a minute" in shown and "half a minute for a build of 100 MB" in shown

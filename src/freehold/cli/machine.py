@@ -19,8 +19,11 @@ Words = Annotated[
     typer.Argument(metavar="[TEXT]...", help="With --devices: words of their names. With --check: builds."),
 ]
 On = Annotated[str | None, typer.Option("--on", metavar="TEXT", help='A machine in words: "2x rtx-4090, 64GB".')]
-Measure = Annotated[bool, typer.Option("--measure", help="Measure this machine: a minute, and all of its processor.")]
-Check = Annotated[bool, typer.Option("--check", help="Run the held builds and set predictions beside measurements.")]
+Measure = Annotated[bool, typer.Option("--measure", help="Measure: about a minute, all of the processor.")]
+Check = Annotated[
+    bool,
+    typer.Option("--check", help="Run the held builds, a minute or minutes for each, and compare with predictions."),
+]
 ListDevices = Annotated[bool, typer.Option("--devices", help="List the devices that descriptions may name.")]
 
 DEVICES = (
@@ -54,8 +57,9 @@ def machine_command(
 
     Processors, memory, accelerators and the disk of the store, with the fingerprint that measurements are kept under;
     --on says what a description of another machine is understood as. Every figure says whether it was counted,
-    measured or estimated. --measure takes the figures that speeds are predicted from; --check holds predictions of the
-    held builds to what they do. Quiet prints the fingerprint, or the places' names.
+    measured or estimated. --measure takes the figures that speeds are predicted from, in about a minute; --check holds
+    predictions of the held builds to what they do: half a minute for a build of 100 MB, some minutes for one of several
+    gigabytes, and it says how long before it begins. Quiet prints the fingerprint, or the places' names.
     """
     output = Output(as_json=as_json, quiet=quiet)
     if sum((devices, measure, check, on is not None)) > 1:

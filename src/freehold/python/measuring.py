@@ -18,7 +18,7 @@ from freehold.core.quantity import Measured, Quantity, Unknown, as_json, likelie
 from freehold.core.refs import parse
 from freehold.core.settings import Settings, load
 from freehold.engines.llamacpp.engine import LlamaCpp
-from freehold.engines.llamacpp.gauge.cells import ROOM_TOKENS, Cell, Manner, Taken, taken
+from freehold.engines.llamacpp.gauge.cells import ROOM_TOKENS, STEPS, Cell, Manner, Taken, taken
 from freehold.engines.llamacpp.gauge.measure import measure
 from freehold.engines.llamacpp.identity import engine_id
 from freehold.fit.blueprint import Blueprint, RunShape
@@ -36,6 +36,8 @@ from freehold.store.store import Store
 CHECKED = tuple(Cell(used, together) for together in (1, 4) for used in (128, 768))
 CHECKED_BATCH_TOKENS = 128
 CHECKED_REPETITIONS = 3
+START_S = 3.0
+"""About what a worker takes to start and to end; one is started for each number of sequences."""
 Tell = Callable[[str], None]
 
 
@@ -98,8 +100,8 @@ async def check_predictions(
     settings: Settings | None = None, *, tell: Tell, names: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Run the GGUF builds that are held (or `names` of them), and set what was predicted beside what was measured: the
-    rows, and how far they are apart. Raises CallError where this machine was not measured, nothing is held that can be
-    predicted, or one of `names` cannot."""
+    rows, and how far they are apart. `tell` hears how long that may take, and how far it is. Raises CallError where
+    this machine was not measured, nothing is held that can be predicted, or one of `names` cannot."""
     settings = settings or load()
     found = known(settings)
     if isinstance(found, Unknown):
@@ -134,11 +136,50 @@ async def _each(
 ) -> AsyncIterator[tuple[HeldBuild, Blueprint, Taken]]:
     on = datetime.datetime.now(datetime.UTC).date().isoformat()
     manner = Manner(found.threads, CHECKED_BATCH_TOKENS, CHECKED_REPETITIONS, on)
-    for build in builds:
-        blueprint = await asyncio.to_thread(blueprint_of_gguf, build.files, name=build.name)
-        tell(build.name)
+    blueprints = [await asyncio.to_thread(blueprint_of_gguf, build.files, name=build.name) for build in builds]
+    lengths = [expected_s(blueprint, found) for blueprint in blueprints]
+    tell(f"It takes {told(lengths)}, with all of the processor. Leave it alone meanwhile.")
+    for number, (build, blueprint, length) in enumerate(zip(builds, blueprints, lengths, strict=True), 1):
+        tell(f"{build.name}, {number} of {len(builds)}: {_about(length)}")
         async for each in taken(engine, build, CHECKED, manner):
+            tell(_progress(each))
             yield build, blueprint, each
+
+
+def expected_s(blueprint: Blueprint, found: Calibration) -> float | None:
+    """About how long a check of one build takes where nothing disturbs it, by what is predicted of its speed; None
+    where that is not known."""
+    rig = here.rig(probe.machine())
+    spent = START_S * len({cell.concurrency for cell in CHECKED})
+    for cell in CHECKED:
+        predicted = speeds(
+            *(blueprint, _run(cell), rig, found), used_tokens=cell.used_tokens, concurrency=cell.concurrency
+        )
+        writes, reads = likeliest(predicted.generation_tokens_per_s), likeliest(predicted.prompt_tokens_per_s)
+        if not writes or not reads:
+            return None
+        prompts = CHECKED_REPETITIONS if cell.concurrency == 1 else 0
+        spent += cell.used_tokens * (cell.concurrency + prompts) / reads + STEPS * (CHECKED_REPETITIONS + 1) / writes
+    return spent
+
+
+def told(lengths: Sequence[float | None]) -> str:
+    """How long builds take together, in words."""
+    known = [each for each in lengths if each is not None]
+    if len(known) < len(lengths):
+        return "some time: how fast a build is cannot be said of all of them"
+    return f"{_about(sum(known))} in all"
+
+
+def _about(seconds: float | None) -> str:
+    if seconds is None:
+        return "how long it takes is not known"
+    return f"about {seconds:.0f} s" if seconds < 90 else f"about {seconds / 60:.0f} minutes"
+
+
+def _progress(each: Taken) -> str:
+    cell, wrote = each.cell, likeliest(_rate(each.step_s, 1)) or 0
+    return f"  {cell.used_tokens} tokens, {cell.concurrency} at once: {wrote:.1f} tokens/s for each"
 
 
 def _speed_rows(build: HeldBuild, blueprint: Blueprint, each: Taken, found: Calibration) -> list[dict[str, Any]]:
