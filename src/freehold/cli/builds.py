@@ -80,7 +80,8 @@ def show_command(ref: ShownRef, as_json: Json = False, quiet: Quiet = False) -> 
     """Show the whole paper of a model, or a held build and its deed.
 
     A name without a tag is a model: who published it, how open it is and by whose word, what its license asks, clause
-    by clause, what it was made from, which build of it to take here. A build (a name with a tag, a file) has its deed
+    by clause, what it was made from, which build of it to take here. Where the name lacks its variant's suffix alone
+    (-it, -instruct), the first line says which model was taken. A build (a name with a tag, a file) has its deed
     too. What nobody said is unknown.
     """
     from freehold.cli.page import sections
@@ -102,7 +103,9 @@ def show_command(ref: ShownRef, as_json: Json = False, quiet: Quiet = False) -> 
     taken += [_fit_section(fit)] if fit is not None else []
     if shown.build is None:
         assert shown.paper is not None, "what is neither held nor known was refused above"
-        data = {**shown.paper, "held": rows, "overrides": overrides, "fit": fit}
+        data = {**shown.paper, "taken_for": shown.taken_for, "held": rows, "overrides": overrides, "fit": fit}
+        if shown.taken_for is not None and not (quiet or as_json):
+            output.line(f"{shown.taken_for}: taken as {shown.paper['model']['name']}")
         output.pages(data, [*sections(shown.paper, rows), *taken], bare=shown.paper["model"]["name"])
         return 0
     build, deed = shown.build, deeds[shown.build.digest]

@@ -64,6 +64,8 @@ def plan_page(found: Data, output: Output) -> None:
     if output.quiet:
         output.line(found["recommended"] or "")
         return
+    if found["taken_for"] is not None:
+        output.line(f"{found['taken_for']}: taken as {found['model'].partition(':')[0]}")
     output.line(_asked(found))
     columns = (*BUILDS, MEASURED) if any(each["measured_nearest"] for each in found["builds"]) else BUILDS
     output.table(columns, [_build_row(each) for each in found["builds"]], empty="There is no build to plan for.")

@@ -94,6 +94,7 @@ class Planner:
         return {
             "model": target.name,
             "title": target.model.title if target.model else None,
+            "taken_for": target.asked,
             "machine": rig_json(self._rig),
             "need": asdict(need),
             "builds": [build_json(each, self._rig, self._ran(each)) for each in plans],

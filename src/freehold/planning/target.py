@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What was asked about. `model` None: the catalog does not know whose it is. `one`: one build is meant."""
+    """What was asked about. `model` None: the catalog does not know whose it is. `one`: one build is meant. `asked` is
+    the name that was given, where it lacks the variant's suffix and `model` was taken for it."""
 
     name: str
     model: CatalogModel | None
     options: tuple[Option, ...]
     one: bool
+    asked: str | None = None
 
 
 def target_of_file(ref: FileRef) -> Target:

@@ -67,6 +67,10 @@ class Targets:
 
     def _named(self, ref: ModelRef) -> Target:
         model = self._catalog.get(ref.model)
+        if model is None and all(build.model != ref.model for build in self._held):
+            variant = self._catalog.variant(ref.model)
+            if variant is not None:
+                return replace(self._named(ModelRef(variant.name, ref.tag)), asked=ref.model)
         if ref.tag is None:
             return self.of_model(model) if model is not None else self._held_as(ref)
         held = [build for build in self._held if build.name == str(ref)]

@@ -21,12 +21,14 @@ class Shown:
     """What there is to show of a reference: a held build, the paper of a model, or both.
 
     `build` None: the model is meant, not one build of it. `paper` None: the catalog does not know the build's bytes.
-    `held` are the builds of that model in the store.
+    `held` are the builds of that model in the store. `taken_for` is the name that was asked for, where it lacks the
+    variant's suffix and this model was taken for it.
     """
 
     build: HeldBuild | None
     paper: dict[str, Any] | None
     held: tuple[HeldBuild, ...]
+    taken_for: str | None = None
 
 
 def look_up(ref: Reference, store: Store) -> Shown:
@@ -36,13 +38,20 @@ def look_up(ref: Reference, store: Store) -> Shown:
     Raises NotFoundError with the nearest names, and StoreError.
     """
     catalog = Catalog.load()
-    model = _model(ref, catalog)
-    build = _held(ref, store, catalog) if model is None else None
-    model = _of_build(build, store, catalog) if build else model
+    model, build, taken_for = _model(ref, catalog), None, None
+    if model is None:
+        try:
+            build = _held(ref, store, catalog)
+            model = _of_build(build, store, catalog)
+        except NotFoundError:
+            model = catalog.variant(ref.model) if isinstance(ref, ModelRef) and ref.tag is None else None
+            if model is None:
+                raise
+            taken_for = str(ref)
     if model is None:
         return Shown(build, None, ())
     held = tuple(each for each in store.builds() if _of_build(each, store, catalog) == model)
-    return Shown(build, paper(catalog, model), held)
+    return Shown(build, paper(catalog, model), held, taken_for)
 
 
 def _held(ref: Reference, store: Store, catalog: Catalog) -> HeldBuild:
