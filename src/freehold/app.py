@@ -22,8 +22,8 @@ from freehold.egress.policy import require_listed
 from freehold.egress.record import EgressRecord
 from freehold.engines.fake.engine import Fake
 from freehold.engines.llamacpp.engine import LlamaCpp
-from freehold.engines.openvino.engine import OpenVino
 from freehold.engines.opens import no_engine, require_engine
+from freehold.engines.openvino.engine import OpenVino
 from freehold.engines.remote.engine import Remote
 from freehold.gateway.access.access import Access
 from freehold.gateway.access.book import KeyBook

@@ -56,9 +56,10 @@ def test_losses_too_small_to_be_seen_count_as_none_and_the_smallest_of_those_win
 
 def test_a_loss_that_was_measured_is_named_by_what_was_measured() -> None:
     measured = replace(BUILDS[1], loss=Measured(0.004, 0.003, 0.005, 1, "2026-11-20"))
-    assert "q8_0: the smallest whose measured loss counts as none, negligible, of those" in chosen(
-        64, options=(BUILDS[0], measured)
-    ).reason
+    assert (
+        "q8_0: the smallest whose measured loss counts as none, negligible, of those"
+        in chosen(64, options=(BUILDS[0], measured)).reason
+    )
 
 
 def test_where_less_fits_the_least_lossy_of_what_does_is_taken() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from pathlib import Path
 
 import pytest
@@ -45,8 +46,13 @@ def test_a_pull_takes_it_in_and_says_that_nothing_here_runs_it(
 @pytest.mark.parametrize("words", [("run", "Hello"), ("up",)], ids=("run", "up"))
 @pytest.mark.parametrize("held", [True, False], ids=("held", "not held"))
 def test_to_run_it_or_to_serve_it_is_one_error(
-    strange: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], held: bool
+    strange: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    held: bool,
 ) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
     if held:
         assert main(["pull", str(strange), "--quiet"]) == 0
         capsys.readouterr()

@@ -125,9 +125,7 @@ async def _from_source(ref: SourceRef, settings: Settings) -> Target:
         return await asyncio.to_thread(target_of_files, str(ref), paths)
 
 
-def _with_the_engines_word(
-    planner: Planner, target: Target, question: Question, settings: Settings
-) -> dict[str, Any]:
+def _with_the_engines_word(planner: Planner, target: Target, question: Question, settings: Settings) -> dict[str, Any]:
     import asyncio
 
     from freehold.engines.llamacpp.oracle import Oracle
