@@ -187,7 +187,7 @@ def test_what_an_option_does_not_know_is_a_wrong_call_with_what_it_knows(
 def test_show_prints_the_paper_of_a_model_that_is_not_held(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "gpt-oss-120b", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
-    assert set(shown) == {"model", "license", "openness", "lineage", "held", "overrides", "fit"}
+    assert set(shown) == {"model", "license", "openness", "lineage", "held", "overrides", "fit", "taken_for"}
     assert shown["held"] == [] and shown["model"]["name"] == "gpt-oss-120b"
     assert main(["show", "hf:openai/gpt-oss-120b", "--quiet"]) == 0
     assert capsys.readouterr().out == "gpt-oss-120b\n"
