@@ -66,7 +66,7 @@ async def measure(
 ) -> Calibration:
     """The record of `machine`, which is the one we run on. `tell` hears what is being measured. Raises EngineError.
 
-    What there is no time for in `seconds` is not in the record; the first types and attention take half a minute.
+    What there is no time for in `seconds` is not in the record; what all else rests on takes a quarter of a minute.
     """
     load_before = os.getloadavg()[0]
     tried = _thread_counts(machine)

@@ -1,5 +1,5 @@
-"""What the micro-benchmark measures, in which order. The base type and attention are always
-measured; of the other types, those at the end where there is time. What people run most stands first.
+"""What the micro-benchmark measures, in which order. The base type and attention with a plain
+cache are always measured; of the others, those at the end where there is time. What people run most stands first.
 
 Data only. Every model is larger than the processor's caches, because the weights of those that people run are; the
 two small ones that isolate a pass and a look of attention are the exception.
@@ -26,11 +26,13 @@ CACHES = 2
 LARGEST_BYTES = 1 << 29
 LOOKED_AT = 1023
 """Held tokens that heads look at, where attention is timed: with the one that looks they fill the cells it reads."""
-LOOKS = (("f16", 64), ("f16", 128), ("f16", 256), ("q8_0", 64), ("q8_0", 128), ("q4_0", 64), ("q4_0", 128))
+PLAIN_CACHE, FIRST_LOOK, OTHER_LOOKS = "f16", 64, (128, 256)
+QUANTIZED_LOOKS = (("q8_0", 64), ("q8_0", 128), ("q4_0", 64), ("q4_0", 128))
+LOOKS = (*((PLAIN_CACHE, size) for size in (FIRST_LOOK, *OTHER_LOOKS)), *QUANTIZED_LOOKS)
 """Types of the cache and sizes of a head."""
 BASE = "Q8_0"
 """The type that everything but the types themselves is measured with."""
-OTHERS_BETWEEN = 4
+OTHERS_BETWEEN = 8
 """Types after which what every prediction rests on is timed again: the narrow probe, the base type, the first look. A
 machine that has neighbors is another one a minute later."""
 

@@ -153,23 +153,32 @@ def main() -> None:
 
 def _parts(bench: Bench, room: Room, cache_bytes: int) -> None:
     bench.run("small", plan.SMALL, room, [Pass(1)])
-    _narrow(bench, room, cache_bytes)
-    first, *others = plan.TYPES
-    _weights(bench, room, first, cache_bytes)
-    for cache_type, size in plan.LOOKS:
-        _look(bench, room, cache_type, size)
+    _grounds(bench, room, cache_bytes)
+    for size in plan.OTHER_LOOKS:
+        _look(bench, room, plan.PLAIN_CACHE, size)
+    _, *others = plan.TYPES
     for count, kind in enumerate((*others, *plan.TYPES), 1):
         if bench.over:
             return
         _weights(bench, room, kind, cache_bytes)
-        if count % plan.OTHERS_BETWEEN == 0:
-            _narrow(bench, room, cache_bytes)
-            _weights(bench, room, first, cache_bytes)
-            _look(bench, room, *plan.LOOKS[0])
+        if count % plan.OTHERS_BETWEEN == 0 and not bench.over:
+            _grounds(bench, room, cache_bytes)
+        if count == plan.OTHERS_BETWEEN:
+            _quantized_looks(bench, room)
 
 
-def _narrow(bench: Bench, room: Room, cache_bytes: int) -> None:
+def _grounds(bench: Bench, room: Room, cache_bytes: int) -> None:
+    """What every prediction rests on."""
     bench.run("narrow", plan.narrow(cache_bytes), room, [Pass(1), Pass(plan.MANY)])
+    _weights(bench, room, plan.BASE, cache_bytes)
+    _look(bench, room, plan.PLAIN_CACHE, plan.FIRST_LOOK)
+
+
+def _quantized_looks(bench: Bench, room: Room) -> None:
+    """They take as long as ten types, and few run such a cache."""
+    for cache_type, size in plan.QUANTIZED_LOOKS:
+        if not bench.over:
+            _look(bench, room, cache_type, size)
 
 
 def _weights(bench: Bench, room: Room, kind: str, cache_bytes: int) -> None:
