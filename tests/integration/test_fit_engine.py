@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import mmap
 import random
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
@@ -147,6 +148,19 @@ def test_every_name_of_an_architecture_that_is_listed_stands_in_the_library() ->
     library = Path(spec.origin).with_name("xllamacpp.abi3.so")
     with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         assert [name for name in sorted(KNOWN) if data.find(name.encode() + b"\0") == -1] == []
+
+
+def test_every_model_of_the_library_is_listed() -> None:
+    """By the classes that it has for them, two of which are called otherwise than their architectures."""
+    spec = find_spec("xllamacpp")
+    assert spec is not None and spec.origin is not None
+    library = Path(spec.origin).with_name("xllamacpp.abi3.so").read_bytes()
+    classes = {found.decode() for found in re.findall(rb"_ZTV\d+llama_model_(\w+?)\0", library)} - {"base"}
+    assert len(classes) > 150
+    otherwise = {"openai_moe": "gpt-oss", "pangu_embed": "pangu-embedded"}
+    named = {re.sub("[-_]", "", name) for name in KNOWN}
+    missing = [each for each in classes if re.sub("[-_]", "", otherwise.get(each, each)) not in named]
+    assert sorted(missing) == []
 
 
 @pytest.mark.parametrize("name", random.Random(4).sample(sorted(KNOWN), 6))
