@@ -64,7 +64,7 @@ def test_how_long_a_check_takes_follows_from_the_speeds_that_are_predicted(smoll
     [
         ([20.4, 30.0], "about 50 s in all"),
         ([100.0, 200.0], "about 5 minutes in all"),
-        ([20.0, None], "some time: how fast a build is cannot be said of all of them"),
+        ([20.0, None], "some minutes (how fast a build is cannot be said of all of them)"),
     ],
 )
 def test_how_long_it_takes_is_said_in_words(lengths: list[float | None], words: str) -> None:

@@ -167,7 +167,7 @@ def told(lengths: Sequence[float | None]) -> str:
     """How long builds take together, in words."""
     known = [each for each in lengths if each is not None]
     if len(known) < len(lengths):
-        return "some time: how fast a build is cannot be said of all of them"
+        return "some minutes (how fast a build is cannot be said of all of them)"
     return f"{_about(sum(known))} in all"
 
 
