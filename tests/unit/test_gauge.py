@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from itertools import groupby
 from pathlib import Path
 
@@ -23,6 +25,24 @@ PASS_S, NODE_S, WIDTH_S, SEQUENCE_S, SAMPLING_S = 1e-4, 2e-6, 3e-10, 5e-5, 6e-9
 VOCABULARY_S = 8e-9
 LOOK_S = {1: 4e-8, 2: 4e-8, 4: 4e-8, 8: 4e-8, 32: 4e-8, 128: 9e-9}
 WEIGHT_S = {1: 7e-11, 2: 1e-10, 4: 2e-10, 8: 3e-10, 32: 9e-10, 128: 3e-9}
+
+
+@pytest.mark.parametrize("cache_mib", [1, 32, 96, 180, 480, 1152])  # the last: AMD's EPYC 9684X
+def test_no_model_has_more_layers_than_the_engine_takes_nor_less_than_the_caches_ask_for(cache_mib: int) -> None:
+    cache_bytes = cache_mib << 20
+    wanted = min(max(plan.LEAST_BYTES, plan.CACHES * cache_bytes), plan.LARGEST_BYTES)
+    for shape in (plan.narrow(cache_bytes), *(plan.wide(kind, cache_bytes) for kind in plan.TYPES)):
+        assert shape.layers <= plan.MOST_LAYERS
+        assert wanted <= shape.layers * shape.layer_bytes < wanted + shape.layer_bytes
+
+
+def test_what_native_code_prints_is_no_line_of_the_micro_benchmark() -> None:
+    script = (
+        "import os; from freehold.engines.llamacpp.gauge import program; program.keep_stdout();"
+        "os.write(1, b'[New LWP 1]'); program._say({'tried': True})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
+    assert (json.loads(done.stdout), done.stderr) == ({"tried": True}, "[New LWP 1]")
 
 
 @pytest.mark.parametrize("words", [False, True])

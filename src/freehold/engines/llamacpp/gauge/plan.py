@@ -24,6 +24,8 @@ LEAST_BYTES = 64 << 20
 CACHES = 2
 """How many times a model is as large as the largest cache of the processor."""
 LARGEST_BYTES = 1 << 29
+MOST_LAYERS = 512
+"""LLAMA_MAX_LAYERS of llama.cpp (src/llama-hparams.h): a model with more ends the process."""
 LOOKED_AT = 1023
 """Held tokens that heads look at, where attention is timed: with the one that looks they fill the cells it reads."""
 PLAIN_CACHE, FIRST_LOOK, OTHER_LOOKS = "f16", 64, (128, 256)
@@ -69,5 +71,8 @@ def looking(head_size: int) -> Shape:
 
 
 def _filled(one: Shape, cache_bytes: int) -> Shape:
+    """As many layers of `one` as make it large enough, and wider ones where the engine does not take so many."""
     wanted = min(max(LEAST_BYTES, CACHES * cache_bytes), LARGEST_BYTES)
-    return replace(one, layers=math.ceil(wanted / one.layer_bytes))
+    while (layers := math.ceil(wanted / one.layer_bytes)) > MOST_LAYERS:
+        one = replace(one, feed_forward=2 * one.feed_forward)
+    return replace(one, layers=layers)

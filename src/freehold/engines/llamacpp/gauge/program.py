@@ -3,7 +3,8 @@ each timing. It is started by `measure`; after the seconds it is given it begins
 all types were measured goes into the first ones again: a machine that has neighbors is another one a minute later.
 
 What must stay true: a timing during which other programs had the processor is repeated, and printed all the same,
-marked; nothing is read but the models that were written here, in the scratch folder that is named.
+marked; nothing is read but the models that were written here, in the scratch folder that is named; and no line on stdout
+is another's, whatever the library prints.
 """
 
 from __future__ import annotations
@@ -136,6 +137,8 @@ def _block(library: Any, kind: str) -> bytes:
 def main() -> None:
     """Orders on stdin: scratch, try_threads, cache_bytes, seconds; then, once asked for, threads."""
     lock.arm_death_signal()
+    keep_stdout()
+    os.environ["GGML_NO_BACKTRACE"] = "1"  # read as it ends by an assertion: a debugger's pages would hide what failed
     orders = json.loads(sys.stdin.readline())
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, _NICE)
@@ -190,6 +193,12 @@ def _look(bench: Bench, room: Room, cache_type: str, size: int) -> None:
     passes = [Pass(count, held) for count in (1, plan.MANY) for held in (0, plan.LOOKED_AT)]
     long = Room(room.threads, cells=padded(plan.LOOKED_AT + plan.MANY), cache_type=cache_type)
     bench.run(f"look {cache_type} {size}", plan.looking(size), long, passes, cold=True)
+
+
+def keep_stdout() -> None:
+    """Keep it for our lines; what native code prints there goes where errors go."""
+    sys.stdout = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
 
 
 def _say(line: dict[str, Any]) -> None:
