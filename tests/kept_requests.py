@@ -44,10 +44,11 @@ class Time:
 
 @dataclass
 class Place:
-    """A home: its ledger, and the key of its content."""
+    """A home: its ledger, and the key of its content, which another home may have lent it."""
 
     home: Path
     time: Time = field(default_factory=Time)
+    key: Path | None = None
 
     @property
     def ledger(self) -> Path:
@@ -59,7 +60,7 @@ class Place:
 
     @property
     def ring(self) -> KeyRing:
-        return KeyRing(self.home / FILE)
+        return KeyRing(self.key or self.home / FILE)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Ledger]:

@@ -179,6 +179,8 @@ def _notes(looked: Looked) -> list[str]:
     notes += _of_content(verdict)
     if verdict.contents and looked.key_problem is not None:
         notes.append(f"Note: {looked.key_problem}")
+    for folder in looked.sealed_elsewhere:
+        notes.append(f"Note: the key of what is kept here opens {folder} too, so `new-key` exchanges neither.")
     return [*notes, *(note for held in looked.held if (note := _of_signature(held)))]
 
 
@@ -273,6 +275,8 @@ def _document(looked: Looked) -> dict[str, Any]:
         "erasures": [_without_spans(erasure) for erasure in verdict.erasures],
         "accesses": [dataclasses.asdict(access) for access in verdict.accesses],
         "sealed_otherwise": verdict.sealed_otherwise,
+        "key_problem": looked.key_problem,
+        "sealed_elsewhere": [str(folder) for folder in looked.sealed_elsewhere],
         "checkpoints": held,
         "witnessed": looked.witnessed,
         "findings": [dataclasses.asdict(found) for found in verdict.findings],

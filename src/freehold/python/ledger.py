@@ -19,6 +19,7 @@ from freehold.ledger.content.check import check
 from freehold.ledger.content.erased import Erasure as Erasure
 from freehold.ledger.content.house_key import FILE as CONTENT_KEY
 from freehold.ledger.content.house_key import HouseKey, KeyRing
+from freehold.ledger.content.places import FOLDER as CONTENT
 from freehold.ledger.report import UsageAsked, read_by, read_day
 from freehold.ledger.segments import segments, unreadable
 from freehold.ledger.verdict import Finding as Finding
@@ -42,14 +43,15 @@ class Held:
 @dataclass(frozen=True, slots=True)
 class Looked:
     """A chain that was looked at: where, what was found, and against which checkpoints. `number` is that of a process
-    which answered without a house, None the house's own. `key_problem` says why the key that opens kept content could
-    not be read."""
+    which answered without a house, None the house's own. `key_problem` says what is wrong with the key that opens kept
+    content, `sealed_elsewhere` in which other folders it opens some."""
 
     folder: Path
     number: str | None
     verdict: Verdict
     held: tuple[Held, ...]
     key_problem: str | None = None
+    sealed_elsewhere: tuple[Path, ...] = ()
 
     @property
     def compared(self) -> tuple[Held, ...]:
@@ -78,9 +80,11 @@ def look(checkpoints: Sequence[Path] = ()) -> tuple[Looked, ...]:
 def with_content(looked: Looked) -> Looked:
     """The house's own chain that was just `looked` at, with what is kept beside it; no other keeps. Raises
     LedgerError."""
-    keys, problem = _content_keys(load_despite_errors())
+    settings, content = load_despite_errors(), looked.folder / CONTENT
+    ring = KeyRing(settings.home / CONTENT_KEY)
+    keys, problem, elsewhere = _content_keys(ring, content, settings.home / "ledger" / CONTENT)
     check(looked.folder, looked.verdict, keys)
-    return replace(looked, key_problem=problem)
+    return replace(looked, key_problem=problem, sealed_elsewhere=elsewhere)
 
 
 def look_at_chains(checkpoints: Sequence[Path] = ()) -> tuple[Looked, ...]:
@@ -181,12 +185,28 @@ def export_parquet(out: Path) -> int:
     return write_parquet(every_request(), out)
 
 
-def _content_keys(settings: Settings) -> tuple[tuple[HouseKey, ...], str | None]:
-    """What opens kept content, and why not all of it could be read: whoever verifies need not be able to."""
+class _ContentKeys(NamedTuple):
+    """What opens kept content, what is wrong with it, and in which other folders it opens some."""
+
+    keys: tuple[HouseKey, ...]
+    problem: str | None = None
+    elsewhere: tuple[Path, ...] = ()
+
+
+def _content_keys(ring: KeyRing, content: Path, default: Path) -> _ContentKeys:
+    """Whoever verifies need not be able to read them. `default` is where content lies that no settings put elsewhere.
+    Raises LedgerError, NewerFormatError."""
     try:
-        return KeyRing(settings.home / CONTENT_KEY).read(), None
+        keys = ring.read()
     except HouseKeyError as error:
-        return (), error.message
+        return _ContentKeys((), error.message)
+    try:
+        wrong = ring.wrong(content)
+        elsewhere = ring.folders.elsewhere({key.name for key in keys}, content, [default])
+    except HouseKeyError as error:
+        return _ContentKeys(keys, error.message)
+    problem = None if wrong is None else f"{wrong.message} {wrong.hint}"
+    return _ContentKeys(keys, problem, tuple(sorted({each.folder for each in elsewhere})))
 
 
 def _require(folder: Path) -> list[Place]:

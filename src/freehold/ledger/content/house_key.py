@@ -2,12 +2,16 @@
 
 A line for each key: its name and its 32 bytes, in hexadecimal. The first seals what is new. There are two only while
 one is being exchanged for another, which `rekeying` does. It is not the key that signs: whoever may have one of them
-need not have the other."""
+need not have the other. Beside it stands which folders it seals (`sealed_folders`).
+
+A key that is there and opens nothing of what was kept last was put there by mistake: nothing is sealed with it."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
+import logging
 import os
 import re
 import stat
@@ -20,13 +24,16 @@ from freehold.core.disk import replace_whole, sync_folder
 from freehold.core.errors import HouseKeyError
 from freehold.ledger.content.container import KEY_BYTES
 from freehold.ledger.content.overwriting import finish, former_of, replaced, wipe
-from freehold.ledger.content.places import places
+from freehold.ledger.content.places import key_names, places
+from freehold.ledger.content.sealed_folders import FILE_NAME, SealedFolders
 
 FILE = Path("keys") / "content.key"
 """Below the home."""
 _LINE = re.compile(r"([0-9a-f]{16}) ([0-9a-f]{64})")
 _LARGEST_BYTES = 16_384
 _OTHERS = 0o077
+_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+_log = logging.getLogger("freehold.ledger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +48,11 @@ class HouseKey:
 
 
 class KeyRing:
-    """The keys in the file at `path`. Making one touches nothing."""
+    """The keys in the file at `path`, and the `folders` that they seal. Making one touches nothing."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.folders = SealedFolders(path.with_name(FILE_NAME))
 
     def read(self) -> tuple[HouseKey, ...]:
         """Every key, the one that seals first; none where there is no file. Raises HouseKeyError."""
@@ -62,11 +70,37 @@ class KeyRing:
         return keys
 
     def sealing(self, folder: Path) -> HouseKey:
-        """The key that seals what is new in `folder`; made where nothing lies there yet. Raises HouseKeyError: a key
-        that is missing is to come back, and another in its place would be in its way. Raises LedgerError."""
-        keys = self.read()
-        if keys:
-            return keys[0]
+        """The key that seals what is new in `folder`, which is among `folders` then; made where nothing lies there yet.
+        Raises HouseKeyError where it is missing or another one: it is to come back, and another in its place would be
+        in its way. Raises LedgerError, NewerFormatError."""
+        keys = self.read() or (self._made(folder),)
+        if (wrong := self.wrong(folder)) is not None:
+            raise wrong
+        try:
+            self.folders.add(keys[0].name, folder)
+        except OSError as error:
+            if error.errno not in _READ_ONLY:
+                raise _unwritable(self.folders.path, error) from error
+            _log.warning("%s is not named in %s: %s.", folder, self.folders.path, error.strerror)  # nor is it exchanged
+        return keys[0]
+
+    def wrong(self, folder: Path) -> HouseKeyError | None:
+        """What is to be said where none of the keys is the one that what lies in `folder` was sealed with last; None
+        where one is, where no segment is whole enough to tell, or what lies there was given up. Raises HouseKeyError,
+        LedgerError, NewerFormatError."""
+        keys: tuple[HouseKey, ...] | None = None
+        while keys != (now := self.read()):  # they may have been exchanged between the two looks
+            keys, names = now, [key.name for key in now]
+            sealed_with = next(key_names(folder), None)
+            if sealed_with is None or not names or sealed_with in names or names[0] == self.folders.seals_with(folder):
+                return None
+        return HouseKeyError(
+            f"{self.path} holds {' and '.join(names)}, and what is kept in {folder} is sealed with {sealed_with}.",
+            hint="Put your copy of that key back, or add its line below. To give up what is kept: move the file away, "
+            "and seal what comes with another: `freehold ledger new-key`",
+        )
+
+    def _made(self, folder: Path) -> HouseKey:
         if places(folder):
             raise HouseKeyError(
                 f"{self.path} is missing, and what is kept in {folder} is sealed with it.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,3 +132,9 @@ def places(folder: Path) -> list[Place]:
         raise unreadable(folder, error) from error
     numbers = {int(match[1]) for name in names if (match := _NAME.fullmatch(name)) is not None}
     return [Place(folder, number) for number in sorted(numbers)]
+
+
+def key_names(folder: Path) -> Iterator[str]:
+    """The name of the house's key that each segment in `folder` is sealed with, the newest first; of one that is
+    damaged none. Raises LedgerError, NewerFormatError."""
+    return (about.house_key for place in reversed(places(folder)) if (about := read_about(place)) is not None)

@@ -37,7 +37,7 @@ from freehold.ledger.content.container import (
 from freehold.ledger.content.destroying import holds_nothing, tidy
 from freehold.ledger.content.house_key import HouseKey, KeyRing
 from freehold.ledger.content.overwriting import replaced
-from freehold.ledger.content.places import MOST_EXCHANGES, About, Place, places, read_about, size_bytes
+from freehold.ledger.content.places import MOST_EXCHANGES, About, Place, key_names, places, read_about, size_bytes
 from freehold.ledger.content.shelf import slots
 from freehold.ledger.content.turns import adding, changing
 from freehold.ledger.segments import opened
@@ -73,8 +73,8 @@ def rekey(folder: Path, ring: KeyRing, others: Sequence[Path] = ()) -> Rekeyed:
                 f"What is being erased from {folder} is not gone yet: an erasure was cut off.",
                 hint="It ends when the house starts, and within an hour where it runs. Then call this again.",
             )
-        old, used = ring.read(), _used(folder)
-        _require_mine(folder, {key.name for key in old}, others)
+        old, used = ring.read(), {*key_names(folder)}
+        _require_mine(folder, ring, {key.name for key in old}, others)
         if len(old) > 1:  # the first is one that was cut off, and new where it seals nothing yet
             made = _to(old[0], old, folder, ring)
             if made.damaged or old[0].name not in used:
@@ -94,30 +94,31 @@ def _to(fresh: HouseKey, old: Sequence[HouseKey], folder: Path, ring: KeyRing) -
     exchanged, damaged = became.count(_Of.EXCHANGED), became.count(_Of.DAMAGED)
     if not damaged:
         with adding(folder, alone=True):
+            ring.folders.exchange(keys.keys() - {fresh.name}, fresh.name, folder)
             ring.write([fresh])
     return Rekeyed(fresh.name, exchanged, became.count(_Of.UNOPENED) + damaged, damaged)
 
 
-def _require_mine(folder: Path, old: set[str], others: Iterable[Path]) -> None:
+def _require_mine(folder: Path, ring: KeyRing, old: set[str], others: Iterable[Path]) -> None:
     """Raise HouseKeyError where the keys of these names may open what lies in another folder."""
-    if old and not old & _used(folder) and all(holds_nothing(place) or read_about(place) for place in places(folder)):
+    is_mine = not old.isdisjoint(key_names(folder)) or ring.folders.seals_with(folder) in old
+    if old and not is_mine and all(holds_nothing(place) or read_about(place) for place in places(folder)):
         raise HouseKeyError(
             f"Nothing in {folder} is sealed with the key {min(old)}: it may be that of another ledger. Nothing is "
             "exchanged.",
             hint="Use the freehold.toml that the house was started with (FREEHOLD_CONFIG). If nothing is sealed with "
-            "it anywhere, move keys/content.key away: the house makes another where it needs one.",
+            "it anywhere, move keys/content.key away, and call this again.",
         )
-    for other in others:
-        if shared := _used(other) & old:
+    for key, other in ring.folders.elsewhere(old, folder, others):
+        if other.is_dir():
             raise HouseKeyError(
-                f"What is kept in {other} is sealed with the key {min(shared)} too. Nothing is exchanged.",
+                f"What is kept in {other} is sealed with the key {key} too. Nothing is exchanged.",
                 hint="Give each ledger a home of its own, with a copy of that key, or erase what one of them keeps.",
             )
-
-
-def _used(folder: Path) -> set[str]:
-    """The names of the keys that segments in `folder` are sealed with."""
-    return {about.house_key for place in places(folder) if (about := read_about(place)) is not None}
+        raise HouseKeyError(
+            f"{other} is not there, and what was kept in it is sealed with the key {key} too. Nothing is exchanged.",
+            hint=f"Bring it back. If it was moved, or is gone for good, take its line out of {ring.folders.path}.",
+        )
 
 
 def _exchange(place: Place, old: dict[str, HouseKey], fresh: HouseKey, alone: AbstractContextManager[None]) -> _Of:
