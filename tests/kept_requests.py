@@ -12,6 +12,8 @@ from freehold.gateway.keeping import Keeping
 from freehold.ledger.content.check import check
 from freehold.ledger.content.erasing import Why
 from freehold.ledger.content.house_key import FILE, KeyRing
+from freehold.ledger.content.rekeyed import Rekeyed
+from freehold.ledger.content.rekeying import rekey
 from freehold.ledger.content.requests import KeptRequest, Sought, kept_requests
 from freehold.ledger.content.shelf import Shelf
 from freehold.ledger.content.transcript import read
@@ -74,6 +76,10 @@ class Place:
         verdict = verify(self.ledger)
         check(self.ledger, verdict, self.ring.read() if with_key else ())
         return verdict
+
+    def rekey(self) -> Rekeyed:
+        """Exchange the keys, as where the record of that is made at once."""
+        return rekey(self.content, self.ring, lambda _: None)
 
     def requests(self, **sought: str) -> list[KeptRequest]:
         return kept_requests(self.ledger, Sought(**sought))  # type: ignore[arg-type]  # texts alone here

@@ -37,6 +37,7 @@ from freehold.ledger.chains import chains, of_each, opened_alone
 from freehold.ledger.content.erasing import Why as Why
 from freehold.ledger.content.house_key import FILE as CONTENT_KEY
 from freehold.ledger.content.house_key import KeyRing
+from freehold.ledger.content.rekeyed import rekeyed_of as rekeyed_of
 from freehold.ledger.content.spans import read_spans as read_spans
 from freehold.ledger.energy import Counter, Meter, packages
 from freehold.ledger.ledger import Ledger as Ledger

@@ -119,6 +119,12 @@ def accessed(settings: Settings, chain: str, admission: int, by: str, reason: st
     _ask(settings, "POST", "/admin/access", ANSWER_TIMEOUT_S, body=asked)
 
 
+def rekeyed(settings: Settings, chain: str, by: str, made: dict[str, Any]) -> None:
+    """Let the house record, in the ledger of this name, that somebody exchanged the keys of what is kept; `made` are
+    the fields of that. Raises as `accessed`."""
+    _ask(settings, "POST", "/admin/rekey", ANSWER_TIMEOUT_S, body={"chain": chain, "by": by, **made})
+
+
 def stop(settings: Settings) -> None:
     """End the house and wait until its process is gone: at most its `drain_s` and a margin, then LoadingError."""
     pid = ps(settings)["pid"]

@@ -36,7 +36,7 @@ def main(home: Path, step: int) -> None:
 
     for name in CHANGES:
         setattr(os, name, cut_off(name))
-    rekey(home / "ledger" / "content", KeyRing(home / FILE))
+    rekey(home / "ledger" / "content", KeyRing(home / FILE), lambda _: None)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from freehold.ledger.content.note import ERASING
 from freehold.ledger.content.requests import Sought, kept_requests
 from freehold.ledger.content.spans import spans
 from freehold.ledger.content.turns import left_alone
+from freehold.python.content import account
 from tests.integration.house_process import RunningHouse, running_house, until
 from tests.integration.test_backup import members
 from tests.integration.test_content_house import CANARY, CHAT, HELLO, toml, verdict
@@ -74,6 +75,7 @@ def test_after_an_exchange_of_the_keys_it_holds_the_valid_ones(
     house: RunningHouse, freehold: Terminal, far: Callable[[], Path], home: Path
 ) -> None:
     assert freehold("ledger", "new-key")[0] == 0
+    assert [each.by for each in verdict(home).rekeyings] == [account()], "the house that runs recorded it"
     (former,) = (home / "ledger" / "content").glob("*.1.keys")
     former.with_name(former.name.replace(".1.", ".7.")).write_bytes(former.read_bytes())  # as one that was cut off
     asked = house.ask("POST", CHAT, {"model": "small", **HELLO}, headers={"x-request-id": "after"})

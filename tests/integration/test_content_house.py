@@ -19,6 +19,7 @@ from freehold.ledger.content.places import places
 from freehold.ledger.content.shelf import left
 from freehold.ledger.verdict import Verdict
 from freehold.ledger.verify import verify
+from freehold.python.content import account
 from tests.integration.house_process import RunningHouse, rest_of, running_house, until
 from tests.unit.test_deeds_cli import Terminal
 
@@ -207,6 +208,7 @@ def test_opened_erased_and_rekeyed_in_a_house_that_is_stopped(tmp_path: Path, fr
     assert CANARY in json.dumps(shown(freehold, "req-2"))
     found = verdict(home)
     assert (found.findings, len(found.accesses), [each.first for each in found.erasures]) == ([], 2, [5])
+    assert [(each.by, each.made and each.made.segments) for each in found.rekeyings] == [(account(), 1)]
     code, _, err = freehold("ledger", "show", "nobody")
     assert code == 1 and "Nothing was kept of nobody" in err
     with running_house(tmp_path, toml()) as house:
@@ -323,7 +325,7 @@ def test_a_reload_begins_and_ends_keeping(tmp_path: Path, home: Path) -> None:
 
 
 def test_only_the_control_socket_erases_and_it_checks_what_it_is_told(house: RunningHouse) -> None:
-    for path in ("/admin/erase", "/admin/access"):
+    for path in ("/admin/erase", "/admin/access", "/admin/rekey"):
         assert house.ask("POST", path, {"contents": [[1, 0, 0]], "by": "eve"}).status == 404
 
 

@@ -13,7 +13,6 @@ from itertools import count
 from pathlib import Path
 
 from freehold.ledger.content.places import places
-from freehold.ledger.content.rekeying import rekey
 from freehold.ledger.content.spans import spans
 from tests.kept_requests import CANARY, WHY, Place, ask
 from tests.unit.content_attack import openable
@@ -80,7 +79,7 @@ async def test_killed_anywhere_it_leaves_the_old_keys_or_the_new_and_called_agai
             await ask(ledger, 5)
             (request,) = place.requests(request="req_2")
             assert await ledger.erasures.erase(spans(request.names), WHY) == 2
-        made = rekey(place.content, place.ring)
+        made = place.rekey()
         assert (made.segments, made.unopened, len(place.ring.read())) == (SEGMENTS + 1, 0, 1)
         assert (place.verdict().findings, place.verdict().sealed_otherwise) == ([], {})
         told = openable([copy, place.content], place.ring.read())

@@ -12,7 +12,6 @@ from freehold.ledger.content.erasing import Why
 from freehold.ledger.content.house_key import FILE
 from freehold.ledger.content.note import ERASING
 from freehold.ledger.content.places import places
-from freehold.ledger.content.rekeying import rekey
 from freehold.ledger.content.room import FILE as ROOM
 from freehold.ledger.content.shelf import left
 from freehold.ledger.content.spans import Span, spans
@@ -129,7 +128,7 @@ async def test_another_key_seals_once_a_person_says_so_and_the_lines_of_the_old_
     key = place.home / FILE
     copy = key.read_text()
     key.unlink()
-    assert rekey(place.content, place.ring).unopened == 1
+    assert place.rekey().unopened == 1
     async with place.running() as ledger:
         await ask(ledger, 7)
     key.write_text(key.read_text() + copy)

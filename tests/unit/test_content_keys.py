@@ -15,8 +15,11 @@ from freehold.ledger.content import sealed_folders
 from freehold.ledger.content.container import KEY_BYTES
 from freehold.ledger.content.house_key import FILE, HouseKey, KeyRing
 from freehold.ledger.content.places import key_names, places
+from freehold.ledger.content.rekeyed import Rekeyed
 from freehold.ledger.content.rekeying import rekey
 from freehold.ledger.content.sealed_folders import FILE_NAME, Sealed
+from freehold.ledger.segments import segments
+from freehold.python.content import account
 from tests.kept_requests import Place, ask
 from tests.unit.test_deeds_cli import Terminal
 
@@ -53,7 +56,7 @@ async def test_a_wrong_key_seals_nothing_and_its_house_is_told_what_to_do(
 async def test_a_copy_of_the_key_from_before_an_exchange_is_a_wrong_one(place: Place) -> None:
     former = place.ring.read()
     (place.home / FILE).unlink()
-    assert rekey(place.content, place.ring).unopened == 1, "what was kept is given up, and names that key for good"
+    assert place.rekey().unopened == 1, "what was kept is given up, and names that key for good"
     async with place.running() as ledger:
         await ledger.contents.ready()
         await ask(ledger, 7)
@@ -108,9 +111,58 @@ async def test_a_key_that_is_exchanged_between_two_looks_is_not_called_wrong(
         found, before = before, ()
         return found or reads(ring)
 
-    rekey(place.content, place.ring)
+    place.rekey()
     monkeypatch.setattr(KeyRing, "read", slow)
     assert place.ring.wrong(place.content) is None
+
+
+async def test_an_exchange_leaves_a_record_of_who_made_it_and_of_the_names_of_the_keys(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    former = _name(place)
+    code, made = await asyncio.to_thread(Terminal(capsys).json, "ledger", "new-key")
+    assert (code, made["former"], made["key"]) == (0, [former], _name(place))
+    (told,) = (await asyncio.to_thread(Terminal(capsys).json, "ledger", "verify"))[1]["rekeyings"]
+    assert told == {"seq": 17, "at_ms": told["at_ms"], "by": account(), **made}
+    err = (await asyncio.to_thread(Terminal(capsys), "ledger", "verify"))[2]
+    assert f"were exchanged 1 time, last by {account()} for {_name(place)} (record 17)" in err
+    secrets = [key.value.hex() for key in place.ring.read()]
+    assert not any(secret in path.read_text() for path in segments(place.ledger) for secret in secrets)
+
+
+async def test_the_old_key_goes_after_the_record_alone(place: Place) -> None:
+    def refused(_: Rekeyed) -> None:
+        assert place.verdict().sealed_otherwise == {}
+        raise LedgerError("The ledger cannot be written.")
+
+    former = _name(place)
+    with pytest.raises(LedgerError, match="cannot be written"):
+        rekey(place.content, place.ring, refused)
+    fresh, old = place.ring.read()
+    assert (old.name, place.verdict().sealed_otherwise) == (former, {})
+    told: list[Rekeyed] = []
+    rekey(place.content, place.ring, told.append)
+    assert [(each.key, each.former) for each in told] == [(fresh.name, (former,)), (_name(place), (fresh.name,))]
+
+
+async def test_what_is_damaged_has_a_record_too(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    (it,) = places(place.content)
+    it.keys(0).rename(it.keys(0).with_name("aside"))
+    assert (await asyncio.to_thread(Terminal(capsys), "ledger", "new-key"))[0] == 1
+    (told,) = place.verdict().rekeyings
+    assert told.made is not None and (told.made.segments, told.made.damaged) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"key": "x"}, {"key": 5}, {"former": "0" * 16}, {"former": [5]}, {"segments": -(2**53)}, {"damaged": None}],
+    ids=str,
+)
+async def test_a_record_that_says_no_exchange_is_listed_without_one(place: Place, changed: dict[str, object]) -> None:
+    fields = {**Rekeyed("0" * 16, ("1" * 16,), 1, 0).fields, **changed}
+    async with place.running() as ledger:
+        ledger.enter("rekey", {"by": "eve", **fields})
+    assert [(each.by, each.made) for each in place.verdict().rekeyings] == [("eve", None)]
 
 
 async def _two_ledgers(place: Place, tmp_path: Path) -> Place:
@@ -145,12 +197,12 @@ async def test_a_folder_that_is_not_there_keeps_its_key_until_somebody_says_that
     other = await _two_ledgers(place, tmp_path)
     away = other.home.rename(tmp_path / "away")
     with pytest.raises(HouseKeyError, match=f"{other.content} is not there") as refused:
-        rekey(place.content, place.ring)
+        place.rekey()
     assert str(place.ring.folders.path) in str(refused.value.hint)
     away.rename(other.home)
     shutil.rmtree(other.content)
     other.content.mkdir()
-    assert rekey(place.content, place.ring).segments == 1, "nothing lies there any more"
+    assert place.rekey().segments == 1, "nothing lies there any more"
     assert place.ring.folders.read() == [Sealed(_name(place), place.content)]
 
 
@@ -158,7 +210,7 @@ async def test_folders_below_the_home_move_along_with_it(place: Place, tmp_path:
     assert '"ledger/content"' in place.ring.folders.path.read_text()
     moved = Place(place.home.rename(tmp_path / "moved"), place.time)
     assert moved.ring.folders.read() == [Sealed(_name(moved), moved.content)]
-    assert rekey(moved.content, moved.ring).segments == 1
+    assert moved.rekey().segments == 1
     assert moved.ring.folders.path.stat().st_mode & 0o777 == 0o600
 
 
@@ -167,7 +219,7 @@ async def test_a_line_that_names_no_folder_is_told_and_nothing_is_exchanged(plac
     with place.ring.folders.path.open("a") as file:
         file.write(f"{line}\n")
     with pytest.raises(HouseKeyError, match=r"content\.ledgers is damaged"):
-        rekey(place.content, place.ring)
+        place.rekey()
 
 
 async def test_keys_that_nobody_here_may_exchange_seal_all_the_same(

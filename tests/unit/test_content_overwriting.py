@@ -14,7 +14,6 @@ from freehold.ledger.content import house_key, overwriting
 from freehold.ledger.content.house_key import FILE
 from freehold.ledger.content.overwriting import finish, former_of, replaced
 from freehold.ledger.content.places import places
-from freehold.ledger.content.rekeying import rekey
 from tests.kept_requests import CANARY, REQUESTS, Killed, Place
 
 
@@ -50,13 +49,13 @@ async def test_what_a_kill_left_before_it_was_overwritten_is_found_and_overwritt
     with path.open("rb") as lay:
         with pytest.raises(Killed), monkeypatch.context() as patched:
             patched.setattr(overwriting, "overwrite", killed)
-            rekey(place.content, place.ring)
+            place.rekey()
         assert lay.read() == exchanged and path.read_bytes() != exchanged and _opens_all(place)
         if then == "a start":
             async with place.running():
                 pass
         else:
-            rekey(place.content, place.ring)
+            place.rekey()
         assert set(os.pread(lay.fileno(), 1 << 16, 0)) == {0}
     assert _beside(path) == [path.name] and _opens_all(place)
 
@@ -73,7 +72,7 @@ async def test_keys_that_were_being_written_when_they_were_cut_off_are_overwritt
 
     with pytest.raises(Killed), monkeypatch.context() as patched:
         patched.setattr(house_key, "replace_whole", cut_off)
-        rekey(place.content, place.ring)
+        place.rekey()
     with unfinished.open("rb") as lay:
         assert old.value.hex().encode() in lay.read()
         async with place.running():
@@ -98,7 +97,7 @@ async def test_a_kill_before_the_new_key_is_there_costs_nothing_of_the_old(
     copy.rename(place.ring.path)
     monkeypatch.setattr(house_key, "replace_whole", _killed)
     with pytest.raises(Killed):
-        rekey(place.content, place.ring)
+        place.rekey()
     assert place.ring.path.read_bytes() == whole and _beside(place.ring.path) == ["content.key"]
 
 
@@ -110,7 +109,7 @@ async def test_a_file_system_without_second_names_exchanges_all_the_same(
 
     monkeypatch.setattr(os, "link", refused)
     with place.ring.path.open("rb") as lay:
-        rekey(place.content, place.ring)
+        place.rekey()
         assert set(lay.read()) == {0}
     assert _opens_all(place)
 

@@ -20,7 +20,6 @@ from freehold.ledger.content import current, destroying, erasing, rekeying, turn
 from freehold.ledger.content.container import SLOT_BYTES, BrokenSealError
 from freehold.ledger.content.places import Place as Files
 from freehold.ledger.content.places import places, read_about, read_part
-from freehold.ledger.content.rekeying import rekey
 from freehold.ledger.content.shelf import Shelf, left, slots
 from freehold.ledger.content.spans import spans
 from freehold.ledger.content.turns import adding
@@ -47,7 +46,7 @@ async def test_a_new_key_closes_every_copy_from_before_to_what_was_erased(place:
         assert await ledger.erasures.erase(spans(request.names), WHY) == 2
         erased = _copied(place, tmp_path / "erased")
         assert _names(openable([before, erased, place.content], old)) == list(range(7)), "the attack works"
-        assert rekey(place.content, place.ring).segments == 2
+        assert place.rekey().segments == 2
         await ask(ledger, 7)
     everything = [before, erased, place.content]
     told = openable(everything, place.ring.read())
@@ -66,7 +65,7 @@ async def test_no_mixture_of_files_of_before_and_now_opens_what_was_erased_with_
     copies = {"old": _copied(place, tmp_path / "old")}
     async with place.running() as ledger:
         await ledger.erasures.erase(spans(request.names), WHY)
-    rekey(place.content, place.ring)
+    place.rekey()
     copies["new"] = place.content
     there, opens = 0, []
     for about, keys, sealed in product(copies, repeat=3):
@@ -98,7 +97,7 @@ async def test_what_an_earlier_version_wrote_opens_and_gets_new_keys(place: Plac
     it.about.write_text(json.dumps({**told, "format": 1}))
     assert place.verdict().findings == []
     for generation in (1, 2):
-        assert rekey(place.content, place.ring).segments == 1
+        assert place.rekey().segments == 1
         assert list(it.every_keys()) == [generation]
         assert (place.verdict().findings, place.verdict().sealed_otherwise) == ([], {})
     assert [CANARY in place.told(request) for request in place.requests()] == [True] * REQUESTS
@@ -107,7 +106,7 @@ async def test_what_an_earlier_version_wrote_opens_and_gets_new_keys(place: Plac
 async def test_nothing_of_the_old_keys_is_left_where_they_lay(place: Place) -> None:
     (it,) = places(place.content)
     with it.about.open("rb") as about, it.keys(0).open("rb") as keys:
-        rekey(place.content, place.ring)
+        place.rekey()
         assert set(about.read()) == set(keys.read()) == {0}
     assert not it.keys(0).exists() and it.keys(1).stat().st_mode & 0o777 == 0o600
 
@@ -117,7 +116,7 @@ async def test_what_was_changed_before_is_still_found_after(place: Place) -> Non
     data = bytearray(it.keys(0).read_bytes())
     data[SLOT_BYTES - 1] ^= 1
     it.keys(0).write_bytes(data)
-    rekey(place.content, place.ring)
+    place.rekey()
     assert [(finding.kind, finding.first) for finding in place.verdict().findings] == [("content closed", 3)]
 
 
@@ -128,10 +127,10 @@ async def test_the_only_key_to_what_lies_elsewhere_is_not_dropped(
     (other / "content").mkdir(parents=True)
     (tmp_path / "other.toml").write_text(f'[ledger]\nfolder = "{other}"\n')
     monkeypatch.setenv("FREEHOLD_CONFIG", str(tmp_path / "other.toml"))
-    code, _, err = Terminal(capsys)("ledger", "new-key")
+    code, _, err = await asyncio.to_thread(Terminal(capsys), "ledger", "new-key")
     assert code != 0 and f"Nothing in {other / 'content'} is sealed with the key" in err
     shutil.copytree(place.content, other / "content", dirs_exist_ok=True)
-    code, _, err = Terminal(capsys)("ledger", "new-key")
+    code, _, err = await asyncio.to_thread(Terminal(capsys), "ledger", "new-key")
     assert code != 0 and f"What is kept in {place.content} is sealed with the key" in err
     assert (place.verdict().findings, place.verdict().sealed_otherwise) == ([], {})
 
@@ -160,14 +159,14 @@ async def test_what_is_not_whole_keeps_its_key_and_opens_once_it_is_mended(
     there, away = lost(it)
     there.rename(away)
     for _ in range(3):
-        code, out, err = Terminal(capsys)("ledger", "new-key", "--json")
+        code, out, err = await asyncio.to_thread(Terminal(capsys), "ledger", "new-key", "--json")
         told = json.loads(out)
         assert (code, told["segments"], told["damaged"], len(place.ring.read())) == (1, segments - 1, 1, 2), err
         async with place.running():
             pass
     away.rename(there)
     assert (place.verdict().findings, place.verdict().sealed_otherwise) == ([], {})
-    assert Terminal(capsys)("ledger", "new-key")[0] == 0 and len(place.ring.read()) == 1
+    assert (await asyncio.to_thread(Terminal(capsys), "ledger", "new-key"))[0] == 0 and len(place.ring.read()) == 1
     assert (place.verdict().findings, place.verdict().sealed_otherwise) == ([], {})
 
 
@@ -179,9 +178,9 @@ async def test_calls_that_fail_leave_one_more_key_in_all(place: Place, monkeypat
         patched.setattr(rekeying, "_write_keys", full)
         for _ in range(5):
             with pytest.raises(OSError, match="No space"):
-                rekey(place.content, place.ring)
+                place.rekey()
     first, _ = place.ring.read()
-    assert rekey(place.content, place.ring).key == first.name and len(place.ring.read()) == 1
+    assert place.rekey().key == first.name and len(place.ring.read()) == 1
 
 
 async def test_what_the_chain_calls_erased_is_gone_before_keys_are_exchanged(
@@ -196,14 +195,14 @@ async def test_what_the_chain_calls_erased_is_gone_before_keys_are_exchanged(
             patched.setattr(erasing, "destroy", killed)
             await ledger.erasures.erase(spans(request.names), WHY)
     with pytest.raises(LedgerError, match="an erasure was cut off"):
-        rekey(place.content, place.ring)
+        place.rekey()
     assert (await asyncio.to_thread(Terminal(capsys), "ledger", "new-key"))[0] == 0
     assert _names(openable([place.content], place.ring.read())) == [0, 2, 3, 4, 5]
 
 
 async def test_one_home_exchanges_its_keys_once_at_a_time(place: Place) -> None:
     with place.ring.alone(), pytest.raises(HouseKeyError, match="by another process"):
-        rekey(place.content, place.ring)
+        place.rekey()
 
 
 async def test_a_stray_name_is_no_segment(place: Place) -> None:
@@ -219,11 +218,11 @@ async def test_what_is_no_file_holds_up_neither_an_exchange_nor_a_start(
     (it,) = places(place.content)
     make(it.keys(5))
     with pytest.raises(OSError, match=r"\.5\.keys"):
-        rekey(place.content, place.ring)
+        place.rekey()
     async with place.running() as ledger:
         await ask(ledger, 7)
     it.keys(5).rmdir() if it.keys(5).is_dir() else it.keys(5).unlink()
-    assert rekey(place.content, place.ring).unopened == 0
+    assert place.rekey().unopened == 0
     assert (place.verdict().findings, place.verdict().sealed_otherwise) == ([], {})
 
 
@@ -241,7 +240,7 @@ async def test_who_reads_while_keys_are_exchanged_sees_the_old_or_the_new(
         found = read_part(path, offset, size_bytes) if when == "after" else None
         if not exchanged:
             exchanged = 1
-            rekey(place.content, place.ring)
+            place.rekey()
         return read_part(path, offset, size_bytes) if found is None else found
 
     (it,) = places(place.content)
@@ -262,10 +261,10 @@ async def test_a_house_goes_on_in_another_segment_and_loses_nothing(place: Place
     async with place.running() as ledger:
         for number in range(10, 14):
             await ask(ledger, number)
-            rekey(place.content, place.ring)
+            place.rekey()
         await asyncio.gather(
             *(ask(ledger, number) for number in range(14, 80)),
-            asyncio.to_thread(rekey, place.content, place.ring),
+            asyncio.to_thread(place.rekey),
         )
     assert (place.verdict().findings, place.verdict().sealed_otherwise) == ([], {})
     assert _names(openable([place.content], place.ring.read())) == [*range(REQUESTS), *range(10, 80)]
@@ -288,7 +287,7 @@ async def test_a_house_waits_for_no_exchange_that_does_not_go_on(
 async def test_keys_are_destroyed_beside_the_valid_ones_alone(place: Place) -> None:
     """Files of several days in one folder, which no exchange leaves, are no reason to destroy any of them."""
     (it,) = places(place.content)
-    rekey(place.content, place.ring)
+    place.rekey()
     it.keys(1).rename(it.keys(0))
     async with place.running():
         pass
@@ -307,7 +306,7 @@ async def test_who_reads_the_houses_key_while_it_is_replaced_reads_the_new_one(
         descriptor = opens(path, flags, *more)
         if path == place.ring.path and not replaced:
             replaced = 1
-            rekey(place.content, place.ring)
+            place.rekey()
         return descriptor
 
     monkeypatch.setattr(os, "open", slow)
@@ -331,7 +330,7 @@ async def test_what_is_erased_after_an_exchange_was_cut_off_is_in_none_of_its_fi
         with monkeypatch.context() as patched, pytest.raises(Killed):
             module, name = where
             patched.setattr(module, name, killed)
-            rekey(place.content, place.ring)
+            place.rekey()
         assert list(it.every_keys()) == [0, 1]
         await ledger.erasures.erase(spans(request.names), WHY)
         assert len(it.every_keys()) == 1

@@ -17,7 +17,6 @@ from freehold.ledger.content.container import SLOT_BYTES
 from freehold.ledger.content.house_key import FILE, HouseKey
 from freehold.ledger.content.note import ERASING
 from freehold.ledger.content.places import places
-from freehold.ledger.content.rekeying import rekey
 from freehold.ledger.content.retaining import UNNAMED_MS
 from freehold.ledger.content.shelf import left
 from freehold.ledger.content.spans import spans
@@ -368,7 +367,7 @@ async def test_the_key_is_exchanged_while_the_house_runs_and_the_old_one_opens_n
     inode = (place.home / FILE).open("rb")
     async with place.running() as ledger:
         await ask(ledger, 50)
-        made = rekey(place.content, place.ring)
+        made = place.rekey()
         assert (made.segments, made.unopened) == (2, 0)
         await ask(ledger, 51)
     (new,) = place.ring.read()
@@ -394,9 +393,9 @@ async def test_an_exchange_that_was_cut_off_opens_everything_and_ends_when_it_is
     with monkeypatch.context() as patched:
         patched.setattr("freehold.ledger.content.rekeying.replace_whole", killed)
         with pytest.raises(Killed):
-            rekey(place.content, place.ring)
+            place.rekey()
     assert len(place.ring.read()) == 2 and place.verdict().sealed_otherwise == {}
-    rekey(place.content, place.ring)
+    place.rekey()
     assert len(place.ring.read()) == 1 and place.verdict().sealed_otherwise == {}
     assert [CANARY in place.told(request) for request in place.requests()] == [True] * 7
 

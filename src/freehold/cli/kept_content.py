@@ -1,7 +1,6 @@
 """`freehold ledger show`, `erase`, `new-key`: what is kept of requests, opened, erased, and closed with another key.
 
-Only who holds the home can: none of it is on the API. Each leaves its record in the chain but the last, which changes
-nothing that is kept."""
+Only who holds the home can: none of it is on the API. Each leaves its record in the chain."""
 
 from __future__ import annotations
 
@@ -130,12 +129,13 @@ def new_key_command(as_json: Json = False, quiet: Quiet = False) -> int:
 
     The house may run meanwhile. What lies in the house opens with the new key alone, and backups from before with the
     old one alone, what was erased since among it: make a new backup first, then destroy every copy of the old key. Keep
-    one of the new where your backups are not. Ends with 1 where something is damaged: then the old key stays."""
+    one of the new where your backups are not. The ledger says who exchanged which key for which. Ends with 1 where
+    something is damaged: then the old key stays."""
     from freehold.python import content
 
     made = content.new_key()
     output = Output(as_json=as_json, quiet=quiet)
-    data = {"key": made.key, "segments": made.segments, "unopened": made.unopened, "damaged": made.damaged}
+    data = made.fields
     opens = f"opens {counted(made.segments, 'segment')} of what is kept" if made.segments else "seals what comes"
     output.sentence(data, f"The key is {made.key} now, and {opens}.", bare=made.key)
     without_key = made.unopened - made.damaged

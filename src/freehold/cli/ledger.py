@@ -20,7 +20,7 @@ from freehold.core.errors import CallError
 from freehold.core.sizes import counted
 
 if TYPE_CHECKING:
-    from freehold.python.ledger import Erasure, Finding, Held, Looked, Unnamed, Verdict
+    from freehold.python.ledger import Erasure, Finding, Held, Looked, Rekeying, Unnamed, Verdict
 
 Checkpoints = Annotated[
     list[Path] | None,
@@ -211,9 +211,19 @@ def _of_content(verdict: Verdict) -> list[str]:
     if verdict.accesses:
         last, times = verdict.accesses[-1], counted(len(verdict.accesses), "time")
         notes.append(f"Note: kept content was opened {times}, last by {last.by}, of request {last.admission:,}.")
+    if verdict.rekeyings:
+        times = counted(len(verdict.rekeyings), "time")
+        notes.append(
+            f"Note: the keys of what is kept were exchanged {times}, last {_of_rekeying(verdict.rekeyings[-1])}."
+        )
     for key, contents in verdict.sealed_otherwise.items():
         notes.append(f"Note: {counted(contents, 'content')} cannot be opened here: sealed with the key {key}.")
     return notes
+
+
+def _of_rekeying(last: Rekeying) -> str:
+    made = f" for {last.made.key}" if last.made is not None else ""
+    return f"by {last.by}{made} (record {last.seq:,})"
 
 
 def _of_unnamed(found: Unnamed) -> str:
@@ -274,6 +284,7 @@ def _document(looked: Looked) -> dict[str, Any]:
         "unnamed": [dataclasses.asdict(found) for found in verdict.unnamed],
         "erasures": [_without_spans(erasure) for erasure in verdict.erasures],
         "accesses": [dataclasses.asdict(access) for access in verdict.accesses],
+        "rekeyings": [_rekeying(each) for each in verdict.rekeyings],
         "sealed_otherwise": verdict.sealed_otherwise,
         "key_problem": looked.key_problem,
         "sealed_elsewhere": [str(folder) for folder in looked.sealed_elsewhere],
@@ -281,6 +292,11 @@ def _document(looked: Looked) -> dict[str, Any]:
         "witnessed": looked.witnessed,
         "findings": [dataclasses.asdict(found) for found in verdict.findings],
     }
+
+
+def _rekeying(each: Rekeying) -> dict[str, Any]:
+    made = each.made.fields if each.made is not None else {}
+    return {"seq": each.seq, "at_ms": each.at_ms, "by": each.by, **made}
 
 
 def _without_spans(erasure: Erasure) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from freehold.ledger.content.house_key import FILE as KEY_FILE
 from freehold.ledger.content.house_key import KeyRing
 from freehold.ledger.content.named import never_kept
 from freehold.ledger.content.places import FOLDER
+from freehold.ledger.content.rekeyed import Rekeyed
 from freehold.ledger.content.retaining import Retention
 from freehold.ledger.content.spans import Span
 from freehold.ledger.content.stay_clock import StayClock
@@ -104,9 +105,12 @@ class Ledger:
     async def accessed(self, admission: int, *, by: str, reason: str | None) -> None:
         """Record that somebody is about to open what was kept of a request. Returns once that is on the disk. Raises
         LedgerError."""
-        await self.require()
-        self.enter("access", {"by": by, "of": admission, "reason": reason})
-        await self._appender.on_disk()
+        await self._said("access", {"by": by, "of": admission, "reason": reason})
+
+    async def rekeyed(self, made: Rekeyed, *, by: str) -> None:
+        """Record that the keys which open kept content were exchanged, before the former ones go. Returns once that is
+        on the disk. Raises LedgerError."""
+        await self._said("rekey", {"by": by, **made.fields})
 
     async def durable(self) -> None:
         """Return once everything recorded so far counts. Raises LedgerError where it cannot be written."""
@@ -133,6 +137,11 @@ class Ledger:
         """Read what counts energy, now and from time to time."""
         self._meter.look()
         self._looking = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self.look)
+
+    async def _said(self, kind: str, fields: Mapping[str, Any]) -> None:
+        await self.require()
+        self.enter(kind, fields)
+        await self._appender.on_disk()
 
     async def _close(self) -> None:
         if self._looking is not None:

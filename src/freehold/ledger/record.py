@@ -11,6 +11,9 @@ all before it, and `sha256sum` and any reader of JSON check the chain without th
     outcome     how it ended; `of` is the number of its admission
     erasure     kept content is taken away for good: which (`contents`), by whom (`by`) and why (`cause`, `reason`)
     access      kept content was opened: that of the request whose admission is `of`, by whom and why
+    rekey       the keys that open kept content were exchanged, by whom: for that of the name `key` from those named
+                `former`, of so many `segments`; `unopened` are not among them, the `damaged` of which keep the former
+    unnamed     a start found kept content that no record names: which (`contents`)
     stop        the run ended in order
 
 Time: `at_ms` is the wall clock, which people may set, `clock_ms` the time since the run began by a clock nobody can

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from freehold.ledger.content.erased import Erasure
+from freehold.ledger.content.rekeyed import Rekeyed, rekeyed_of
 from freehold.ledger.content.spans import count, read_spans
 from freehold.ledger.record import NOTHING, whole_number
 
@@ -63,6 +64,17 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class Rekeying:
+    """A record that says who exchanged the keys that open what is kept, and for which; `made` is None where it does not
+    say that as such a record does."""
+
+    seq: int
+    at_ms: int | None
+    by: str
+    made: Rekeyed | None
+
+
+@dataclass(frozen=True, slots=True)
 class Unnamed:
     """A record that says that a start found so many contents which no record named."""
 
@@ -93,6 +105,7 @@ class Verdict:
     erasures: list[Erasure] = field(default_factory=list)
     unnamed: list[Unnamed] = field(default_factory=list)
     accesses: list[Access] = field(default_factory=list)
+    rekeyings: list[Rekeying] = field(default_factory=list)
     sealed_otherwise: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
@@ -118,6 +131,11 @@ def access_of(record: Mapping[str, Any]) -> Access:
         whole_number(record.get("of")) or 0,
         reason if isinstance(reason, str) else None,
     )
+
+
+def rekeying_of(record: Mapping[str, Any]) -> Rekeying:
+    """A record of that kind."""
+    return Rekeying(record["seq"], whole_number(record.get("at_ms")), str(record.get("by")), rekeyed_of(record))
 
 
 def unnamed_of(record: Mapping[str, Any]) -> Unnamed:

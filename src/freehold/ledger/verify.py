@@ -24,7 +24,7 @@ from freehold.ledger.recover import record_of
 from freehold.ledger.segments import lines, segments
 from freehold.ledger.verdict import MOST_FINDINGS as MOST_FINDINGS
 from freehold.ledger.verdict import Finding as Finding
-from freehold.ledger.verdict import Kind, access_of, unnamed_of
+from freehold.ledger.verdict import Kind, access_of, rekeying_of, unnamed_of
 from freehold.ledger.verdict import Seen as Seen
 from freehold.ledger.verdict import Verdict as Verdict
 
@@ -148,6 +148,8 @@ class _Walk:
             verdict.unnamed.append(unnamed_of(record))
         elif kind == "access":
             verdict.accesses.append(access_of(record))
+        elif kind == "rekey":
+            verdict.rekeyings.append(rekeying_of(record))
         verdict.contents += "content" in record
         verdict.head = found
         verdict.last_at_ms = self._clocks.look(record)

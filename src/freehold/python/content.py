@@ -11,7 +11,6 @@ import pwd
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any, TypeVar
 
 from freehold import __version__, control
@@ -23,9 +22,9 @@ from freehold.ledger.content.container import BrokenSealError, Name
 from freehold.ledger.content.erased import Erasure as Erasure
 from freehold.ledger.content.erasing import SPANS_AT_ONCE, Why
 from freehold.ledger.content.house_key import FILE, KeyRing
-from freehold.ledger.content.note import being_erased
 from freehold.ledger.content.places import FOLDER
-from freehold.ledger.content.rekeying import Rekeyed, rekey
+from freehold.ledger.content.rekeyed import Rekeyed
+from freehold.ledger.content.rekeying import Record, rekey
 from freehold.ledger.content.requests import KeptRequest as KeptRequest
 from freehold.ledger.content.requests import Sought, kept_requests
 from freehold.ledger.content.room import give_up, is_for_room
@@ -129,23 +128,22 @@ def erase(requests: Sequence[KeptRequest], reason: str) -> int:
 
 
 def new_key() -> Rekeyed:
-    """Exchange the key that opens what is kept, after what is being erased is gone. Raises NotFoundError where nothing
-    is kept, HouseKeyError, LedgerError, SettingsError where the house that runs writes another ledger."""
+    """Exchange the key that opens what is kept, after what is being erased is gone; a record says so before the old one
+    goes. Raises NotFoundError where nothing is kept, HouseKeyError, LedgerError, SettingsError where the house that
+    runs writes another ledger."""
     settings = load_despite_errors()
     folder = settings.ledger_folder / FOLDER
     if not folder.is_dir():
         raise NotFoundError(
             "content", str(folder), text=f"Nothing is kept in {folder}.", hint="keep_content of an endpoint keeps it."
         )
-    _end_erasing(settings, folder)
-    others = {settings.home / "ledger" / FOLDER} - {folder}
+    found, by = look(settings.ledger_folder), account()
     try:
-        return rekey(folder, _ring(settings), sorted(others))
-    except OSError as error:
-        raise LedgerError(
-            f"{error.filename or folder} cannot be written: {error.strerror}.",
-            hint="What is kept opens with the old key or the new one, both of which are there. Try again.",
-        ) from error
+        control.erase(settings, found.chain, [], by, None)  # carries out what is being erased
+    except NotFoundError:
+        chain = found.chain if found.seq else None
+        return _with_room(settings, chain, lambda ledger: _rekeyed_alone(settings, ledger))
+    return _rekeyed(settings, lambda made: _recorded(settings, found.chain, by, made))
 
 
 def when(request: KeptRequest) -> str | None:
@@ -229,14 +227,35 @@ def _erased(settings: Settings, chain: str, these: Sequence[Span], why: Why) -> 
         return _with_room(settings, chain, lambda ledger: ledger.erasures.erase(these, why))
 
 
-def _end_erasing(settings: Settings, folder: Path) -> None:
-    """Carry out what is being erased, by the house that runs, which must write this ledger, or here."""
-    chain = look(settings.ledger_folder).chain
+def _rekeyed(settings: Settings, record: Record) -> Rekeyed:
+    folder, default = settings.ledger_folder / FOLDER, settings.home / "ledger" / FOLDER
     try:
-        control.erase(settings, chain, [], account(), None)
-    except NotFoundError:
-        if being_erased(folder):
-            _with_room(settings, chain, _closing)
+        return rekey(folder, _ring(settings), record, [default])
+    except OSError as error:
+        raise LedgerError(
+            f"{error.filename or folder} cannot be written: {error.strerror}.",
+            hint="What is kept opens with the old key or the new one, both of which are there. Try again.",
+        ) from error
+
+
+def _recorded(settings: Settings, chain: str, by: str, made: Rekeyed) -> None:
+    try:
+        control.rekeyed(settings, chain, by, made.fields)
+    except NotFoundError as error:
+        raise LedgerError(
+            "The house has ended before it recorded the exchange of the keys.",
+            hint="Both keys are there, and open everything: call this again.",
+        ) from error
+
+
+async def _rekeyed_alone(settings: Settings, ledger: Ledger) -> Rekeyed:
+    """In a thread, since it waits for the records that `ledger` writes."""
+    loop, by = asyncio.get_running_loop(), account()
+
+    def record(made: Rekeyed) -> None:
+        asyncio.run_coroutine_threadsafe(ledger.rekeyed(made, by=by), loop).result()
+
+    return await asyncio.to_thread(_rekeyed, settings, record)
 
 
 def _accessed(settings: Settings, admission: int, reason: str | None) -> None:
@@ -247,7 +266,7 @@ def _accessed(settings: Settings, admission: int, reason: str | None) -> None:
         asyncio.run(_alone(settings, chain, lambda ledger: ledger.accessed(admission, by=by, reason=reason)))
 
 
-def _with_room(settings: Settings, chain: str, do: Callable[[Ledger], Awaitable[T]]) -> T:
+def _with_room(settings: Settings, chain: str | None, do: Callable[[Ledger], Awaitable[T]]) -> T:
     """Do it alone; where the disk is full, once more without the room that was set aside to erase. Raises
     LedgerError."""
     try:
@@ -258,11 +277,12 @@ def _with_room(settings: Settings, chain: str, do: Callable[[Ledger], Awaitable[
     return asyncio.run(_alone(settings, chain, do))
 
 
-async def _alone(settings: Settings, chain: str, do: Callable[[Ledger], Awaitable[T]]) -> T:
-    """Do it in a run of its own, of the ledger of this name: no house runs. Raises LedgerError."""
+async def _alone(settings: Settings, chain: str | None, do: Callable[[Ledger], Awaitable[T]]) -> T:
+    """Do it in a run of its own, of the ledger of this name, None where there is none yet: no house runs. Raises
+    LedgerError."""
     ledger = await opened(settings.ledger_folder, "strict", version=__version__, ring=_ring(settings))
     try:
-        if ledger.chain != chain:
+        if chain is not None and ledger.chain != chain:
             raise LedgerError(f"{settings.ledger_folder} holds another ledger than a moment ago.", hint="Try again.")
         return await do(ledger)
     finally:

@@ -23,6 +23,7 @@ from freehold.ledger.content.places import FOLDER as CONTENT
 from freehold.ledger.report import UsageAsked, read_by, read_day
 from freehold.ledger.segments import segments, unreadable
 from freehold.ledger.verdict import Finding as Finding
+from freehold.ledger.verdict import Rekeying as Rekeying
 from freehold.ledger.verdict import Unnamed as Unnamed
 from freehold.ledger.verdict import Verdict as Verdict
 from freehold.ledger.verify import verify

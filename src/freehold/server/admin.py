@@ -13,7 +13,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from freehold import __version__
-from freehold.app import House, Ledger, Why, read_spans
+from freehold.app import House, Ledger, Why, read_spans, rekeyed_of
 from freehold.core.errors import LedgerError, RequestError
 from freehold.gateway import requests
 from freehold.server.answers import Handler
@@ -61,6 +61,7 @@ class Admin:
             "/admin/keys": ("POST", self._keys),
             "/admin/erase": ("POST", self._erase),
             "/admin/access": ("POST", self._access_to_content),
+            "/admin/rekey": ("POST", self._rekey),
         }
 
     async def _ps(self, call: Call) -> None:
@@ -124,6 +125,16 @@ class Admin:
         if type(admission) is not int:
             raise RequestError("`admission` must be the number of a record.", param="admission")
         await self._ledger(asked).accessed(admission, by=_text(asked, "by"), reason=_reason(asked))
+        await call.reply(200, {"recorded": True})
+
+    async def _rekey(self, call: Call) -> None:
+        """Record an exchange of the keys of what is kept, which those who ask make themselves."""
+        asked = await read_object(call, NAME_LIMIT_BYTES)
+        made = rekeyed_of(asked)
+        if made is None:
+            text = "`key` and `former` must be names of keys; `segments`, `unopened` and `damaged` must count segments."
+            raise RequestError(text, param="key")
+        await self._ledger(asked).rekeyed(made, by=_text(asked, "by"))
         await call.reply(200, {"recorded": True})
 
     def _ledger(self, asked: Mapping[str, Any]) -> Ledger:

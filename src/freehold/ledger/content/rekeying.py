@@ -11,14 +11,14 @@ house's keys in the ring, which opens everything; called again, it ends. What a 
 next exchange, erasure or start of a house destroys (`destroying.tidy`).
 
 No key is dropped that may open something still: where no segment here is sealed with one they may be another ledger's,
-and where a segment is damaged they may open it once it is whole again."""
+and where a segment is damaged they may open it once it is whole again. Nor is one before the chain says it: the record
+is written when everything has other keys, and the old one goes after that."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
@@ -38,20 +38,10 @@ from freehold.ledger.content.destroying import holds_nothing, tidy
 from freehold.ledger.content.house_key import HouseKey, KeyRing
 from freehold.ledger.content.overwriting import replaced
 from freehold.ledger.content.places import MOST_EXCHANGES, About, Place, key_names, places, read_about, size_bytes
+from freehold.ledger.content.rekeyed import Rekeyed
 from freehold.ledger.content.shelf import slots
 from freehold.ledger.content.turns import adding, changing
 from freehold.ledger.segments import opened
-
-
-@dataclass(frozen=True, slots=True)
-class Rekeyed:
-    """The new key's name, how many segments it opens, and how many it does not: no key that was here opened them, or,
-    `damaged`, they are not whole: then the old keys are still in the ring."""
-
-    key: str
-    segments: int
-    unopened: int
-    damaged: int = 0
 
 
 class _Of(Enum):
@@ -63,10 +53,14 @@ class _Of(Enum):
     DAMAGED = "it is not whole"
 
 
-def rekey(folder: Path, ring: KeyRing, others: Sequence[Path] = ()) -> Rekeyed:
-    """Exchange the keys that open what is kept in `folder`. `others` are folders of the same home. Raises
-    HouseKeyError, LedgerError where that would close what lies elsewhere or bring back what was erased,
-    NewerFormatError, OSError."""
+Record = Callable[[Rekeyed], None]
+
+
+def rekey(folder: Path, ring: KeyRing, record: Record, others: Sequence[Path] = ()) -> Rekeyed:
+    """Exchange the keys that open what is kept in `folder`. `record` sees to the record of each exchange, and is done
+    once the disk has it; `others` are folders of the same home. Raises HouseKeyError, LedgerError where that would
+    close what lies elsewhere or bring back what was erased, NewerFormatError, OSError, and what `record` raises: then
+    the old keys stay, and open everything."""
     with ring.alone(), changing(folder):
         if note.begun(folder) is not None:
             raise LedgerError(
@@ -76,13 +70,13 @@ def rekey(folder: Path, ring: KeyRing, others: Sequence[Path] = ()) -> Rekeyed:
         old, used = ring.read(), {*key_names(folder)}
         _require_mine(folder, ring, {key.name for key in old}, others)
         if len(old) > 1:  # the first is one that was cut off, and new where it seals nothing yet
-            made = _to(old[0], old, folder, ring)
+            made = _to(old[0], old, folder, ring, record)
             if made.damaged or old[0].name not in used:
                 return made
-        return _to(HouseKey(os.urandom(KEY_BYTES)), ring.read(), folder, ring)
+        return _to(HouseKey(os.urandom(KEY_BYTES)), ring.read(), folder, ring, record)
 
 
-def _to(fresh: HouseKey, old: Sequence[HouseKey], folder: Path, ring: KeyRing) -> Rekeyed:
+def _to(fresh: HouseKey, old: Sequence[HouseKey], folder: Path, ring: KeyRing, record: Record) -> Rekeyed:
     """Let `fresh` open what a key of `old` does, and be the only one then."""
     keys = {key.name: key for key in old}
     with adding(folder, alone=True):
@@ -91,12 +85,15 @@ def _to(fresh: HouseKey, old: Sequence[HouseKey], folder: Path, ring: KeyRing) -
         there = places(folder)
         became = [_exchange(place, keys, fresh, nullcontext()) for place in there[-1:]]  # no other can be put into
     became += [_exchange(place, keys, fresh, adding(folder, alone=True)) for place in there[:-1]]
+    former = tuple(name for name in keys if name != fresh.name)
     exchanged, damaged = became.count(_Of.EXCHANGED), became.count(_Of.DAMAGED)
+    made = Rekeyed(fresh.name, former, exchanged, became.count(_Of.UNOPENED) + damaged, damaged)
+    record(made)
     if not damaged:
         with adding(folder, alone=True):
-            ring.folders.exchange(keys.keys() - {fresh.name}, fresh.name, folder)
+            ring.folders.exchange(former, fresh.name, folder)
             ring.write([fresh])
-    return Rekeyed(fresh.name, exchanged, became.count(_Of.UNOPENED) + damaged, damaged)
+    return made
 
 
 def _require_mine(folder: Path, ring: KeyRing, old: set[str], others: Iterable[Path]) -> None:
