@@ -15,7 +15,7 @@ from freehold.ledger.content.house_key import FILE, KeyRing
 from freehold.ledger.content.rekeyed import Rekeyed
 from freehold.ledger.content.rekeying import rekey
 from freehold.ledger.content.requests import KeptRequest, Sought, kept_requests
-from freehold.ledger.content.shelf import Shelf
+from freehold.ledger.content.shelf import Shelf, no_keys
 from freehold.ledger.content.transcript import read
 from freehold.ledger.ledger import Ledger, opened
 from freehold.ledger.record import Asked, Clock, Outcome
@@ -74,7 +74,7 @@ class Place:
 
     def verdict(self, *, with_key: bool = True) -> Verdict:
         verdict = verify(self.ledger)
-        check(self.ledger, verdict, self.ring.read() if with_key else ())
+        check(self.ledger, verdict, self.ring.read if with_key else no_keys)
         return verdict
 
     def rekey(self) -> Rekeyed:
@@ -86,7 +86,7 @@ class Place:
 
     def told(self, request: KeptRequest) -> str:
         """What opens of it, as text."""
-        shelf = Shelf(self.content, self.ring.read())
+        shelf = Shelf(self.content, self.ring.read)
         parts = [(name, shelf.find(name)) for name in request.names]
         return str(read(shelf.open(name, part) for name, part in parts if part is not None))
 

@@ -64,7 +64,7 @@ def house(tmp_path: Path) -> Iterator[RunningHouse]:
 
 def verdict(home: Path) -> Verdict:
     found = verify(home / "ledger")
-    check(home / "ledger", found, KeyRing(home / FILE).read())
+    check(home / "ledger", found, KeyRing(home / FILE).read)
     return found
 
 

@@ -76,7 +76,7 @@ async def test_no_mixture_of_files_of_before_and_now_opens_what_was_erased_with_
         assert said is not None
         shutil.copy(next(iter(places(copies[keys])[0].every_keys().values())), mixed.keys(said.generation))
         shutil.copy(places(copies[sealed])[0].sealed, mixed.sealed)
-        shelf = Shelf(mixed.folder, place.ring.read())
+        shelf = Shelf(mixed.folder, place.ring.read)
         if (found := shelf.find(request.names[0])) is not None:
             there += 1
             with pytest.raises(BrokenSealError):

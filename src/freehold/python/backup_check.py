@@ -143,7 +143,7 @@ def _chain(stage: Path, folder: str, checkpoint: str, keys: Keys) -> _Chain | No
 
 def _content(stage: Path, verdict: Verdict) -> tuple[Finding, ...]:
     """What is wrong with what was kept beside a chain that is whole. Raises LedgerError, HouseKeyError."""
-    check(stage / form.LEDGER, verdict, KeyRing(stage / form.CONTENT_KEY).read())
+    check(stage / form.LEDGER, verdict, KeyRing(stage / form.CONTENT_KEY).read)
     return tuple(verdict.findings)
 
 

@@ -28,7 +28,7 @@ from freehold.ledger.content.rekeying import Record, rekey
 from freehold.ledger.content.requests import KeptRequest as KeptRequest
 from freehold.ledger.content.requests import Sought, kept_requests
 from freehold.ledger.content.room import give_up, is_for_room
-from freehold.ledger.content.shelf import Found, Shelf
+from freehold.ledger.content.shelf import Shelf
 from freehold.ledger.content.spans import Span, spans
 from freehold.ledger.content.transcript import Exchanged, read
 from freehold.ledger.ledger import Ledger, opened
@@ -76,11 +76,13 @@ def show(which: Sought, reason: str | None) -> Shown:
     request = _only(kept_requests(settings.ledger_folder, which), which)
     if request.erased is not None:
         raise NotFoundError("content", str(request.admission), text=_erased_words(request))
-    shelf = Shelf(settings.ledger_folder / FOLDER, _ring(settings).read())
-    sealed = [(name, _found(shelf, name, request)) for name in request.names]
+    ring = _ring(settings)
+    ring.read()  # where nobody may, there is nothing to record
+    shelf = Shelf(settings.ledger_folder / FOLDER, ring.read)
+    _require_there(shelf, request)
     _accessed(settings, request.admission, reason)
     try:
-        parts = [shelf.open(name, found) for name, found in sealed]
+        parts = [_opened(shelf, name, request) for name in request.names]
         calls = read(parts, begins_with_answer="asked" in request.gone)
     except (BrokenSealError, ValueError) as error:
         raise LedgerError(
@@ -206,14 +208,21 @@ def _erased_words(request: KeptRequest) -> str:
     return f"{whole} was erased {words[0]}. What it was answered was erased {words[1]}."
 
 
-def _found(shelf: Shelf, name: Name, request: KeptRequest) -> Found:
-    found = shelf.find(name)
-    if found is None:
+def _require_there(shelf: Shelf, request: KeptRequest) -> None:
+    if any(shelf.find(name) is None for name in request.names):
         raise LedgerError(
             f"What was kept of request {request.admission} is not there, and no record says that it was erased.",
             hint="`freehold ledger verify` says what else is missing.",
         )
-    return found
+
+
+def _opened(shelf: Shelf, name: Name, request: KeptRequest) -> bytes:
+    """What was there a moment ago. Raises NotFoundError where it has been erased since, BrokenSealError."""
+    plain = shelf.read(name)
+    if plain is None:
+        text = f"What was kept of request {request.admission} was erased in this moment."
+        raise NotFoundError("content", str(request.admission), text=text)
+    return plain
 
 
 def _ring(settings: Settings) -> KeyRing:

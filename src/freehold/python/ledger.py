@@ -18,8 +18,9 @@ from freehold.ledger.checkpoint import LONGEST_BYTES, Checkpoint, read_checkpoin
 from freehold.ledger.content.check import check
 from freehold.ledger.content.erased import Erasure as Erasure
 from freehold.ledger.content.house_key import FILE as CONTENT_KEY
-from freehold.ledger.content.house_key import HouseKey, KeyRing
+from freehold.ledger.content.house_key import KeyRing
 from freehold.ledger.content.places import FOLDER as CONTENT
+from freehold.ledger.content.shelf import ReadKeys, no_keys
 from freehold.ledger.report import UsageAsked, read_by, read_day
 from freehold.ledger.segments import segments, unreadable
 from freehold.ledger.verdict import Finding as Finding
@@ -187,9 +188,10 @@ def export_parquet(out: Path) -> int:
 
 
 class _ContentKeys(NamedTuple):
-    """What opens kept content, what is wrong with it, and in which other folders it opens some."""
+    """What gives the keys that open kept content, what is wrong with them, and in which other folders they open
+    some."""
 
-    keys: tuple[HouseKey, ...]
+    read: ReadKeys
     problem: str | None = None
     elsewhere: tuple[Path, ...] = ()
 
@@ -200,14 +202,14 @@ def _content_keys(ring: KeyRing, content: Path, default: Path) -> _ContentKeys:
     try:
         keys = ring.read()
     except HouseKeyError as error:
-        return _ContentKeys((), error.message)
+        return _ContentKeys(no_keys, error.message)
     try:
         wrong = ring.wrong(content)
         elsewhere = ring.folders.elsewhere({key.name for key in keys}, content, [default])
     except HouseKeyError as error:
-        return _ContentKeys(keys, error.message)
+        return _ContentKeys(ring.read, error.message)
     problem = None if wrong is None else f"{wrong.message} {wrong.hint}"
-    return _ContentKeys(keys, problem, tuple(sorted({each.folder for each in elsewhere})))
+    return _ContentKeys(ring.read, problem, tuple(sorted({each.folder for each in elsewhere})))
 
 
 def _require(folder: Path) -> list[Place]:

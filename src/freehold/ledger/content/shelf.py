@@ -1,11 +1,14 @@
 """Kept content read back: what its slot says, its sealed bytes, and, for who has the house's key, what was sealed.
 
+It may be erased meanwhile, or given other keys by another process, and the house's key with them. So what does not open
+is looked at again before anybody is told so, and the house's keys are read where one is needed, and not before.
+
 Files of a stranger are read as such: only what is a file is opened, and no more is read than lies there and than any
 content is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,12 +47,21 @@ class NoKeyError(BrokenSealError):
         self.key = key
 
 
-class Shelf:
-    """What is kept in `folder`. `keys` are the house's, none where what is there is only to be compared."""
+ReadKeys = Callable[[], tuple[HouseKey, ...]]
 
-    def __init__(self, folder: Path, keys: tuple[HouseKey, ...] = ()) -> None:
+
+def no_keys() -> tuple[HouseKey, ...]:
+    """Of who compares what is there, and opens nothing."""
+    return ()
+
+
+class Shelf:
+    """What is kept in `folder`. `keys` gives the house's, as they are now."""
+
+    def __init__(self, folder: Path, keys: ReadKeys = no_keys) -> None:
         self._folder = folder
-        self._keys = {key.name: key for key in keys}
+        self._read_keys = keys
+        self._keys: dict[str, HouseKey] = {}
         self._current = Current()
         self._seals: dict[tuple[int, About | None], Seals | BrokenSealError] = {}
 
@@ -62,6 +74,23 @@ class Shelf:
             return None
         sealed = read_part(place.sealed, slot.offset, min(slot.size_bytes, LARGEST_BYTES))
         return Found(slot, sealed, about)
+
+    def read(self, name: Name) -> bytes | None:
+        """What was sealed; None where it was erased, now at the latest, or is not there. Raises BrokenSealError, which
+        says why it does not open, HouseKeyError, LedgerError, NewerFormatError."""
+        while (found := self.find(name)) is not None:
+            try:
+                return self.open(name, found)
+            except BrokenSealError:
+                if self.is_still(name, found):
+                    raise
+        return None
+
+    def is_still(self, name: Name, found: Found) -> bool:
+        """Whether it was neither erased nor given other keys since it was found: of what is erased the key goes first.
+        Raises LedgerError, NewerFormatError."""
+        about, raw = self._current.slots(Place(self._folder, name.segment), name.place, 1)
+        return (slot_of(raw), about) == (found.slot, found.about)
 
     def open(self, name: Name, found: Found) -> bytes:
         """What was sealed. Raises BrokenSealError, which says why it does not open."""
@@ -84,6 +113,8 @@ class Shelf:
         path = Place(self._folder, segment).about
         if about is None:
             return BrokenSealError(f"{path} is damaged or missing, and with it the key of the segment")
+        if about.house_key not in self._keys:
+            self._keys |= {key.name: key for key in self._read_keys()}
         house_key = self._keys.get(about.house_key)
         if house_key is None:
             return NoKeyError(about.house_key)
