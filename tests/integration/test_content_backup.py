@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from freehold.ledger.content.house_key import FILE, KeyRing
+from freehold.ledger.content.house_key import FILE, HouseKey, KeyRing
 from freehold.ledger.content.note import ERASING
 from freehold.ledger.content.requests import Sought, kept_requests
 from freehold.ledger.content.spans import spans
@@ -46,13 +47,14 @@ def test_what_is_kept_comes_back_and_opens_once_the_key_is_put_beside_it(
     secret = (home / FILE).read_bytes()
 
     new = far()
-    assert freehold("restore", "house.tar")[0] == 0
+    code, said, err = freehold("restore", "house.tar", "--json")
+    told = json.loads(said)
+    assert (code, told["sealed_otherwise"], told["former_content_keys"]) == (0, {key.name: 8}, None)
     found = verdict(new)
     assert (found.findings, found.sealed_otherwise) == ([], {key.name: 8})
     assert freehold("ledger", "verify")[0] == 0
     code, _, err = freehold("ledger", "show", "req-2")
     assert code == 3 and key.name in err
-    (new / FILE).parent.mkdir(exist_ok=True)
     (new / FILE).write_bytes(secret)
     (new / FILE).chmod(0o600)
     code, out, _ = freehold("ledger", "show", "req-2")
@@ -69,6 +71,32 @@ def test_with_the_key_it_says_so_and_opens(house: RunningHouse, freehold: Termin
     assert verdict(new).sealed_otherwise == {}
     code, out, _ = freehold("ledger", "show", "req-2")
     assert code == 0 and CANARY in json.dumps(json.loads(out)["calls"])
+
+
+def test_without_the_key_it_says_which_one_opens_it_and_whether_the_home_of_before_has_it(
+    house: RunningHouse, freehold: Terminal, far: Callable[[], Path], home: Path
+) -> None:
+    assert freehold("backup", "house.tar")[0] == 0
+    (key,) = KeyRing(home / FILE).read()
+    new = far()
+    code, _, err = freehold("restore", "house.tar")
+    assert code == 0 and f"10 contents of requests came sealed, without the key {key.name}, which alone" in err
+    assert f"put your copy of it in {new / FILE}, with mode 0600" in err
+    KeyRing(new / FILE).write([HouseKey(bytes(32))])
+    code, _, err = freehold("restore", "house.tar", "--replace")
+    (aside,) = new.parent.glob(f"{new.name}.before-*")
+    assert code == 0 and f"it is not in {aside / FILE} either: put your copy" in err
+    shutil.rmtree(aside)
+    KeyRing(new / FILE).write([key])
+    code, said, _ = freehold("restore", "house.tar", "--replace", "--json")
+    (aside,) = new.parent.glob(f"{new.name}.before-*")
+    assert json.loads(said)["former_content_keys"] == {"path": str(aside / FILE), "names": [key.name]}
+    shutil.copy(aside / FILE, new / FILE.parent)
+    shutil.rmtree(aside)
+    assert CANARY in freehold("ledger", "show", "req-2")[1]
+    assert freehold("backup", "house.tar", "--content-key", "--force")[0] == 0
+    code, said, err = freehold("restore", "house.tar", "--replace", "--json")
+    assert json.loads(said)["sealed_otherwise"] == {} and "came sealed" not in err
 
 
 def test_after_an_exchange_of_the_keys_it_holds_the_valid_ones(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +13,7 @@ from freehold.cli.arguments import Json, Quiet, examples
 from freehold.cli.output import Output, size
 from freehold.cli.progress import display_for
 from freehold.core.settings import load_despite_errors
+from freehold.core.sizes import counted
 
 if TYPE_CHECKING:
     from freehold.python.restoring import Finding, Restored
@@ -111,6 +112,8 @@ def restore_command(
         "former_key": brought.former_key,
         "moved_aside": [str(path) for path in restored.moved_aside],
         "content_findings": [asdict(finding) for finding in brought.content_findings],
+        "sealed_otherwise": dict(brought.closed),
+        "former_content_keys": restored.former_keys._asdict() if restored.former_keys is not None else None,
     }
     by = f"signed by {brought.key}" if brought.key else "signed by nobody: its hashes show damage, not who made it"
     output.sentence(data, f"{restored.home} is the house of {brought.taken_at}, {by}.", bare=str(restored.home))
@@ -136,7 +139,22 @@ def _to_do(restored: Restored) -> list[str]:
         lines.append(f"Its settings are {place}: freehold up --config {place}")
     if brought.wrong_settings is not None:
         lines.append(f"They cannot be used as they are. {brought.wrong_settings}")
-    return [*lines, *_wrong_content(brought.content_findings)]
+    return [*lines, *_closed_content(restored), *_wrong_content(brought.content_findings)]
+
+
+def _closed_content(restored: Restored) -> Iterator[str]:
+    """Which key opens what was kept of requests, where it did not come, and whether the home of before has it."""
+    place, former = restored.home / "keys" / "content.key", restored.former_keys
+    for key, contents in restored.brought.closed.items():
+        where = f"put your copy of it in {place}, with mode 0600."
+        if former is not None and key in former.names:
+            where = f"{former.path} holds it. Put that in {place}, with mode 0600."
+        elif former is not None:
+            where = f"it is not in {former.path} either: {where}"
+        yield (
+            f"{counted(contents, 'content')} of requests came sealed, without the key {key}, which alone opens them: "
+            f"{where}"
+        )
 
 
 def _wrong_content(findings: Sequence[Finding]) -> list[str]:

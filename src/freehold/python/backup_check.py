@@ -7,7 +7,7 @@ public key travels in the same file. `maker` tells its fingerprint; compare it w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -38,7 +38,8 @@ class Checked:
     """What a backup brought. `key` signed it, None where nobody did. `without_weights` names the builds of which only
     the deed came. `former_key` is the house's own key where its private half did not come: it is trusted now, and signs
     nothing. `wrong_settings` says why the settings that came cannot be used as they are, `content_findings` what is
-    wrong with what was kept of requests, which is put back all the same: `freehold ledger verify` goes on saying it."""
+    wrong with what was kept of requests, which is put back all the same: `freehold ledger verify` goes on saying it.
+    `closed` are the names of keys that did not come, and how many contents each one opens."""
 
     taken_at: str
     key: str | None
@@ -49,6 +50,7 @@ class Checked:
     has_settings: bool
     wrong_settings: str | None
     content_findings: tuple[Finding, ...]
+    closed: Mapping[str, int]
 
 
 def maker(manifest: Manifest, path: Path, wanted: str | None) -> str | None:
@@ -78,6 +80,8 @@ def checked(stage: Path, manifest: Manifest, key: str | None) -> Checked:
     _chain(stage, form.EGRESS, form.EGRESS_CHECKPOINT, keys)
     for number in _locals(stage):
         _chain(stage, form.local_chain(number), form.local_checkpoint(number), keys)
+    if chain is not None:
+        check(stage / form.LEDGER, chain.verdict, KeyRing(stage / form.CONTENT_KEY).read)
     settings = stage / form.SETTINGS
     return Checked(
         taken_at=str(manifest.data.get("taken_at")),
@@ -88,7 +92,8 @@ def checked(stage: Path, manifest: Manifest, key: str | None) -> Checked:
         former_key=_without_private(keys),
         has_settings=settings.exists(),
         wrong_settings=_wrong(settings) if settings.exists() else None,
-        content_findings=() if chain is None else _content(stage, chain.verdict),
+        content_findings=() if chain is None else tuple(chain.verdict.findings),
+        closed={} if chain is None else chain.verdict.sealed_otherwise,
     )
 
 
@@ -139,12 +144,6 @@ def _chain(stage: Path, folder: str, checkpoint: str, keys: Keys) -> _Chain | No
     if keys.state_of(made.statement, signature, b"") == "wrong":
         raise LedgerError(f"{checkpoint} in the backup is not what {made.key} signed.", hint=_HINT)
     return _Chain(made, verdict)
-
-
-def _content(stage: Path, verdict: Verdict) -> tuple[Finding, ...]:
-    """What is wrong with what was kept beside a chain that is whole. Raises LedgerError, HouseKeyError."""
-    check(stage / form.LEDGER, verdict, KeyRing(stage / form.CONTENT_KEY).read)
-    return tuple(verdict.findings)
 
 
 def _without_private(keys: Keys) -> str | None:

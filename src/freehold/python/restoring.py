@@ -14,11 +14,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
-from freehold.core.errors import BundleError, CallError, StoreError
+from freehold.core.errors import BundleError, CallError, HouseKeyError, StoreError
 from freehold.core.ports import Progress
 from freehold.core.settings import Settings
+from freehold.ledger.content.house_key import KeyRing
 from freehold.ledger.verdict import Finding as Finding
 from freehold.python import backup_form as form
 from freehold.python.backup_check import Checked, checked, maker
@@ -30,13 +31,23 @@ _PRIVATE, _FOR_ALL, _READ_ONLY = 0o600, 0o644, 0o444
 _ASIDE = ".restoring-"
 
 
+class FormerKeys(NamedTuple):
+    """The file with the keys that opened kept content in the home that was there before, and their names; none where
+    they cannot be read."""
+
+    path: Path
+    names: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """A home that was put back. `moved_aside` are the folders that lay there before, under their new names."""
+    """A home that was put back. `moved_aside` are the folders that lay there before, under their new names, and
+    `former_keys` those of what that home kept, None where it had none."""
 
     home: Path
     brought: Checked
     moved_aside: tuple[Path, ...]
+    former_keys: FormerKeys | None
 
 
 def restore(
@@ -61,13 +72,25 @@ def restore(
             key = maker(bundle.manifest, path, signed_by)
             _unpack(bundle, stage, progress, path)
             brought = checked(stage, bundle.manifest, key)
+            if brought.closed:  # a place for the key that is to come back
+                (stage / form.CONTENT_KEY).parent.mkdir(mode=0o700, exist_ok=True)
             moved = _put(stage, folders)
     except unaided.RefusedError as refused:
         hint = "Nothing of it was put back. Take another copy."
         raise BundleError(f"{path} {refused}", hint=hint, file=str(path)) from refused
     except OSError as error:
         raise StoreError(f"{error.filename or path}: {error.strerror}.", file=str(path)) from error
-    return Restored(settings.home, brought, moved)
+    return Restored(settings.home, brought, moved, _former_keys(moved))
+
+
+def _former_keys(moved: Sequence[Path]) -> FormerKeys | None:
+    path = next((place for folder in moved if (place := folder / form.CONTENT_KEY).exists()), None)
+    if path is None:
+        return None
+    try:
+        return FormerKeys(path, tuple(key.name for key in KeyRing(path).read()))
+    except HouseKeyError:
+        return FormerKeys(path, ())
 
 
 def _refuse_filled(folder: Path, *, replace: bool) -> None:
