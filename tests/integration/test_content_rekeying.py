@@ -20,8 +20,8 @@ from tests.unit.content_attack import openable
 PROGRAM = Path(__file__).with_name("rekey_cut_off.py")
 SEGMENTS = 2
 CHANGES = 4 + 2 * 9 + 4 + 16 * SEGMENTS + (SEGMENTS - 1)
-"""Before so many it can be cut off: of the locks, of the ring, twice, of the folders that it seals, of each segment, and
-of the lock for each but the last."""
+"""Before so many it can be cut off: of the locks, of the ring, twice, of the folders that it seals, of each segment,
+and of the lock for each but the last."""
 
 
 def _cut_off_at_each_change(whole: Path, work: Path) -> Iterator[tuple[Place, list[int]]]:

@@ -201,8 +201,13 @@ def test_an_honest_house_and_its_workers_try_nothing_but_what_libuv_tries(ground
         assert house.chat("demo").status == 200
     assert "TRIED\n    nothing that was observed\n" in report("report").stdout
     assert {record["what"] for record in _attempts(house)} <= {OF_LIBUV}
-    gaps = json.loads(report("report", "--json").stdout)["gaps"]
-    assert [gap["why"] for gap in gaps if "lock" in gap["why"]] == [], "each of them said its lock, and it is known"
+    document = json.loads(report("report", "--json").stdout)
+    why = [gap["why"] for gap in document["gaps"]]
+    assert [each for each in why if "lock" in each] == [], "each of them said its lock, and it is known"
+    assert [each for each in why if "had ended" in each] == [], "its helpers ended with it"
+    (run,) = document["runs"]
+    gave_up = {each["process"]: each["enforced"] for each in run["processes"] if each["lock"] != "the house's"}
+    assert len(gave_up) == 4 and all(gave_up.values()) and run["passed_over"] == 0
 
 
 def test_the_same_code_in_a_house_that_is_not_restricted_gets_out(grounds: Grounds) -> None:
@@ -307,6 +312,8 @@ def test_a_restricted_house_restarts_its_workers_and_ends_with_its_broker(ground
         assert house.process.wait(DEADLINE_S) == 3
     ended = {row["process"]: row["how"] for row in records(house.settings) if row["kind"] == "end"}
     assert ended["the broker"] == "its channel closed"
+    gaps = json.loads(report("report", "--json").stdout)["gaps"]
+    assert [gap["why"] for gap in gaps if gap["why"].startswith(f"the broker (process {broker}) had ended")]
 
 
 def test_encrypted_connections_are_accepted_as_before_and_a_reload_gives_nothing_back(grounds: Grounds) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from freehold.ledger.content import check, shelf
+from freehold.ledger.content.named import namings
 from freehold.ledger.content.places import read_part
 from freehold.ledger.content.spans import spans
 from freehold.ledger.ledger import Ledger
@@ -66,7 +67,7 @@ async def test_what_is_erased_while_a_ledger_is_verified_is_no_finding(
 async def test_keys_that_are_exchanged_while_a_ledger_is_verified_are_not_called_missing(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    namings, exchanged = check.namings, 0
+    exchanged = 0
 
     def slow(*arguments: object, **more: object) -> object:
         nonlocal exchanged

@@ -15,7 +15,7 @@ from freehold.core.errors import CallError
 from freehold.core.peers import Peer
 from freehold.core.ports import Attempt
 from freehold.egress import signed
-from freehold.egress.enforced import OWN_PROGRAM, by_kernel, of_broker
+from freehold.egress.enforced import OWN_PROGRAM, SCOPES_SINCE, TCP_SINCE, by_kernel, of_broker, of_worker
 from freehold.egress.gaps import Gap, gaps
 from freehold.egress.history import runs
 from freehold.egress.record import FOLDER, OF_THE_HOUSE, EgressRecord
@@ -110,6 +110,56 @@ def test_the_locks_that_the_program_writes_are_known() -> None:
     assert gaps(runs(records, still_running=False), 100, 200) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "why"), [("the witness", "was not heard"), ("the broker", "what it did from then on, if anything")]
+)
+def test_a_helper_that_ended_before_its_house_leaves_a_gap_until_the_end_of_that(name: str, why: str) -> None:
+    helper = [process(110, name, 2, "seccomp + landlock 7"), at("end", 150, pid=2, how="its channel closed")]
+    (gap,) = gaps(runs([*RESTRICTED[:2], *helper, at("stop", 200)], still_running=False), 100, 200)
+    assert (gap.from_ms, gap.to_ms) == (150, 200)
+    assert gap.why.startswith(f"{name} (process 2) had ended (its channel closed): ") and why in gap.why
+
+
+@pytest.mark.parametrize("name", ["the house", "the broker", "a worker"])
+def test_the_lock_of_the_house_is_that_of_what_it_started_alone(name: str) -> None:
+    records = [*RESTRICTED[:2], process(120, name, 2, OF_THE_HOUSE), at("stop", 200)]
+    (gap,) = gaps(runs(records, still_running=False), 100, 200)
+    assert gap.why == f"{name} (process 2) said of its lock what is not known here: {OF_THE_HOUSE}"
+
+
+async def test_records_that_nobody_here_understands_are_counted_in_the_report(tmp_path: Path) -> None:
+    unknown: list[Record] = [{"kind": "later", "at_ms": 130}, {"kind": ["process"], "at_ms": 130}, {"at_ms": 5}]
+    (run,) = runs([*RESTRICTED[:2], *unknown, at("pulse", 140), at("stop", 200)], still_running=False)
+    assert run.passed_over == len(unknown)
+    record = await made(tmp_path)
+    record._put("later", {})
+    await record.close()
+    document = report(tmp_path / FOLDER, EVER, made_ms=2**42, version="1")
+    assert document["runs"][0]["passed_over"] == 1
+    assert "  NOT UNDERSTOOD: 1 record of it, which are in no line of this" in text(document).splitlines()
+
+
+@pytest.mark.parametrize(("abi", "rows"), [(None, 2), (1, 3), (TCP_SINCE, 4), (SCOPES_SINCE, 5), (SCOPES_SINCE + 1, 5)])
+async def test_a_worker_gave_up_what_the_parts_of_its_lock_hold_it_to(
+    tmp_path: Path, abi: int | None, rows: int
+) -> None:
+    missing = () if abi is not None else ("landlock: this kernel does not have it",)
+    lock = LockReport(seccomp=True, landlock_abi=abi, missing=missing)
+    record = await made(tmp_path)
+    record.began("a worker", 9, Tally(lambda _: None))
+    record.locked(9, lock.line)
+    await record.close()
+    document = report(tmp_path / FOLDER, EVER, made_ms=2**42, version="1")
+    (worker,) = document["runs"][0]["processes"]
+    assert [row["by"] for row in worker["enforced"]] == ["seccomp"] * 2 + [f"landlock {abi}"] * (rows - 2)
+    assert text(document).count("    gave up ") == rows
+
+
+@pytest.mark.parametrize("lock", ["off, by the settings", "none (missing: landlock 7; seccomp: x)", "", "seccomp!"])
+def test_by_a_lock_that_does_not_hold_nothing_was_given_up(lock: str) -> None:
+    assert of_worker(lock) == ()
+
+
 def test_a_restricted_house_that_never_said_its_own_lock_is_a_gap() -> None:
     found = runs([RESTRICTED[0], RESTRICTED[2]], still_running=False)
     assert gaps(found, 100, 200) == [Gap(100, 200, "the house never said which lock it ran under")]
@@ -137,6 +187,7 @@ def test_records_that_are_damaged_are_passed_over_and_never_end_the_reading() ->
     ]
     (found,) = runs([RESTRICTED[0], *wrong, *RESTRICTED[1:]], still_running=False)
     assert (found.ending, [each.pid for each in found.processes], found.attempts) == ("stopped", [7, 1], [])
+    assert found.passed_over == 5
     assert gaps([found], 100, 200) == [Gap(110, 200, "x (process 7) said of its lock what is not known here: 5")]
 
 

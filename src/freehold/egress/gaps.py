@@ -1,15 +1,16 @@
 """The times of a period of which a report cannot say that nothing left, each with the reason. Pure.
 
-A process counts as locked only where its record says so in the words that this program writes: of any other words
-nobody knows what they mean."""
+A process counts as locked only where its record says so in the words that this program writes of a process of that
+kind: of any other words nobody knows what they mean. Where a helper of a restricted house ended before the house did,
+nobody hears what it would have told."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from freehold.egress.history import Process, Run
-from freehold.egress.record import HOUSE, OF_THE_HOUSE, WITNESS
+from freehold.egress.history import WITH_THE_HOUSE, Process, Run
+from freehold.egress.record import BROKER, HOUSE, OF_THE_HOUSE, STARTED, WITNESS
 from freehold.engines.sandbox.lock import WHOLE
 
 
@@ -52,6 +53,7 @@ def _within(found: Sequence[Run], until_ms: int) -> Iterator[Gap]:
             yield Gap(run.began_ms, end_ms, why)
         elif not any(process.name == HOUSE for process in run.processes):
             yield Gap(run.began_ms, end_ms, f"{HOUSE} never said which lock it ran under")
+        yield from _unheard(run, end_ms)
         for process in run.processes:
             if process.name == HOUSE and not run.is_restricted:  # told of the whole run
                 continue
@@ -64,12 +66,27 @@ def _within(found: Sequence[Run], until_ms: int) -> Iterator[Gap]:
                 yield Gap(process.began_ms, process.ended_ms or end_ms, f"{process.name} (process {process.pid}) {why}")
 
 
+def _unheard(run: Run, end_ms: int) -> Iterator[Gap]:
+    for process in run.processes:
+        if process.name in _LOST and process.ended_ms is not None and process.how != WITH_THE_HOUSE:
+            why = f"{process.name} (process {process.pid}) had ended ({process.how}): {_LOST[process.name]}"
+            yield Gap(process.ended_ms, end_ms, why)
+
+
+_LOST = {
+    WITNESS: "what the house and the broker were refused from then on was not heard",
+    BROKER: "what it did from then on, if anything, is in no record",
+}
+
+
 def _lack(process: Process) -> str | None:
     lock = process.lock
     if lock is None:
         return "never said which lock it ran under"
     # The witness reads the memory of others, which Landlock would keep it from.
-    if lock == OF_THE_HOUSE or WHOLE.fullmatch(lock) or (process.name == WITNESS and lock == "seccomp"):
+    if WHOLE.fullmatch(lock) or (process.name == WITNESS and lock == "seccomp"):
+        return None
+    if lock == OF_THE_HOUSE and process.name.endswith(STARTED):
         return None
     if lock.startswith(("none", "off")) or "missing" in lock:
         return f"ran with its lock not whole: {lock}"

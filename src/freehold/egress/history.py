@@ -2,7 +2,8 @@
 connected.
 
 Reads and judges nothing: whether the records are those that were written is for `ledger.verify` to say. Pure but for
-the reading. A record with a field of another kind than it should have is passed over."""
+the reading. A record of another kind than is known here, or with a field of another kind than it should have, is passed
+over and counted."""
 
 from __future__ import annotations
 
@@ -12,6 +13,8 @@ from typing import Any, Literal
 
 Record = Mapping[str, Any]
 Ending = Literal["stopped", "still running", "without a word"]
+WITH_THE_HOUSE = "with the house"
+"""How a process ended of which nobody told before the house did."""
 
 
 @dataclass(slots=True)
@@ -54,7 +57,7 @@ class Connection:
 @dataclass(slots=True)
 class Run:
     """`last_ms` is its last record; where it ended without a word, it ended at some time after that. `by_pid` are the
-    last processes of each number."""
+    last processes of each number, `passed_over` how many of its records nobody here understands."""
 
     began_ms: int
     last_ms: int
@@ -66,6 +69,7 @@ class Run:
     by_pid: dict[int, Process] = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
+    passed_over: int = 0
 
     @property
     def is_restricted(self) -> bool:
@@ -76,21 +80,27 @@ def runs(records: Iterable[Record], *, still_running: bool) -> list[Run]:
     """Every run in order; `still_running` says of the last one what its records cannot."""
     found: list[Run] = []
     for record in records:
-        kind, at_ms = record.get("kind"), record.get("at_ms")
-        if type(at_ms) is not int:
-            continue
         try:
-            if kind == "start":
-                found.append(_started(record, at_ms))
-            elif found and kind in _READERS:
-                _READERS[kind](found[-1], record, at_ms)
+            _read(found, record)
         except (KeyError, TypeError, ValueError):
-            continue
-        if found and kind != "segment":
-            found[-1].last_ms = max(found[-1].last_ms, at_ms)
+            if found:
+                found[-1].passed_over += 1
     if found and still_running and found[-1].ending != "stopped":
         found[-1].ending = "still running"
     return found
+
+
+def _read(found: list[Run], record: Record) -> None:
+    """Raises KeyError, TypeError or ValueError where it is not understood."""
+    kind, at_ms = record["kind"], record["at_ms"]
+    if type(at_ms) is not int:
+        raise TypeError
+    if kind == "start":
+        found.append(_started(record, at_ms))
+    elif found and kind not in _SAY_NO_MORE:
+        _READERS[kind](found[-1], record, at_ms)
+    if found and kind != "segment":
+        found[-1].last_ms = max(found[-1].last_ms, at_ms)
 
 
 def _started(record: Record, at_ms: int) -> Run:
@@ -101,7 +111,7 @@ def _started(record: Record, at_ms: int) -> Run:
 
 
 def _process(run: Run, record: Record, at_ms: int) -> None:
-    enforced = [{"what": str(row["what"]), "by": str(row["by"])} for row in record["enforced"]]
+    enforced = _enforced(record["enforced"])
     process = Process(str(record["process"]), int(record["pid"]), at_ms, _lock(record), enforced)
     run.processes.append(process)
     run.by_pid[process.pid] = process
@@ -111,7 +121,12 @@ def _locked(run: Run, record: Record, at_ms: int) -> None:
     del at_ms
     found = run.by_pid.get(record["pid"])
     if found is not None:
-        found.lock, found.observed = _lock(record), record["observed"] is True
+        lock, observed, gave_up = _lock(record), record["observed"] is True, _enforced(record.get("enforced", []))
+        found.lock, found.observed, found.enforced = lock, observed, gave_up
+
+
+def _enforced(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    return [{"what": str(row["what"]), "by": str(row["by"])} for row in rows]
 
 
 def _lock(record: Record) -> str | None:
@@ -141,9 +156,10 @@ def _stop(run: Run, record: Record, at_ms: int) -> None:
     run.ending = "stopped"
     for process in run.processes:
         if process.ended_ms is None:
-            process.ended_ms, process.how = at_ms, "with the house"
+            process.ended_ms, process.how = at_ms, WITH_THE_HOUSE
 
 
+_SAY_NO_MORE = ("segment", "pulse")
 _READERS = {
     "process": _process,
     "locked": _locked,

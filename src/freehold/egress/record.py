@@ -2,7 +2,7 @@
 
     start        a run of the house began: its version, process, kernel, and where the policy lets connections go
     process      a process of the house began to run; `enforced` is what it gave up and by what, where that is known now
-    locked       a worker said which lock it runs under
+    locked       a worker said which lock it runs under; `enforced` is what it gave up by that
     attempt      what a process was refused: `count` times since the last record of that kind, between two times
     connection   one that the broker was asked for: to whom, to which address, and what became of it
     pulse        the house still runs: every ten minutes, so that the end of one that was killed is known that exactly
@@ -25,6 +25,7 @@ from typing import Any
 
 from freehold.core.errors import LedgerError
 from freehold.core.ports import Attempt
+from freehold.egress.enforced import of_worker
 from freehold.engines.attempts import Tally
 from freehold.ledger.appender import Appender, appending
 
@@ -38,6 +39,8 @@ OTHERS = 0
 HOUSE, BROKER, WITNESS = "the house", "the broker", "the witness"
 OF_THE_HOUSE = "the house's"
 """The lock of what a locked house starts and nobody told of."""
+STARTED = ", started by the house"
+"""Behind the name of that."""
 
 
 @dataclass(slots=True)
@@ -95,8 +98,7 @@ class EgressRecord:
         tally = Tally(lambda _: self.tried(pid))
         tally.is_heard = self._all_heard
         self._processes[pid] = _Process(process, tally, is_own=True)
-        rows = [{"what": what, "by": by} for what, by in enforced]
-        self._put("process", {"process": process, "pid": pid, "lock": lock, "enforced": rows})
+        self._put("process", {"process": process, "pid": pid, "lock": lock, "enforced": _rows(enforced)})
         return tally
 
     def runs_unlocked(self) -> None:
@@ -114,7 +116,9 @@ class EgressRecord:
         found = self._processes.get(pid)
         if found is not None:
             heard = found.tally.is_heard
-            self._put("locked", {"process": found.name, "pid": pid, "lock": lock, "observed": heard})
+            rows = _rows(of_worker(lock))
+            told = {"process": found.name, "pid": pid, "lock": lock, "observed": heard, "enforced": rows}
+            self._put("locked", told)
 
     def tried(self, pid: int) -> None:
         self._count(pid)
@@ -130,7 +134,7 @@ class EgressRecord:
         if pid not in self._processes:
             pid, command = (pid, command) if len(self._processes) < PROCESSES_LIMIT else (OTHERS, "other programs")
         if pid not in self._processes:
-            self.runs(f"{command}, started by the house", pid, OF_THE_HOUSE, ())
+            self.runs(f"{command}{STARTED}", pid, OF_THE_HOUSE, ())
         tally = self._processes[pid].tally
         tally.count(attempt.what, attempt.count, first_at=attempt.first_at, last_at=attempt.last_at)
 
@@ -179,6 +183,10 @@ class EgressRecord:
     def _put(self, kind: str, fields: Mapping[str, Any]) -> None:
         if self._appender is not None:
             self._appender.put(self._appender.chain.entry(kind, fields))
+
+
+def _rows(enforced: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"what": what, "by": by} for what, by in enforced]
 
 
 def _ms(at: float) -> int:

@@ -89,6 +89,7 @@ def _run(run: Run, period: Period) -> dict[str, Any]:
         "version": run.version,
         "kernel": run.kernel,
         "allowed": run.allowed,
+        "passed_over": run.passed_over,
         "processes": [
             {
                 "process": process.name,

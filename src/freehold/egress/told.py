@@ -46,6 +46,8 @@ def _run_lines(run: dict[str, Any]) -> list[str]:
         f"RUN from {run['began']} to {run['last']}, {run['ending']}; freehold {run['version']} on {run['kernel']}",
         f"  may connect to: {policy}",
     ]
+    if run["passed_over"]:
+        lines.append(f"  NOT UNDERSTOOD: {counted(run['passed_over'], 'record')} of it, which are in no line of this")
     for process in run["processes"]:
         until = f"to {process['ended']}, {process['how']}" if process["ended"] else "on"
         lines.append(f"  {process['process']}, process {process['pid']}, from {process['began']} {until}")
