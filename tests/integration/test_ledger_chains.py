@@ -102,6 +102,20 @@ def test_a_house_s_chain_that_was_moved_away_is_found_though_its_checkpoint_stil
     code, document = verified("--checkpoint", str(seen))
     there = only(document)
     assert code == 1 and kinds(document) == kinds(there) == ["misplaced"]
+    for words in (["usage"], ["ledger", "export"]):
+        said = command(*words).stderr
+        assert "the house's own holds a chain of a process without a house: somebody put that there" in said
+        assert "local/9 holds a chain of a house: somebody put that there. It is counted" in said
+        assert "does not verify: freehold ledger verify" in said
+
+
+def test_files_of_another_chain_in_the_same_folder_are_counted_and_said(house_and_own: Path) -> None:
+    (other,) = segments(house_and_own / "local" / "1")
+    other.rename(house_and_own / "records-000000000999.jsonl")
+    assert verified()[0] == 1
+    used = command("usage", "--by", "endpoint", "--json")
+    assert {row["endpoint"]: row["requests"] for row in json.loads(used.stdout)} == {"small": 1, FAKE: 1}
+    assert "the house's own holds files of 2 chains: somebody put that there. It is counted" in used.stderr
 
 
 def test_a_chain_that_lies_there_twice_is_found(house_and_own: Path) -> None:

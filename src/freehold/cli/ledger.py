@@ -39,6 +39,7 @@ FINDINGS = (Column("kind", "WHAT"), Column("records", "RECORD"), Column("text", 
 LISTED = 20
 CHAIN = Column("chain", "CHAIN")
 OWN = "the house's own"
+UNVERIFIED = "Read from the ledger, which this does not verify: freehold ledger verify"
 UNSEEN = (
     "Without a checkpoint it does not show whether records are missing at the end, whether the last one was edited, or "
     "whether all of it was written anew: freehold ledger checkpoint"
@@ -126,11 +127,13 @@ def export_command(form: As = Form.JSONL, out: Out = None, as_json: Json = False
             )
         count = export_parquet(out)
         output.sentence({"path": str(out), "requests": count}, f"{out} holds {count:,} requests.", bare=str(out))
+        output.say(UNVERIFIED)
         return 0
     if out is not None:
         raise CallError("JSON Lines go to stdout.", hint=f"freehold ledger export > {out}")
     for row in every_request():
         output.piece(json.dumps(row, ensure_ascii=True) + "\n")
+    output.say(UNVERIFIED)
     return 0
 
 

@@ -14,6 +14,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -74,7 +75,8 @@ def chains(folder: Path) -> list[Place]:
 
 def of_each(places: Iterable[Place], read: Callable[[Path], Iterable[Found]]) -> Iterator[Found]:
     """What `read` gives of each chain. One of a process without a house that cannot be read is left out from there on,
-    and one that is a copy whole, which a warning says. Raises LedgerError where it is the house's own."""
+    and one that is a copy whole, which a warning says; another says what does not belong where it lies, which is taken
+    all the same: it may be there alone. Raises LedgerError where it is the house's own."""
     names: set[str] = set()
     for place in places:
         name = name_of(place)
@@ -82,6 +84,8 @@ def of_each(places: Iterable[Place], read: Callable[[Path], Iterable[Found]]) ->
             _log.warning("%s is left out: it is a copy of another chain. `freehold ledger verify`", place.label)
             continue
         names |= {name} if name is not None else set()
+        if (stray := strayed(place)) is not None:
+            _log.warning("%s %s: somebody put that there. It is counted. `freehold ledger verify`", place.label, stray)
         try:
             if place.problem is not None:
                 raise place.problem
@@ -100,6 +104,26 @@ def name_of(place: Place) -> str | None:
         return None
     name = first.get("chain")
     return name if isinstance(name, str) else None
+
+
+def strayed(place: Place) -> str | None:
+    """What does not belong where it lies, as far as the beginnings of a chain's files show it; None where nothing does.
+    Whether all of it is whole is for `verify` to say."""
+    try:
+        paths = segments(place.folder)
+        first = [*islice(records(paths[:1]), 2)]
+        heads = [next(records([path]), {}) for path in paths]
+    except (LedgerError, NewerFormatError):
+        return None
+    if len(names := {head.get("chain") for head in heads if head.get("kind") == "segment"}) > 1:
+        return f"holds files of {len(names)} chains"
+    alone = {record.get("alone") is True for record in first if record.get("kind") == "start"}
+    return f"holds a chain {whose(alone=place.number is None)}" if (place.number is None) in alone else None
+
+
+def whose(*, alone: bool) -> str:
+    """Whose a chain is, as its runs say it."""
+    return "of a process without a house" if alone else "of a house"
 
 
 async def opened_alone(folder: Path, mode: LedgerMode, *, version: str, meter: Meter) -> Ledger:

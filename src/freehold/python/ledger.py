@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from freehold.core.errors import CallError, HouseKeyError, LedgerError, NewerFormatError, NotFoundError
 from freehold.core.settings import Settings, load_despite_errors
 from freehold.ledger import requests
-from freehold.ledger.chains import Place, chains, name_of, of_each
+from freehold.ledger.chains import Place, chains, name_of, of_each, whose
 from freehold.ledger.checkpoint import LONGEST_BYTES, Checkpoint, read_checkpoints
 from freehold.ledger.content.check import check
 from freehold.ledger.content.erased import Erasure as Erasure
@@ -120,8 +120,8 @@ def _looked(place: Place, seen: list[Held], lost: Sequence[Held]) -> Looked:
         verdict = Verdict()
         verdict.find("unreadable", 1, f"cannot be read: {error.message}")
     if (place.number is None) in verdict.alone:
-        whose = "of a process without a house" if place.number is None else "of a house"
-        verdict.find("misplaced", 1, f"this chain is {whose}: somebody put it here", last=max(1, verdict.last))
+        text = f"this chain is {whose(alone=place.number is None)}: somebody put it here"
+        verdict.find("misplaced", 1, text, last=max(1, verdict.last))
     for each in lost if place.number is None else ():
         text = f"the chain {each.checkpoint.chain}, which {each.called} saw, is not here"
         verdict.find("chain missing", 1, text, last=each.checkpoint.record)
