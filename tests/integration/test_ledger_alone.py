@@ -56,6 +56,22 @@ def test_an_answer_of_the_command_line_is_on_record(home: Path) -> None:
     assert places(home) == ["ledger/local/1"]
 
 
+def test_what_is_asked_by_the_name_of_an_endpoint_that_keeps_is_not_kept_without_its_house_and_help_says_so(
+    home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "freehold.toml").write_text(f'[endpoints]\nadvice = {{ ref = "{FAKE}", keep_content = "5y" }}\n')
+    assert command("run", "advice", "Hello!").returncode == 0
+    row = only(home / "ledger" / "local" / "1")
+    assert (row["endpoint"], row["route"]) == (FAKE, "local")
+    assert not list(home.rglob("content*"))
+    for name in ("run", "chat"):
+        said = " ".join(command(name, "--help").stdout.split())
+        assert "The ledger has two records of" in said and "whatever keep_content says" in said
+    (tmp_path / "freehold.toml").write_text('[ledger]\nmode = "off"\n')
+    assert command("run", FAKE, "Hello!").returncode == 0
+    only(home / "ledger" / "local" / "1")
+
+
 def test_each_process_has_a_chain_of_its_own_and_the_next_goes_on_with_the_first_that_is_free(home: Path) -> None:
     with freehold.open(FAKE) as first:
         with freehold.open(FAKE) as second:

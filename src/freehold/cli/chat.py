@@ -38,6 +38,9 @@ def chat_command(
 
     Asks the running house where REF is one of its endpoints, else starts a worker and ends it afterwards. Ctrl-C stops
     an answer, /help lists the commands.
+
+    The ledger has two records of each answer, without a word of it: the house's where that answers, else a chain of its
+    own beside it, and then nothing more is kept, whatever keep_content says. mode = "off" in [ledger] records nothing.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise CallError("`freehold chat` needs a terminal.", hint="In a pipe use: freehold run REF")

@@ -65,6 +65,10 @@ def run_command(  # noqa: PLR0913 - the parameters are the command's options; ty
 
     Asks the running house where REF is one of its endpoints, else starts a worker and ends it afterwards. What is piped
     in comes before PROMPT. The answer streams to stdout.
+
+    The ledger has two records of it, without a word of prompt or answer: the house's where that answers, else a chain
+    of its own beside it, and then nothing more is kept, whatever keep_content says. mode = "off" in [ledger] records
+    nothing.
     """
     fields = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
     question = _Question(_whole_prompt(prompt), _argument(system, "--system"), _read_schema(schema), fields)
