@@ -20,7 +20,8 @@ from freehold.core.errors import LedgerError
 from freehold.ledger.record import Chain, Clock
 from freehold.ledger.recover import Found, Torn, look
 from freehold.ledger.segments import LONGEST_LINE_BYTES, SEGMENT_BYTES, Tail, opened, segment_path
-from freehold.ledger.writer import Writer, let_go_of_abandoned, refused
+from freehold.ledger.syncs import let_go_of_abandoned
+from freehold.ledger.writer import Writer, refused
 
 _log = logging.getLogger("freehold.ledger")
 

@@ -1,31 +1,27 @@
 """How lines reach the disk. Every line is handed to the kernel at once, which survives the end of the house however it
 comes; when a record counts is the mode's to say.
 
-`strict` waits for the disk: whoever waits at one moment shares one fdatasync (group commit), in a thread, so that a
-slow disk holds up those who wait and nobody else. `relaxed` asks the disk once a second and waits for the kernel alone:
-a power failure may take the last second, the end of a process nothing.
+`strict` waits for the disk: whoever waits at one moment shares one fdatasync (group commit), in a thread (`syncs`), so
+that a slow disk holds up those who wait and nobody else. `relaxed` asks the disk once a second and waits for the kernel
+alone: a power failure may take the last second, the end of a process nothing.
 
 What cannot be written is kept and written first when the disk takes it again, so that the chain on it has no gap; until
-then nothing new is begun. One at a time asks the disk: it tells an error to one of two who ask at once.
+then nothing new is begun.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import logging
-import queue
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from freehold.core.disk import sync_folder
 from freehold.core.errors import LedgerError
 from freehold.ledger.segments import Tail
+from freehold.ledger.syncs import Job, Syncs
 
 SYNC_EVERY_S = 1.0
 RETRY_EVERY_S = 1.0
@@ -58,14 +54,10 @@ class Writer:
         self._waiting: list[asyncio.Future[None]] = []
         self._failure: OSError | None = None
         self._retry_at_s = 0.0
-        self._job: _Job | None = None
+        self._job: Job | None = None
         self._planned = False
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._is_closed = False
-        self._over = asyncio.Event()
-        self._thread = threading.Thread(target=self._sync_in_turn, name="ledger", daemon=True)
-        _open.add(self)
-        self._thread.start()
+        self._syncs = Syncs(self._ended, self._release)
         self._ticking = self._loop.call_later(SYNC_EVERY_S, self._tick)
 
     def put(self, line: bytes) -> None:
@@ -113,13 +105,7 @@ class Writer:
             _log.error("The last records could not be written.")
         finally:
             self._end()
-        await self._over.wait()  # no pool of threads: an interpreter that ends has none any more
-
-    def let_go_if_abandoned(self) -> None:
-        """Where the loop is closed that this belongs to, let go; returns once it has. Called in a thread."""
-        if self._loop.is_closed():
-            self._jobs.put(None)
-            self._thread.join()
+        await self._syncs.over()
 
     def _end(self) -> None:
         """Write nothing any more: another process may have the files as soon as the disk has answered."""
@@ -127,7 +113,12 @@ class Writer:
         self._failure = OSError(errno.EBADF, "it is closed")
         waiting, self._waiting = self._waiting, []
         self._tell(waiting, self._failure)
-        self._jobs.put(None)
+        self._syncs.end()
+
+    def _release(self) -> None:
+        if self._tail is not None:
+            self._tail.close()
+        self._let_go()
 
     async def _counts(self, *, on_disk: bool) -> None:
         if self._failure is not None:
@@ -223,29 +214,10 @@ class Writer:
         self._planned = False
         assert self._tail is not None, "a ledger's first record is in a segment"
         waiting, self._waiting = self._waiting, []
-        self._job = _Job(self._tail, self._tail.size_bytes, len(self._unsynced), waiting)
-        self._jobs.put(self._job)
+        self._job = Job(self._tail, self._tail.size_bytes, len(self._unsynced), waiting)
+        self._syncs.ask(self._job)
 
-    def _sync_in_turn(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            failure: OSError | None = None
-            try:
-                job.tail.sync(job.size_bytes)
-            except OSError as error:
-                failure = error
-            self._call(partial(self._ended, job, failure))
-        if self._tail is not None:
-            self._tail.close()
-        self._let_go()
-        _open.discard(self)
-        self._call(self._over.set)
-
-    def _call(self, what: Callable[[], None]) -> None:
-        """Call it in the loop, from the thread."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for it
-            self._loop.call_soon_threadsafe(what)
-
-    def _ended(self, job: _Job, failure: OSError | None) -> None:
+    def _ended(self, job: Job, failure: OSError | None) -> None:
         self._job = None
         if failure is not None:
             self._rewrite(failure)
@@ -278,27 +250,6 @@ class Writer:
                 future.set_result(None)
             else:
                 future.set_exception(self._refusal(failure))
-
-
-@dataclass(slots=True)
-class _Job:
-    """One fdatasync: of what, how many of its bytes and of the lines that are not synced it covers, and who waits for
-    it."""
-
-    tail: Tail
-    size_bytes: int
-    lines: int
-    waiting: list[asyncio.Future[None]]
-
-
-_open: set[Writer] = set()
-
-
-def let_go_of_abandoned() -> None:
-    """Let go of what nobody closed before its loop was closed: nobody can any more. Blocks until the disk has answered
-    what it was asked, so it is called in a thread."""
-    for writer in [*_open]:
-        writer.let_go_if_abandoned()
 
 
 def refused(error: OSError) -> LedgerError:
