@@ -14,7 +14,7 @@ from freehold.ledger.content.note import ERASING
 from freehold.ledger.content.requests import Sought, kept_requests
 from freehold.ledger.content.spans import spans
 from freehold.ledger.content.turns import left_alone
-from freehold.python.content import account
+from freehold.python.alone import account
 from tests.integration.house_process import RunningHouse, running_house, until
 from tests.integration.test_backup import members
 from tests.integration.test_content_house import CANARY, CHAT, HELLO, toml, verdict

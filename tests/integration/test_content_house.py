@@ -19,7 +19,7 @@ from freehold.ledger.content.places import places
 from freehold.ledger.content.shelf import left
 from freehold.ledger.verdict import Verdict
 from freehold.ledger.verify import verify
-from freehold.python.content import account
+from freehold.python.alone import account
 from tests.integration.house_process import RunningHouse, rest_of, running_house, until
 from tests.unit.test_deeds_cli import Terminal
 

@@ -19,7 +19,7 @@ from freehold.ledger.content.rekeyed import Rekeyed
 from freehold.ledger.content.rekeying import rekey
 from freehold.ledger.content.sealed_folders import FILE_NAME, Sealed
 from freehold.ledger.segments import segments
-from freehold.python.content import account
+from freehold.python.alone import account
 from tests.kept_requests import Place, ask
 from tests.unit.test_deeds_cli import Terminal
 

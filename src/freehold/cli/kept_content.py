@@ -131,9 +131,9 @@ def new_key_command(as_json: Json = False, quiet: Quiet = False) -> int:
     old one alone, what was erased since among it: make a new backup first, then destroy every copy of the old key. Keep
     one of the new where your backups are not. The ledger says who exchanged which key for which. Ends with 1 where
     something is damaged: then the old key stays."""
-    from freehold.python import content
+    from freehold.python.new_key import new_key
 
-    made = content.new_key()
+    made = new_key()
     output = Output(as_json=as_json, quiet=quiet)
     data = made.fields
     opens = f"opens {counted(made.segments, 'segment')} of what is kept" if made.segments else "seals what comes"

@@ -6,14 +6,12 @@ Whoever holds the home could open what is kept without this: the record says who
 from __future__ import annotations
 
 import asyncio
-import os
-import pwd
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, TypeVar
+from typing import Any
 
-from freehold import __version__, control
+from freehold import control
 from freehold.core.errors import CallError, LedgerError, NotFoundError
 from freehold.core.settings import Settings, load_despite_errors
 from freehold.gateway.assemble import assemble
@@ -21,21 +19,17 @@ from freehold.ledger.clocks import iso
 from freehold.ledger.content.container import BrokenSealError, Name
 from freehold.ledger.content.erased import Erasure as Erasure
 from freehold.ledger.content.erasing import SPANS_AT_ONCE, Why
-from freehold.ledger.content.house_key import FILE, KeyRing
 from freehold.ledger.content.places import FOLDER
-from freehold.ledger.content.rekeyed import Rekeyed
-from freehold.ledger.content.rekeying import Record, rekey
 from freehold.ledger.content.requests import KeptRequest as KeptRequest
 from freehold.ledger.content.requests import Sought, kept_requests
-from freehold.ledger.content.room import give_up, is_for_room
 from freehold.ledger.content.shelf import Shelf
 from freehold.ledger.content.spans import Span, spans
 from freehold.ledger.content.transcript import Exchanged, read
-from freehold.ledger.ledger import Ledger, opened
+from freehold.ledger.ledger import Ledger
 from freehold.ledger.recover import look
 from freehold.ledger.report import read_day
+from freehold.python.alone import account, alone, ring_of, with_room
 
-T = TypeVar("T")
 _EPOCH = date(1970, 1, 1)
 _DAY_MS = 86_400_000
 
@@ -76,7 +70,7 @@ def show(which: Sought, reason: str | None) -> Shown:
     request = _only(kept_requests(settings.ledger_folder, which), which)
     if request.erased is not None:
         raise NotFoundError("content", str(request.admission), text=_erased_words(request))
-    ring = _ring(settings)
+    ring = ring_of(settings)
     ring.read()  # where nobody may, there is nothing to record
     shelf = Shelf(settings.ledger_folder / FOLDER, ring.read)
     _require_there(shelf, request)
@@ -106,7 +100,7 @@ def to_erase(which: Sought) -> ToErase:
     settings = load_despite_errors()
     found = _left(settings, which)
     if found.in_flight and control.running(settings) is None:
-        _with_room(settings, look(settings.ledger_folder).chain, _closing)
+        with_room(settings, look(settings.ledger_folder).chain, _closing)
         found = _left(settings, which)
     return found
 
@@ -129,37 +123,9 @@ def erase(requests: Sequence[KeptRequest], reason: str) -> int:
     return erased
 
 
-def new_key() -> Rekeyed:
-    """Exchange the key that opens what is kept, after what is being erased is gone; a record says so before the old one
-    goes. Raises NotFoundError where nothing is kept, HouseKeyError, LedgerError, SettingsError where the house that
-    runs writes another ledger."""
-    settings = load_despite_errors()
-    folder = settings.ledger_folder / FOLDER
-    if not folder.is_dir():
-        raise NotFoundError(
-            "content", str(folder), text=f"Nothing is kept in {folder}.", hint="keep_content of an endpoint keeps it."
-        )
-    found, by = look(settings.ledger_folder), account()
-    try:
-        control.erase(settings, found.chain, [], by, None)  # carries out what is being erased
-    except NotFoundError:
-        chain = found.chain if found.seq else None
-        return _with_room(settings, chain, lambda ledger: _rekeyed_alone(settings, ledger))
-    return _rekeyed(settings, lambda made: _recorded(settings, found.chain, by, made))
-
-
 def when(request: KeptRequest) -> str | None:
     """When it was admitted, ISO 8601 in UTC."""
     return None if request.at_ms is None else iso(request.at_ms)
-
-
-def account() -> str:
-    """Who calls, as the system knows them."""
-    uid = os.getuid()
-    try:
-        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
-    except KeyError:
-        return f"uid {uid}"
 
 
 def _only(found: Sequence[KeptRequest], which: Sought) -> KeptRequest:
@@ -225,46 +191,11 @@ def _opened(shelf: Shelf, name: Name, request: KeptRequest) -> bytes:
     return plain
 
 
-def _ring(settings: Settings) -> KeyRing:
-    return KeyRing(settings.home / FILE)
-
-
 def _erased(settings: Settings, chain: str, these: Sequence[Span], why: Why) -> int:
     try:
         return control.erase(settings, chain, [list(span) for span in these], why.by, why.reason)
     except NotFoundError:
-        return _with_room(settings, chain, lambda ledger: ledger.erasures.erase(these, why))
-
-
-def _rekeyed(settings: Settings, record: Record) -> Rekeyed:
-    folder, default = settings.ledger_folder / FOLDER, settings.home / "ledger" / FOLDER
-    try:
-        return rekey(folder, _ring(settings), record, [default])
-    except OSError as error:
-        raise LedgerError(
-            f"{error.filename or folder} cannot be written: {error.strerror}.",
-            hint="What is kept opens with the old key or the new one, both of which are there. Try again.",
-        ) from error
-
-
-def _recorded(settings: Settings, chain: str, by: str, made: Rekeyed) -> None:
-    try:
-        control.rekeyed(settings, chain, by, made.fields)
-    except NotFoundError as error:
-        raise LedgerError(
-            "The house has ended before it recorded the exchange of the keys.",
-            hint="Both keys are there, and open everything: call this again.",
-        ) from error
-
-
-async def _rekeyed_alone(settings: Settings, ledger: Ledger) -> Rekeyed:
-    """In a thread, since it waits for the records that `ledger` writes."""
-    loop, by = asyncio.get_running_loop(), account()
-
-    def record(made: Rekeyed) -> None:
-        asyncio.run_coroutine_threadsafe(ledger.rekeyed(made, by=by), loop).result()
-
-    return await asyncio.to_thread(_rekeyed, settings, record)
+        return with_room(settings, chain, lambda ledger: ledger.erasures.erase(these, why))
 
 
 def _accessed(settings: Settings, admission: int, reason: str | None) -> None:
@@ -272,30 +203,7 @@ def _accessed(settings: Settings, admission: int, reason: str | None) -> None:
     try:
         control.accessed(settings, chain, admission, by, reason)
     except NotFoundError:
-        asyncio.run(_alone(settings, chain, lambda ledger: ledger.accessed(admission, by=by, reason=reason)))
-
-
-def _with_room(settings: Settings, chain: str | None, do: Callable[[Ledger], Awaitable[T]]) -> T:
-    """Do it alone; where the disk is full, once more without the room that was set aside to erase. Raises
-    LedgerError."""
-    try:
-        return asyncio.run(_alone(settings, chain, do))
-    except LedgerError as error:
-        if not is_for_room(error) or not give_up(settings.ledger_folder / FOLDER):
-            raise
-    return asyncio.run(_alone(settings, chain, do))
-
-
-async def _alone(settings: Settings, chain: str | None, do: Callable[[Ledger], Awaitable[T]]) -> T:
-    """Do it in a run of its own, of the ledger of this name, None where there is none yet: no house runs. Raises
-    LedgerError."""
-    ledger = await opened(settings.ledger_folder, "strict", version=__version__, ring=_ring(settings))
-    try:
-        if chain is not None and ledger.chain != chain:
-            raise LedgerError(f"{settings.ledger_folder} holds another ledger than a moment ago.", hint="Try again.")
-        return await do(ledger)
-    finally:
-        await ledger.close()
+        asyncio.run(alone(settings, chain, lambda ledger: ledger.accessed(admission, by=by, reason=reason)))
 
 
 def _whole(call: Exchanged, route: str) -> dict[str, Any]:
