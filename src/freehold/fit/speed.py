@@ -19,10 +19,10 @@ from freehold.hardware.calibration import Calibration
 from freehold.hardware.rig import Rig
 
 MODEL_ERROR = 0.6
-"""How far a prediction may be from a measurement: of 24 cells of two small builds (bench/fit_speed.py) the middle error
-was 10 % for generation and 5 % for prompts on a calm machine, the farthest 29 % too fast. On one with a busy host, where
-the same cell was 12 % from itself in the middle and 42 % at worst, it was 13 and 17 % on two evenings, for prompts 9 and
-7 %, the farthest 60 % too fast."""
+"""How far a prediction may be from a measurement. Of 24 cells of two small builds (bench/fit_speed.py), on a calm
+machine, the middle error was 10 % for generation and 5 % for prompts, the farthest 29 % too fast. On one with a busy
+host, where the same cell was 12 % from itself in the middle and 42 % at worst, it was 13 and 17 % on two evenings, for
+prompts 9 and 7 %, the farthest 60 % too fast."""
 MIX_ERROR = 0.15
 """Added where only the name of a mix of types is known."""
 
