@@ -233,6 +233,12 @@ def test_requests_a_minute_and_at_once_are_limited(house: RunningHouse) -> None:
     assert until(lambda: ask(house, single).status == 200)
 
 
+@pytest.mark.parametrize("n", [-100_000, "many", 1e300])
+def test_what_a_route_does_not_know_makes_no_line_wider_and_no_budget_larger(house: RunningHouse, n: object) -> None:
+    key = made("ada", "--tokens-per-day", "100")
+    assert ask(house, key, path="/v1/embeddings", input=["a", "b"], n=n).status == 200
+
+
 def test_the_ledger_names_the_key(house: RunningHouse) -> None:
     key = made("ada")
     assert ask(house, key).status == 200

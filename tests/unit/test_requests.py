@@ -7,6 +7,7 @@ import pytest
 from freehold.core.errors import RequestError, UnsupportedError
 from freehold.core.ports import Capabilities, Upstream
 from freehold.gateway import requests
+from freehold.gateway.access.key import Verb as Allowed
 from freehold.gateway.shaping import Verb
 
 LOCAL = Upstream("llamacpp", "http://worker/v1", "m:q4_1", Capabilities(progress=True), socket_path="/run/x.sock")
@@ -72,6 +73,25 @@ def test_a_request_without_a_model_says_where_to_find_the_names(body: dict[str, 
 def test_what_the_client_wants_to_see(body: dict[str, Any], usage: bool, progress: bool, choices: int) -> None:
     seen = requests.wanted(body, "complete", "house")
     assert (seen.usage, seen.progress, seen.choices) == (usage, progress, choices)
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "width"),
+    [
+        ("chat", {"n": 3}, 3),
+        ("chat", {"prompt": ["a", "b"], "n": None}, 1),
+        ("complete", {"prompt": ["a", "b"], "n": 2}, 4),
+        ("complete", {"prompt": [[1], [2, 3]]}, 2),
+        ("embed", {"input": "a", "n": -1000}, 1),
+        ("embed", {"input": ["a", "b"], "n": "many"}, 2),
+        ("embed", {"input": [1, 2, 3]}, 1),
+        ("tokens", {"prompt": "a", "n": 5}, 0),
+    ],
+)
+def test_how_many_answers_a_request_wants_is_read_from_what_its_route_knows(
+    verb: Allowed, body: dict[str, Any], width: int
+) -> None:
+    assert requests.width(body, verb) == width
 
 
 def test_a_picture_is_refused_by_its_place_and_not_taken_for_a_failure_of_the_engine() -> None:

@@ -190,8 +190,7 @@ class Gateway:
         name, target = await self._reached(body)
         post = self._pool.post(target)
         with Held(post, self._enter(caller, verb, name, body)) as held:
-            width = requests.width(body, "prompt")
-            asking = await self._way(held, target, name, caller, width)
+            asking = await self._way(held, target, name, caller, requests.width(body, verb))
             try:
                 response, tools = await sent(asking, verb, body)
             except BaseException as error:
@@ -250,8 +249,7 @@ class Gateway:
         name, target = await self._reached(body)
         post = self._pool.post(target)
         with Held(post, self._enter(caller, verb, name, {})) as held:
-            width = requests.width(body, "input") if verb == "embed" else 0
-            asking = await self._way(held, target, name, caller, width)
+            asking = await self._way(held, target, name, caller, requests.width(body, verb))
             try:
                 yield name, asking
             except BaseException as error:
@@ -277,7 +275,7 @@ class Gateway:
         if self._access is None:
             return None
         each = requests.most_tokens(body)
-        most = each * requests.width(body, "prompt") if each is not None else None
+        most = each * requests.width(body, verb) if each is not None else None
         return self._access.enter(caller, verb, endpoint, most)
 
     async def _reached(self, body: Mapping[str, Any]) -> tuple[str, Target]:

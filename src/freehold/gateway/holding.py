@@ -70,7 +70,7 @@ async def held_back(asking: Asking, asked: Asked, body: dict[str, Any]) -> dict[
         return body
     need = _bounded(asked, body, asking.upstream)
     if asking.upstream.capabilities.tokenize and not _fits(need, room):
-        count = await _counted(asking, asked, body) * _copies(body)
+        count = await _counted(asking, asked, body) * requests.copies(body, asked)
         need = dataclasses.replace(need, prompt=count)
         room = permit.room or 0  # others came meanwhile
     grant = granted(need, room)
@@ -95,15 +95,10 @@ def _fits(need: Need, room: int) -> bool:
 def _bounded(asked: Asked, body: Mapping[str, Any], upstream: Upstream) -> Need:
     prompt = {field: body[field] for field in _PROMPTS[asked] if body.get(field) is not None}
     spare = TEMPLATE_TOKENS if upstream.capabilities.tokenize else 0
-    bound = (len(to_json(prompt)) + spare) * _copies(body)
+    bound = (len(to_json(prompt)) + spare) * requests.copies(body, asked)
     if asked == "embed":
         return Need(bound, 0, 0)
-    answers = requests.width(body, "prompt") if asked == "complete" else _copies(body)
-    return Need(bound, answers, requests.most_tokens(body), upstream.context_tokens)
-
-
-def _copies(body: Mapping[str, Any]) -> int:
-    return int(body.get("n") or 1)
+    return Need(bound, requests.width(body, asked), requests.most_tokens(body), upstream.context_tokens)
 
 
 async def _counted(asking: Asking, asked: Asked, body: Mapping[str, Any]) -> int:

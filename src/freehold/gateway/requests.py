@@ -13,6 +13,7 @@ from typing import Any
 from freehold.core.errors import RequestError, UnsupportedError
 from freehold.core.ports import SchemaRules, Upstream
 from freehold.gateway import constraints
+from freehold.gateway.access.key import Verb as Allowed
 from freehold.gateway.enforced import check_enforced
 from freehold.gateway.shaping import Verb, Wanted
 
@@ -33,6 +34,7 @@ _IGNORED_LOCALLY: Mapping[Verb, Mapping[str, str]] = {
         "echo": "put the prompt before the answer yourself",
     },
 }
+_TEXTS: Mapping[Allowed, str] = {"complete": "prompt", "embed": "input"}
 
 
 def outgoing(body: Mapping[str, Any], verb: Verb, upstream: Upstream) -> dict[str, Any]:
@@ -61,16 +63,23 @@ def wanted(body: Mapping[str, Any], verb: Verb, endpoint: str) -> Wanted:
         verb=verb,
         usage=not streaming or bool(options.get("include_usage")),
         progress=streaming and bool(body.get("return_progress")),
-        choices=width(body, "prompt"),
+        choices=width(body, verb),
     )
 
 
-def width(body: Mapping[str, Any], field: str) -> int:
-    """How many answers `body` wants at once: `n` of each text in `field`, which may be one, several, or token ids."""
-    texts, count = body.get(field), body.get("n") or 1
-    if isinstance(texts, list) and texts and not isinstance(texts[0], int):
-        return int(len(texts) * count)
-    return int(count)
+def width(body: Mapping[str, Any], verb: Allowed) -> int:
+    """How many answers `body` wants at once: `copies` of each text, of which a list that is no token ids has several.
+    Counting tokens wants none."""
+    if verb == "tokens":
+        return 0
+    texts = body.get(_TEXTS[verb]) if verb in _TEXTS else None
+    several = isinstance(texts, list) and texts and not isinstance(texts[0], int)
+    return (len(texts) if several else 1) * copies(body, verb)
+
+
+def copies(body: Mapping[str, Any], verb: Allowed) -> int:
+    """How many answers `body` wants to each text: `n`, of which nobody has heard where texts are embedded."""
+    return 1 if verb == "embed" else int(body.get("n") or 1)
 
 
 def endpoint_name(body: Mapping[str, Any]) -> str:
