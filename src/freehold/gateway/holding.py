@@ -105,15 +105,17 @@ async def _counted(asking: Asking, asked: Asked, body: Mapping[str, Any]) -> int
     """The tokens of the prompt, or of all prompts or inputs, as the engine counts them."""
     if asked == "chat":
         return len(await tokens.of_messages(asking, body))
-    given = body.get(*_PROMPTS[asked])
-    texts = given if isinstance(given, list) else [given]
+    return await _length(asking, body.get(*_PROMPTS[asked]))
+
+
+async def _length(asking: Asking, given: object) -> int:
+    """Of a text, a token's id, a list of either, or llama.cpp's object with a text in it, however they are nested."""
+    if isinstance(given, str):
+        return len(await tokens.of_text(asking, given, add_special=True))
+    parts = given.values() if isinstance(given, dict) else given if isinstance(given, list) else None
+    if parts is None:
+        return 1
     count = 0
-    for text in texts:
-        count += await _length(asking, text)
+    for part in parts:
+        count += await _length(asking, part)
     return count
-
-
-async def _length(asking: Asking, text: object) -> int:
-    if isinstance(text, str):
-        return len(await tokens.of_text(asking, text, add_special=True))
-    return len(text) if isinstance(text, list) else 1
