@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.integration.commands import bearer, freehold, made
-from tests.integration.house_process import HELLO, RunningHouse, rest_of, running_house, until
+from tests.integration.house_process import DEADLINE_S, HELLO, RunningHouse, rest_of, running_house, until
 
 TOML = """
 [server]
@@ -237,6 +239,37 @@ def test_requests_a_minute_and_at_once_are_limited(house: RunningHouse) -> None:
 def test_what_a_route_does_not_know_makes_no_line_wider_and_no_budget_larger(house: RunningHouse, n: object) -> None:
     key = made("ada", "--tokens-per-day", "100")
     assert ask(house, key, path="/v1/embeddings", input=["a", "b"], n=n).status == 200
+
+
+def test_a_body_that_comes_after_its_key_was_revoked_is_not_taken(house: RunningHouse) -> None:
+    raw = json.dumps({"model": "small", **HELLO}).encode()
+    with waiting_for_its_body(house, CHAT, made("ada"), len(raw)) as client:
+        assert freehold("keys", "revoke", "ada").returncode == 0
+        client.sendall(raw)
+        said = rest_of(client)
+    assert said.startswith(b"HTTP/1.1 401") and b"was revoked" in said
+    assert freehold("ledger", "export").stdout == ""
+
+
+def test_a_deed_of_an_administrator_who_was_revoked_meanwhile_is_not_done(house: RunningHouse) -> None:
+    root, bob = made("root", "--admin"), made("bob")
+    raw = json.dumps({"key": bob.split("_")[1]}).encode()
+    with waiting_for_its_body(house, "/api/admin/revoke", root, len(raw)) as client:
+        assert freehold("keys", "revoke", "root").returncode == 0
+        client.sendall(raw)
+        assert rest_of(client).startswith(b"HTTP/1.1 401")
+    assert ask(house, bob).status == 200
+
+
+@contextmanager
+def waiting_for_its_body(house: RunningHouse, path: str, key: str, size_bytes: int) -> Iterator[socket.socket]:
+    """A request of which the house has let in the head, and waits for the rest."""
+    lines = [f"POST {path} HTTP/1.1", "host: localhost", f"authorization: Bearer {key}", "expect: 100-continue"]
+    lines += ["content-type: application/json", f"content-length: {size_bytes}", "connection: close", "", ""]
+    with socket.create_connection(("127.0.0.1", house.port), timeout=DEADLINE_S) as client:
+        client.sendall("\r\n".join(lines).encode())
+        assert client.recv(100).startswith(b"HTTP/1.1 100")
+        yield client
 
 
 def test_the_ledger_names_the_key(house: RunningHouse) -> None:

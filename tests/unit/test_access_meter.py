@@ -14,9 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from freehold.core.errors import KeyRefusedError, LimitError
 from freehold.core.settings import Secret
-from freehold.gateway.access.access import HOUSE_KEY, Access
+from freehold.gateway.access.access import Access
 from freehold.gateway.access.book import KeyBook
-from freehold.gateway.access.key import Key, Limits
+from freehold.gateway.access.key import HOUSE_KEY, Key, Limits, Scopes
 from freehold.gateway.access.meter import Clocks, Meter
 from freehold.gateway.asking import Local
 from freehold.ledger.usage import Spent
@@ -173,6 +173,19 @@ async def test_what_was_spent_on_the_day_of_a_start_does_not_count_against_the_d
         access.enter(caller, "chat", "small", 1)
     time.go_on(86_400)
     assert access.enter(caller, "chat", "small", 1) is not None
+
+
+async def test_a_key_that_opens_nothing_any_more_does_nothing_either_whenever_it_was_shown(home: Path) -> None:
+    book = KeyBook(home)
+    _, text = book.create("ada", scopes=Scopes(admin=True))
+    access = Access(book, None)
+    caller = Local(key=access.require(text.encode()))
+    access.require_admin(caller)
+    access.revoke("ada")
+    access.reread()
+    for deed in (lambda: access.enter(caller, "chat", "small", 1), lambda: access.require_admin(caller)):
+        with pytest.raises(KeyRefusedError, match="was revoked"):
+            deed()
 
 
 def test_a_key_of_the_house_may_look_like_any_other(home: Path) -> None:

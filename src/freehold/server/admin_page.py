@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from typing import Any
 
 from freehold.app import House
 from freehold.core.errors import RequestError
-from freehold.gateway.access.access import HOUSE_KEY, require_admin
+from freehold.gateway.access.key import HOUSE_KEY
 from freehold.server.answers import Handler
 from freehold.server.at_work import AtWork
 from freehold.server.body import read_object
@@ -36,7 +37,7 @@ class AdminPage:
         return {"/ui/admin": ("GET", self._show), STOP: ("POST", self._stop), REVOKE: ("POST", self._revoke)}
 
     async def _show(self, call: Call) -> None:
-        require_admin(call.key)
+        self._house.access.require_admin(call)
         gateway = self._house.gateway
         now = Now(
             at_s=time.time(),
@@ -53,8 +54,7 @@ class AdminPage:
 
     async def _stop(self, call: Call) -> None:
         """End the request with the given `number`. Raises NotFoundError where it has ended."""
-        require_admin(call.key)
-        number = (await read_object(call, MOST_BODY_BYTES)).get("number")
+        number = (await self._asked(call)).get("number")
         if type(number) is not int:
             raise RequestError("`number` is required.", param="number")
         stopped = self._at_work.stop(number)
@@ -63,14 +63,20 @@ class AdminPage:
 
     async def _revoke(self, call: Call) -> None:
         """Let a key, or a person, open nothing from now on. Raises NotFoundError, CallError."""
-        require_admin(call.key)
-        key_id = (await read_object(call, MOST_BODY_BYTES)).get("key")
+        key_id = (await self._asked(call)).get("key")
         if not isinstance(key_id, str) or key_id == HOUSE_KEY:
             raise RequestError("`key` is required: the id of a key that can be revoked.", param="key")
         revoked = await asyncio.to_thread(self._house.access.revoke, key_id)
         ended = self._house.access.reread()
         _log.warning("%s revoked the key %s of %s; %s requests ended", _who(call), revoked.id, revoked.owner, ended)
         await call.reply(200, {"text": f"{revoked.named} opens nothing any more. {ended} requests were ended."})
+
+    async def _asked(self, call: Call) -> dict[str, Any]:
+        """What a deed is about; whether it may be done is looked at once that has come, which may take a while. Raises
+        ForbiddenError, KeyRefusedError."""
+        asked = await read_object(call, MOST_BODY_BYTES)
+        self._house.access.require_admin(call)
+        return asked
 
 
 def _who(call: Call) -> str:

@@ -11,7 +11,6 @@ from freehold import __version__
 from freehold.app import House
 from freehold.core.errors import NotFoundError
 from freehold.core.names import nearest
-from freehold.gateway.access.access import require_admin
 from freehold.gateway.endpoints import EndpointInfo
 from freehold.server.answers import Handler
 from freehold.server.call import Call
@@ -113,5 +112,5 @@ class HouseRoutes:
         return [f"{first.name} {_NOT_READY[first.state]}."] if first.state in _NOT_READY else []
 
     async def _show_metrics(self, call: Call) -> None:
-        require_admin(call.key)
+        self._house.access.require_admin(call)
         await call.reply_bytes(200, self._metrics.render(), ((b"content-type", CONTENT_TYPE),))

@@ -12,23 +12,17 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from freehold.core.errors import ForbiddenError, FreeholdError, KeyRefusedError
+from freehold.core.errors import FreeholdError, KeyRefusedError
 from freehold.core.settings import Secret
 from freehold.gateway.access.book import KeyBook
-from freehold.gateway.access.key import Hash, Key, Limits, Scopes, Verb, hash_of, id_in, is_token
+from freehold.gateway.access.key import GUEST, HOUSE_KEY, Hash, Key, Limits, Scopes, Verb, hash_of, id_in, is_token
 from freehold.gateway.access.meter import Clocks, Meter
+from freehold.gateway.access.refused import ended, require_admin, require_scope
 from freehold.ledger.usage import Spent
 
 if TYPE_CHECKING:
     from freehold.gateway.access.tokens.code_flow import Begun, CodeFlow
     from freehold.gateway.access.tokens.tokens import SignedOn, Tokens
-
-HOUSE_KEY = "house"
-"""The id of the key that FREEHOLD_API_KEY holds: the administrator's."""
-
-
-GUEST = Key("", "a guest", (), 0)
-"""Stands for whoever came without a key to a house that had none."""
 
 
 class Holder(Protocol):
@@ -163,11 +157,11 @@ class Access:
         Raises KeyRefusedError where it opens no more."""
         now_s, row = self._clocks.wall_s(), self.keys.get(key.id)
         if row is None or not row.is_live(now_s):
-            raise _ended(row or key)
+            raise ended(row or key)
         if digest is None:
             return key
         if not row.opens_by_hash(digest, now_s):
-            raise _ended(row)
+            raise ended(row)
         return row
 
     def require(self, given: bytes | None) -> Key:
@@ -181,23 +175,26 @@ class Access:
         if key is None or not key.opens(given, now_s):
             raise KeyRefusedError("The key is wrong.", hint="`freehold keys list` shows whose there are.")
         if not key.is_live(now_s):
-            raise _ended(key)
+            raise ended(key)
         return key
 
     def enter(self, holder: Holder, verb: Verb, endpoint: str, most_tokens: int | None) -> Permit | None:
         """Let a request of `holder` in. Raises ForbiddenError where its key may not do that, LimitError;
-        KeyRefusedError where a guest has come too late."""
-        key = GUEST if holder.is_guest else holder.key
+        KeyRefusedError where that opens nothing any more: a body may come long after the key that was shown with it."""
+        key = self._standing(holder)
         if key is None:
             return None
-        if key is GUEST and self.needed:
-            raise _ended(GUEST)
         require_scope(key, verb, endpoint)
         meter = self._meter(key)
         holder.meter = None if key is GUEST else meter
         permit = Permit(self, holder, meter, meter.enter(most_tokens))
         self._at_work.setdefault(key.id, set()).add(permit)
         return permit
+
+    def require_admin(self, holder: Holder) -> None:
+        """Raise ForbiddenError where `holder` may not see what others did, KeyRefusedError where its key opens nothing
+        any more. Whoever needs no key may."""
+        require_admin(self._standing(holder))
 
     def closed(self, permit: Permit) -> None:
         """Called by the permit itself."""
@@ -226,9 +223,16 @@ class Access:
             if self._may_stay(key_id, now_s):
                 continue
             for permit in list(permits):
-                permit.end(_ended(permit.meter.key))
+                permit.end(ended(permit.meter.key))
                 count += 1
         return count
+
+    def _standing(self, holder: Holder) -> Key | None:
+        """Whose key counts for what `holder` is about to do; None for one who needs none. Raises KeyRefusedError."""
+        key = GUEST if holder.is_guest else holder.key
+        if key is not None and not self._may_stay(key.id, self._clocks.wall_s()):
+            raise ended(self.keys.get(key.id, key))
+        return key
 
     def _may_stay(self, key_id: str, now_s: float) -> bool:
         if key_id == GUEST.id:
@@ -246,7 +250,7 @@ class Access:
         if row is None or (is_new and row.owner != found.person.owner):
             row = await self._enrolled(found.person)
         if row.revoked_s is not None:
-            raise _ended(row)
+            raise ended(row)
         return found
 
     async def _enrolled(self, person: Key) -> Key:
@@ -270,38 +274,8 @@ class Access:
         return found if self._house is None else {**found, HOUSE_KEY: self._house}
 
 
-def require_scope(key: Key, verb: Verb, endpoint: str) -> None:
-    """Raise ForbiddenError unless `key` may do `verb` at `endpoint`."""
-    scopes = key.scopes
-    if scopes.endpoints and endpoint not in scopes.endpoints:
-        raise ForbiddenError(f"{key.named} may not ask {endpoint}.", hint=f"It may ask {', '.join(scopes.endpoints)}.")
-    if scopes.verbs and verb not in scopes.verbs:
-        raise ForbiddenError(f"{key.named} is not for this ({verb}).", hint=f"It may {', '.join(scopes.verbs)}.")
-
-
-def require_admin(key: Key | None) -> None:
-    """Raise ForbiddenError where `key` may not see what others did. Whoever needs none may."""
-    if key is not None and not key.scopes.admin:
-        raise ForbiddenError(
-            f"{key.named} may not see what others did.",
-            hint="Whoever runs the house makes one that may: `freehold keys create NAME --admin`.",
-        )
-
-
 def _house(secret: Secret | None) -> Key | None:
     if secret is None:
         return None
     hashes = (Hash(hash_of(secret.reveal())),)
     return Key(HOUSE_KEY, "the house (FREEHOLD_API_KEY)", hashes, int(time.time()), scopes=Scopes(admin=True))
-
-
-def _ended(key: Key) -> KeyRefusedError:
-    if key is GUEST:
-        return KeyRefusedError(
-            "This house has a key now, and asks everybody for one.",
-            hint="Ask whoever runs it for one, and send it along.",
-        )
-    if key.is_person:
-        return KeyRefusedError(f"{key.owner} may not use this house.", hint="Ask whoever runs it.")
-    how = "was revoked" if key.revoked_s is not None else "has expired"
-    return KeyRefusedError(f"This key of {key.owner} {how}.", hint="Ask whoever runs the house for another.")

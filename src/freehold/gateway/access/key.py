@@ -23,6 +23,8 @@ _PREFIX = "fh"
 _SECRET_BYTES = 32
 PERSON = "sub:"
 """What the id of a person begins with; the subject of the token follows."""
+HOUSE_KEY = "house"
+"""The id of the key that FREEHOLD_API_KEY holds: the administrator's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,10 @@ class Key:
             same = hmac.compare_digest(digest, each.sha256)
             found |= same and (each.until_s is None or now_s < each.until_s)
         return found
+
+
+GUEST = Key("", "a guest", (), 0)
+"""Stands for whoever came without a key to a house that had none."""
 
 
 def new_id() -> str:

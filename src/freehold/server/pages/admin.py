@@ -14,7 +14,7 @@ from html import escape
 
 from freehold.core.ports import WorkerReport
 from freehold.core.sizes import duration, size
-from freehold.gateway.access.access import HOUSE_KEY
+from freehold.gateway.access.key import HOUSE_KEY
 from freehold.gateway.admission.line import Standing
 from freehold.gateway.endpoints import EndpointInfo
 from freehold.gateway.memory.life import LifeEvent
