@@ -23,6 +23,7 @@ port = 0
 [endpoints]
 small = "fake:small?tokens=3"
 large = "fake:large?tokens=400"
+narrow = "fake:narrow?tokens=3&context=100"
 endless = "fake:endless?rate=50&tokens=100000&context=200000"
 """
 CHAT = "/v1/chat/completions"
@@ -191,7 +192,7 @@ def test_a_prompt_that_is_longer_than_what_is_left_is_refused_before_it_is_read(
     key = made("ada", "--tokens-per-day", "50")
     messages = [{"role": "user", "content": "word " * 2000}]
     refused = ask(house, key, max_tokens=3, messages=messages)
-    assert refused.status == 429 and "50 are left" in refused.error["message"]
+    assert refused.status == 429 and "ada has no more than 50 for today" in refused.error["message"]
     assert ask(house, key, path="/v1/embeddings", input="word " * 2000).status == 429
     assert ask(house, key, path="/v1/completions", prompt=["word " * 30, "word " * 30], max_tokens=1).status == 429
     assert used_tokens() == 0
@@ -208,10 +209,26 @@ def test_a_large_budget_serves_open_answers_side_by_side(house: RunningHouse) ->
 
 def test_a_request_that_may_take_more_than_is_left_is_told_how_much_that_is(house: RunningHouse) -> None:
     key = made("ada", "--tokens-per-day", "100")
-    reply = ask(house, key, max_tokens=150)
-    assert reply.status == 429
-    assert "may take 150 tokens, and 100 are left" in reply.error["message"] and "max_tokens" in reply.error["message"]
     assert ask(house, key, max_tokens=50).status == 200
+    used = used_tokens()
+    reply = ask(house, key, max_tokens=100 - used + 1)
+    assert reply.status == 429
+    assert f"and {100 - used} are left of the 100" in reply.error["message"] and "max_tokens" in reply.error["message"]
+
+
+def test_a_request_that_never_fits_is_told_so_and_not_to_wait(house: RunningHouse) -> None:
+    key = made("ada", "--tokens-per-day", "100")
+    assert ask(house, key, max_tokens=1).status == 200
+    reply = ask(house, key, max_tokens=150)
+    assert (reply.status, reply.headers.get("retry-after"), reply.headers["x-should-retry"]) == (429, None, "false")
+    assert "may take 150 tokens, and ada has no more than 100 for today" in reply.error["message"]
+    assert "opens again" not in reply.error["message"]
+
+
+def test_more_tokens_than_the_context_holds_are_no_more_than_it_holds(house: RunningHouse) -> None:
+    key = made("ada", "--tokens-per-day", "200")
+    for _ in range(2):
+        assert ask(house, key, model="narrow", max_tokens=32_000).status == 200
 
 
 def test_a_key_for_an_endpoint_that_is_not_there_is_made_and_said_so(house: RunningHouse) -> None:

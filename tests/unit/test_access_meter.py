@@ -106,7 +106,7 @@ class OneKey(RuleBasedStateMachine):
             held = self.meter.enter(most)
         except LimitError as error:
             assert not allowed
-            assert error.retry_after_s >= 1
+            assert error.retry_after_s is None or error.retry_after_s >= 1
         else:
             assert allowed and held == (most or 0)
             self.model.requests.append(Request(self.time.steady_s, held))
@@ -151,6 +151,32 @@ def test_a_budget_opens_again_when_its_day_is_over_and_says_so() -> None:
     assert (refused.value.retry_after_s, refused.value.retryable) == (1, True)
     time.go_on(1)
     assert meter.enter(None) == 0
+
+
+def test_a_minute_opens_again_when_enough_of_it_has_faded_and_not_when_some_has() -> None:
+    time = Time()
+    meter = Meter(key(tokens_per_minute=100), clocks=time.clocks())
+    for tokens in (10, 90):
+        meter.leave(meter.enter(None), tokens)
+        time.go_on(20)
+    for most, wait_s in ((10, 20), (11, 40)):
+        with pytest.raises(LimitError, match="it opens again at") as refused:
+            meter.enter(most)
+        assert refused.value.retry_after_s == wait_s
+    time.go_on(40)
+    assert meter.enter(11) == 11
+
+
+def test_of_several_limits_the_one_that_opens_last_says_when() -> None:
+    time = Time()
+    meter = Meter(key(tokens_per_minute=50, tokens_per_day=60), clocks=time.clocks())
+    meter.leave(meter.enter(None), 50)
+    with pytest.raises(LimitError, match="for today") as refused:
+        meter.enter(20)
+    assert refused.value.retry_after_s == 12 * 3600
+    with pytest.raises(LimitError, match="no more than 50 for a minute") as never:
+        meter.enter(61)
+    assert (never.value.retry_after_s, never.value.retryable) == (None, False)
 
 
 def test_setting_the_clock_back_gives_nobody_a_new_budget() -> None:

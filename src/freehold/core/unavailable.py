@@ -59,20 +59,22 @@ class DeadlineError(FreeholdError):
 
 
 class LimitError(FreeholdError):
-    """A key has used what it may: `limit` names which, and after `retry_after_s` seconds it opens again."""
+    """A key has used what it may: `limit` names which, and after `retry_after_s` seconds it opens again. None: never to
+    this request, which asks for more than there is at any time."""
 
     code = "rate_limit_exceeded"
     exit_code = 1
     status = 429
 
-    def __init__(self, message: str, *, retry_after_s: int, **data: Any) -> None:
-        super().__init__(message, retry_after=str(retry_after_s), **data)
+    def __init__(self, message: str, *, retry_after_s: int | None, **data: Any) -> None:
+        told = {} if retry_after_s is None else {"retry_after": str(retry_after_s)}
+        super().__init__(message, **told, **data)
         self.retry_after_s = retry_after_s
 
     @property
     def retryable(self) -> bool:
         """Clients repeat what they are told to; for longer than a minute nobody waits."""
-        return self.retry_after_s <= 60
+        return self.retry_after_s is not None and self.retry_after_s <= 60
 
 
 class LedgerError(FreeholdError):

@@ -30,7 +30,7 @@ from freehold.gateway.changes import changes, needs_restart, of_memory
 from freehold.gateway.endpoints import EndpointInfo, EndpointTable, Target
 from freehold.gateway.exchange import Exchange
 from freehold.gateway.held import Held
-from freehold.gateway.holding import held_back
+from freehold.gateway.holding import foreseen, held_back
 from freehold.gateway.keeping import keep_ready, keeping
 from freehold.gateway.memory.life import Life
 from freehold.gateway.memory.stay import preloaded, stays
@@ -189,7 +189,7 @@ class Gateway:
         caller = caller or Local()
         name, target = await self._reached(body)
         post = self._pool.post(target)
-        with Held(post, self._enter(caller, verb, name, body)) as held:
+        with Held(post, self._enter(caller, verb, name, foreseen(post, verb, body))) as held:
             asking = await self._way(held, target, name, caller, requests.width(body, verb))
             try:
                 response, tools = await sent(asking, verb, body)
@@ -248,7 +248,7 @@ class Gateway:
         caller = caller or Local()
         name, target = await self._reached(body)
         post = self._pool.post(target)
-        with Held(post, self._enter(caller, verb, name, {})) as held:
+        with Held(post, self._enter(caller, verb, name, None)) as held:
             asking = await self._way(held, target, name, caller, requests.width(body, verb))
             try:
                 yield name, asking
@@ -271,12 +271,8 @@ class Gateway:
         content = keeping(self.ledger, self._table.keeps, name)
         return Asking(client, name, caller, self.ledger, held.permit, held.post.successor, content)
 
-    def _enter(self, caller: Caller, verb: Allowed, endpoint: str, body: Mapping[str, Any]) -> Permit | None:
-        if self._access is None:
-            return None
-        each = requests.most_tokens(body)
-        most = each * requests.width(body, verb) if each is not None else None
-        return self._access.enter(caller, verb, endpoint, most)
+    def _enter(self, caller: Caller, verb: Allowed, endpoint: str, most_tokens: int | None) -> Permit | None:
+        return self._access.enter(caller, verb, endpoint, most_tokens) if self._access is not None else None
 
     async def _reached(self, body: Mapping[str, Any]) -> tuple[str, Target]:
         """The endpoint that `body` names. One that is being moved is waited for."""

@@ -17,7 +17,9 @@ from pydantic_core import to_json
 
 from freehold.core.ports import Upstream
 from freehold.gateway import requests, tokens
+from freehold.gateway.access.key import Verb
 from freehold.gateway.asking import Asking
+from freehold.gateway.post import Post
 
 USUAL_TOKENS = 4096
 """Room for an ordinary answer: less is no share, as long as more is left."""
@@ -59,6 +61,15 @@ def granted(need: Need, room: int) -> Grant:
         return Grant(full, None)
     each = max(1, min(_share(room), room - need.prompt) // need.answers)
     return Grant(_at_most(need.prompt + each * need.answers, full), each)
+
+
+def foreseen(post: Post, verb: Verb, body: Mapping[str, Any]) -> int | None:
+    """How many tokens the answers to `body` may have at most; None where it does not say, or what they have room for is
+    not known before the worker of `post` is ready."""
+    each = requests.most_tokens(body)
+    if each is None or post.worker.state != "ready":
+        return None
+    return _at_most(each, post.worker.upstream.context_tokens) * requests.width(body, verb)
 
 
 async def held_back(asking: Asking, asked: Asked, body: dict[str, Any]) -> dict[str, Any]:

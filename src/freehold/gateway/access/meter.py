@@ -129,27 +129,34 @@ class Meter:
             raise _refusal(text, self._until_request_fades(), "requests_per_minute", limit)
 
     def _require_tokens(self, held: int) -> None:
-        for name, standing in self._token_limits():
-            if held <= standing.remaining:
-                continue
-            span = _SPANS[name]
-            opens = self._clocks.wall_s() + standing.reset_s
-            limit, left, owner = f"{standing.limit:,}", standing.remaining, self.key.owner
-            if standing.unused >= held:
-                text = (
-                    f"{owner} has {standing.unused:,} tokens left of the {limit} {span}, and requests at work hold "
-                    f"back {standing.unused - left:,} of them. Ask again when one of those has ended."
-                )
-                raise _refusal(text, 1.0, name, standing.limit)
-            if left > 0:
-                text = (
-                    f"This request may take {held:,} tokens, and {left:,} are left of the {limit} that {owner} has "
-                    f"{span}. Ask for fewer (`max_tokens`), or wait: it opens again at {_iso(opens)}."
-                )
-            else:
-                used = f"{self.key.named} has used its {limit} tokens {span}"
-                text = f"{used}; it opens again at {_iso(opens)}."
-            raise _refusal(text, standing.reset_s, name, standing.limit)
+        short = [(name, standing) for name, standing in self._token_limits() if held > standing.remaining]
+        if short:  # what opens first lets nobody in while another is shut
+            raise max((self._too_many_tokens(*each, held) for each in short), key=_wait_s)
+
+    def _too_many_tokens(self, name: Span, standing: Standing, held: int) -> LimitError:
+        """Of one limit, to a request that may take `held`."""
+        span, owner = _SPANS[name], self.key.owner
+        limit, left, may_take = f"{standing.limit:,}", standing.remaining, f"This request may take {held:,} tokens"
+        if held > standing.limit:
+            text = f"{may_take}, and {owner} has no more than {limit} {span}."
+            hint = "Shorten its prompt, or ask for fewer (`max_tokens`)."
+            return LimitError(text, retry_after_s=None, hint=hint, limit=name, value=standing.limit)
+        if standing.unused >= held:
+            text = (
+                f"{owner} has {standing.unused:,} tokens left of the {limit} {span}, and requests at work hold "
+                f"back {standing.unused - left:,} of them. Ask again when one of those has ended."
+            )
+            return _refusal(text, 1.0, name, standing.limit)
+        is_minute = name == "tokens_per_minute"
+        wait_s = self._until_tokens_fade(held - standing.unused) if is_minute else standing.reset_s
+        opens = _iso(self._clocks.wall_s() + wait_s)
+        text = f"{self.key.named} has used its {limit} tokens {span}; it opens again at {opens}."
+        if left > 0:
+            text = (
+                f"{may_take}, and {left:,} are left of the {limit} that {owner} has {span}. "
+                f"Ask for fewer (`max_tokens`), or wait: it opens again at {opens}."
+            )
+        return _refusal(text, wait_s, name, standing.limit)
 
     def _require_energy(self) -> None:
         limits = self.limits
@@ -199,8 +206,13 @@ class Meter:
     def _until_request_fades(self) -> float:
         return self._requests[0] + MINUTE_S - self._clocks.now_s() if self._requests else 0.0
 
-    def _until_tokens_fade(self) -> float:
-        return self._tokens[0][0] + MINUTE_S - self._clocks.now_s() if self._tokens else 0.0
+    def _until_tokens_fade(self, missing: int = 1) -> float:
+        """Seconds until so many more are left of a minute's."""
+        for at_s, tokens in self._tokens:
+            missing -= tokens
+            if missing <= 0:
+                return at_s + MINUTE_S - self._clocks.now_s()
+        return 0.0
 
     def _until_tomorrow(self) -> float:
         return self._until(self._day.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1))
@@ -225,6 +237,10 @@ _SPANS: dict[Span, str] = {
 
 def _refusal(text: str, wait_s: float, limit: str, value: float) -> LimitError:
     return LimitError(text, retry_after_s=max(1, math.ceil(wait_s)), limit=limit, value=value)
+
+
+def _wait_s(refusal: LimitError) -> float:
+    return math.inf if refusal.retry_after_s is None else refusal.retry_after_s
 
 
 def _iso(wall_s: float) -> str:
