@@ -135,9 +135,7 @@ async def test_a_key_is_revoked_from_the_page_and_its_work_ends(running: Running
     streams = [await stream(running, key) for key in (ada, bob)]
     await at_work(page).filter(has_text="ada").get_by_role("button", name="Revoke").click()
     await page.get_by_role("dialog").get_by_role("button", name="Revoke", exact=True).click()
-    await expect(page.locator(".notice")).to_contain_text(
-        "The key of ada opens nothing any more. 1 requests were ended."
-    )
+    await expect(page.locator(".notice")).to_contain_text("The key of ada opens nothing any more. 1 request was ended.")
     await expect(at_work(page)).to_have_count(1)
     assert b'"code":"invalid_api_key"' in await asyncio.to_thread(rest_of, streams[0])
     assert (await ask(running, ada, "small"), await ask(running, bob, "small")) == (401, 200)

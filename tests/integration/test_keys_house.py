@@ -57,7 +57,7 @@ def test_the_first_key_locks_a_running_house_at_once_and_revoking_the_last_one_l
 
 def test_the_first_key_ends_what_is_at_work_without_one(house: RunningHouse) -> None:
     stream = house.open_stream(CHAT, {"model": "endless", **HELLO})
-    assert "1 requests were ended" in freehold("keys", "create", "ada").stdout
+    assert "1 request was ended" in freehold("keys", "create", "ada").stdout
     rest = rest_of(stream)
     assert b'"code":"invalid_api_key"' in rest and b"has a key now" in rest and b"[DONE]" not in rest
     until(lambda: house.busy() == 0)
@@ -102,7 +102,7 @@ def test_a_key_that_is_revoked_ends_the_answers_that_are_waited_for(house: Runni
     )
     waiting = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     until(lambda: house.worker_slots() and house.busy() == 1)
-    assert "1 requests were ended" in freehold("keys", "revoke", "ada").stdout
+    assert "1 request was ended" in freehold("keys", "revoke", "ada").stdout
     said, _ = waiting.communicate(timeout=60)
     assert said.startswith("401 ") and "was revoked" in said
     until(lambda: house.busy() == 0)

@@ -14,6 +14,7 @@ import typer
 
 from freehold.cli.arguments import Json, Quiet, examples
 from freehold.cli.output import Column, Output
+from freehold.core.sizes import were
 
 if TYPE_CHECKING:
     from freehold.python.access import Key, Made
@@ -139,7 +140,7 @@ def revoke_command(key: Name, as_json: Json = False, quiet: Quiet = False) -> in
     if revoked.is_person:
         text = f"{revoked.owner} may not use this house any more, whatever the sign-on says."
     if ended:
-        text += f" {ended} requests were ended."
+        text += f" {were(ended, 'request')} ended."
     Output(as_json=as_json, quiet=quiet).sentence({"id": revoked.id, "ended": ended}, text, bare=revoked.id)
     return 0
 
@@ -171,7 +172,7 @@ def _show_once(made: Made, output: Output) -> int:
     data = {"id": made.key.id, "owner": made.key.owner, "key": made.text}
     text = f"{made.text}\nThe key of {made.key.owner} ({made.key.id}). It is not shown again."
     if made.ended:
-        text += f" {made.ended} requests were ended."
+        text += f" {were(made.ended, 'request')} ended."
     output.sentence(data, text, bare=made.text)
     for note in made.notes:
         output.say(note)

@@ -25,3 +25,8 @@ def duration(seconds: float) -> str:
 def counted(number: int, what: str) -> str:
     """Such as "1 record" or "2,000 records"."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def were(number: int, what: str) -> str:
+    """The same as the beginning of a sentence: "1 record was" or "2,000 records were"."""
+    return f"{counted(number, what)} {'was' if number == 1 else 'were'}"

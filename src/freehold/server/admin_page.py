@@ -12,6 +12,7 @@ from typing import Any
 
 from freehold.app import House
 from freehold.core.errors import RequestError
+from freehold.core.sizes import were
 from freehold.gateway.access.key import HOUSE_KEY
 from freehold.server.answers import Handler
 from freehold.server.at_work import AtWork
@@ -67,9 +68,9 @@ class AdminPage:
         if not isinstance(key_id, str) or key_id == HOUSE_KEY:
             raise RequestError("`key` is required: the id of a key that can be revoked.", param="key")
         revoked = await asyncio.to_thread(self._house.access.revoke, key_id)
-        ended = self._house.access.reread()
-        _log.warning("%s revoked the key %s of %s; %s requests ended", _who(call), revoked.id, revoked.owner, ended)
-        await call.reply(200, {"text": f"{revoked.named} opens nothing any more. {ended} requests were ended."})
+        ended = were(self._house.access.reread(), "request")
+        _log.warning("%s revoked the key %s of %s; %s ended", _who(call), revoked.id, revoked.owner, ended)
+        await call.reply(200, {"text": f"{revoked.named} opens nothing any more. {ended} ended."})
 
     async def _asked(self, call: Call) -> dict[str, Any]:
         """What a deed is about; whether it may be done is looked at once that has come, which may take a while. Raises
