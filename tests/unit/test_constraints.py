@@ -33,6 +33,7 @@ def _nested(depth: int) -> dict[str, Any]:
         (_named({"anyOf": [{}, {"pattern": "["}]}), "response_format.json_schema.schema.anyOf.1.pattern"),
         (_named({"pattern": "(" * 5000 + ")" * 5000}), "response_format.json_schema.schema.pattern"),
         (_named({"pattern": "a{99999999999}"}), "response_format.json_schema.schema.pattern"),
+        ({"type": "json_object", "schema": {"pattern": "["}}, "response_format.schema.pattern"),
     ],
 )
 def test_what_an_engine_would_pass_over_is_refused_and_named(response_format: dict[str, Any], param: str) -> None:

@@ -117,6 +117,25 @@ def test_names_that_go_round_a_bound_are_refused(field: str) -> None:
     assert raised.value.param == field
 
 
+@pytest.mark.parametrize("place", ["response_format.schema", "json_schema"])
+@pytest.mark.parametrize(
+    ("schema", "error"),
+    [({"enum": ["x" * 100_000]}, RequestError), ({"type": "array", "uniqueItems": True}, UnsupportedError)],
+)
+def test_a_schema_is_looked_at_wherever_the_engine_takes_one(
+    place: str, schema: dict[str, Any], error: type[RequestError]
+) -> None:
+    def body(schema: dict[str, Any]) -> dict[str, Any]:
+        if place == "json_schema":
+            return {"json_schema": schema}
+        return {"response_format": {"type": "json_object", "schema": schema}}
+
+    assert requests.outgoing(body({"type": "object"}), "chat", LOCAL)
+    with pytest.raises(error) as raised:
+        requests.outgoing(body(schema), "chat", LOCAL)
+    assert str(raised.value.param).startswith(place)
+
+
 def test_no_client_makes_an_engine_look_for_thousands_of_ends_after_every_token() -> None:
     assert requests.outgoing({"stop": ["x"] * requests.MOST_STOPS}, "chat", LOCAL)["stop"] == ["x"] * 64
     with pytest.raises(RequestError, match="64 strings at most, not 65"):

@@ -8,7 +8,7 @@ worker, an enum of 100,000 values held it for 24 s. What is within the bounds is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from freehold.core.errors import RequestError
@@ -27,13 +27,24 @@ def check_format(response_format: Any) -> None:
     kind = response_format.get("type") if isinstance(response_format, dict) else None
     if kind not in _KINDS:
         raise _wrong("response_format.type", f"must be one of {', '.join(_KINDS)}, not {kind!r}")
-    if kind != "json_schema":
-        return
     named = response_format.get("json_schema")
-    if not isinstance(named, dict) or not isinstance(named.get("schema"), dict | bool):
+    if kind == "json_schema" and (not isinstance(named, dict) or not isinstance(named.get("schema"), dict | bool)):
         path = "response_format.json_schema.schema"
         raise _wrong(path, "is missing: it is the JSON Schema that the answer must follow")
-    check_schema(named["schema"], "response_format.json_schema.schema")
+    for path, schema in schemas({"response_format": response_format}):
+        check_schema(schema, path)
+
+
+def schemas(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Every JSON Schema that an answer to `body` must follow, by its place: OpenAI's, and the two that llama.cpp takes
+    beside it. That `response_format` has the shape of one must be known."""
+    wanted = body.get("response_format") or {}
+    if wanted.get("type") == "json_schema":
+        yield "response_format.json_schema.schema", wanted["json_schema"]["schema"]
+    if wanted.get("type") == "json_object" and wanted.get("schema") is not None:
+        yield "response_format.schema", wanted["schema"]
+    if body.get("json_schema") is not None:
+        yield "json_schema", body["json_schema"]
 
 
 def check_tools(tools: Any) -> None:

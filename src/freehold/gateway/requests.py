@@ -122,6 +122,8 @@ def _refuse_costly(body: Mapping[str, Any]) -> None:
         raise RequestError(text, param="stop")
     if body.get("grammar") is not None:
         constraints.check_grammar(body["grammar"])
+    if body.get("json_schema") is not None:
+        constraints.check_schema(body["json_schema"], "json_schema")
     constraints.check_tools(body.get("tools"))
 
 
@@ -146,9 +148,8 @@ def _refuse_other_media(body: Mapping[str, Any]) -> None:
 
 def _refuse_lost(body: Mapping[str, Any], rules: SchemaRules) -> None:
     """What of the schemas that an answer must follow the local engine would drop."""
-    wanted = body.get("response_format") or {}
-    if wanted.get("type") == "json_schema":
-        check_enforced(wanted["json_schema"]["schema"], "response_format.json_schema.schema", rules)
+    for path, schema in constraints.schemas(body):
+        check_enforced(schema, path, rules)
     for place, tool in enumerate(body.get("tools") or ()):
         function = tool.get("function")
         if isinstance(function, dict) and function.get("strict") and function.get("parameters") is not None:
