@@ -118,6 +118,9 @@ class _Responses(TypedDict, total=False):
     stream: bool | None
     temperature: Annotated[_Number, Field(ge=0)] | None
     top_p: _Share | None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None
+    parallel_tool_calls: bool | None
+    user: str | None
 
 
 @with_config(_LENIENT)
