@@ -44,6 +44,7 @@ def test_what_is_no_single_address_is_refused(text: str) -> None:
 def test_where_an_url_leads() -> None:
     assert peer_of("https://Host.example/v1") == Peer("host.example", 443)
     assert peer_of("http://[::1]:8000/v1") == Peer("::1", 8000)
+    assert peer_of("http://[2001:DB8:0:0::7]:8000/v1") == read_peer("[2001:db8::0007]:8000")
     for wrong in ("https:///v1", "ftp://host", "https://host:99999/"):
         with pytest.raises(ValueError):
             peer_of(wrong)

@@ -35,7 +35,7 @@ def read_peer(text: str) -> Peer:
         raise ValueError("has no port: write HOST:PORT")
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if _is_address(bare) and (":" in bare) == (bare != host):
-        return Peer(str(ipaddress.ip_address(bare)), int(port))
+        return peer_at(bare, int(port))
     if _NAME.fullmatch(host) and len(host) <= _LONGEST_NAME:
         return Peer(host, int(port))
     raise ValueError("names no single host: a name, an IPv4 address, or an IPv6 address in brackets")
@@ -47,7 +47,13 @@ def peer_of(url: str) -> Peer:
     port = parts.port or _USUAL_PORTS.get(parts.scheme)
     if not parts.hostname or port is None:
         raise ValueError("has no host")
-    return Peer(parts.hostname.lower(), port)
+    return peer_at(parts.hostname, port)
+
+
+def peer_at(host: str, port: int) -> Peer:
+    """The peer that a client means, who spells the name or the address in a way of its own."""
+    host = host.lower()
+    return Peer(str(ipaddress.ip_address(host)) if _is_address(host) else host, port)
 
 
 def _is_address(host: str) -> bool:

@@ -24,7 +24,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from freehold.core.peers import Peer, read_peer
+from freehold.core.peers import Peer, peer_at, read_peer
 from freehold.egress import channel
 from freehold.engines.sandbox import kernel, landlock, lock
 from freehold.engines.sandbox.processes import broker
@@ -51,7 +51,7 @@ class Broker:
 
     async def connect(self, host: str, port: int) -> tuple[socket.socket, str]:
         """A connected socket, and the address that it is connected to. Raises RefusedError, OSError."""
-        if Peer(host.lower(), port) not in self._peers:
+        if peer_at(host, port) not in self._peers:
             raise RefusedError("it is not listed in [policy] egress")
         loop = asyncio.get_running_loop()
         failure: OSError = TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))

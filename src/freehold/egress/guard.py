@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from freehold.core.errors import EgressError, SettingsError
-from freehold.core.peers import Peer
+from freehold.core.peers import Peer, peer_at
 from freehold.core.ports import Attempt
 from freehold.egress import channel, enforced
 from freehold.egress.record import BROKER, HOUSE, WITNESS, EgressRecord
@@ -96,7 +96,7 @@ class Guard:
         return enforced.by_kernel(self.peers, landlock.version() or 0)
 
     async def connect(self, host: str, port: int) -> socket.socket:
-        peer = str(Peer(host.lower(), port))
+        peer = str(peer_at(host, port))
         said, descriptor = await self._ask({"host": host, "port": port})
         self._note(peer, said)
         return _socket(said, descriptor, peer)
