@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from freehold import __version__
@@ -26,7 +26,7 @@ from freehold.engines.opens import no_engine, require_engine
 from freehold.engines.openvino.engine import OpenVino
 from freehold.engines.remote.engine import Remote
 from freehold.gateway.access.access import Access
-from freehold.gateway.access.book import KeyBook
+from freehold.gateway.access.book import KeyBook, id_of
 from freehold.gateway.access.meter import Clocks
 from freehold.gateway.endpoints import Target
 from freehold.gateway.gateway import Gateway
@@ -120,10 +120,13 @@ class House:
             await self.egress.close()
 
     def usage(self, asked: UsageAsked) -> list[dict[str, Any]]:
-        """What was used of this house, as `asked`, each key with its `owner`. Raises LedgerError, KeyBookError."""
-        folder = self.settings.ledger_folder
+        """What was used of this house, as `asked`, where `key` may be an owner's name; each key with its `owner`.
+        Raises LedgerError, KeyBookError, NotFoundError and CallError where no key has that name, or several have."""
+        folder, keys = self.settings.ledger_folder, self.access.keys.values()
+        if asked.key is not None:
+            asked = replace(asked, key=id_of(keys, asked.key))
         found = rows(together(of_each(chains(folder), lambda each: [usage(each, since_ms=asked.since_ms)])), asked)
-        owners = {key.id: key.owner for key in self.access.keys.values()}
+        owners = {key.id: key.owner for key in keys}
         return [{**row, "owner": owners.get(row["key"])} if "key" in row else row for row in found]
 
     def no_engine(self, build: HeldBuild) -> str | None:

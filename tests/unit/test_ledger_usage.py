@@ -137,8 +137,19 @@ def test_usage_is_shown_by_what_is_asked_for(home: Path, capsys: pytest.CaptureF
     code, out, _ = freehold(capsys, "usage", "--by", "day", "--since", "2026-12-01", "--until", "2026-12-01", "--json")
     (row,) = json.loads(out)
     assert (row["day"], row["requests"] > 0, "key" in row) == ("2026-12-01", True, False)
-    code, out, said = freehold(capsys, "usage", "--key", "nobody")
+    by_id, by_owner = (freehold(capsys, "usage", "--by", "key", "--key", name) for name in (key.id, "ada"))
+    assert by_id == by_owner == (0, *freehold(capsys, "usage", "--by", "key")[1:])
+    code, out, said = freehold(capsys, "usage", "--key", "0123abcd")
     assert (code, out) == (0, "") and said.startswith("Nothing was asked in that time.\n")
+
+
+def test_a_key_that_nobody_has_is_no_key_that_asked_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keys = [KeyBook(load().home).create(owner)[0] for owner in ("ada", "bob", "bob")]
+    asyncio.run(fill(home / "ledger", 4, keys=(keys[0].id,)))
+    code, out, said = freehold(capsys, "usage", "--key", "adda")
+    assert (code, out) == (1, "") and "There is no key named 'adda'. Nearest: ada" in said
+    code, out, said = freehold(capsys, "usage", "--key", "bob")
+    assert (code, out) == (2, "") and f"bob has 2 keys: {keys[1].id}, {keys[2].id}" in said
 
 
 def test_a_wrong_question_is_told_how_to_ask(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

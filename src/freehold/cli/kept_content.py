@@ -24,7 +24,9 @@ Request = Annotated[
 Admission = Annotated[
     int | None, typer.Option("--admission", metavar="N", min=1, help="The number of its admission in the ledger.")
 ]
-Key = Annotated[str | None, typer.Option("--key", metavar="ID", help="Those that were asked by this key.")]
+Key = Annotated[
+    str | None, typer.Option("--key", metavar="KEY", help="Those that were asked by this key: its id, or its owner.")
+]
 Endpoint = Annotated[str | None, typer.Option("--endpoint", metavar="NAME", help="Those that asked this endpoint.")]
 Since = Annotated[str | None, typer.Option("--since", metavar="DAY", help="From this day on: 2026-11-30 (UTC).")]
 Until = Annotated[str | None, typer.Option("--until", metavar="DAY", help="Up to this day, which is in it.")]
@@ -73,7 +75,7 @@ def show_command(
 
 @examples(
     'freehold ledger erase req_5c1f --reason "asked by the customer"',
-    'freehold ledger erase --key k_7f3a --until 2026-10-31 --reason "left the firm" --dry-run',
+    'freehold ledger erase --key 5f0c2a91 --until 2026-10-31 --reason "left the firm" --dry-run',
 )
 def erase_command(  # noqa: PLR0913 - the parameters are the command's options; typer reads them from here
     request: Request = None,

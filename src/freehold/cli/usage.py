@@ -16,7 +16,7 @@ Since = Annotated[
     str | None, typer.Option("--since", metavar="DAY", help="From this day on, such as 2026-11-30 (UTC).")
 ]
 Until = Annotated[str | None, typer.Option("--until", metavar="DAY", help="Up to this day, which is in it.")]
-Key = Annotated[str | None, typer.Option("--key", metavar="ID", help="Of this key alone.")]
+Key = Annotated[str | None, typer.Option("--key", metavar="KEY", help="Of this key alone: its id, or its owner.")]
 
 
 @examples("freehold usage", "freehold usage --by key --since 2026-11-01", "freehold usage --by endpoint,day --json")

@@ -14,6 +14,7 @@ from typing import Any
 from freehold import control
 from freehold.core.errors import CallError, LedgerError, NotFoundError
 from freehold.core.settings import Settings, load_despite_errors
+from freehold.gateway.access.book import KeyBook, id_of
 from freehold.gateway.assemble import assemble
 from freehold.ledger.clocks import iso
 from freehold.ledger.content.container import BrokenSealError, Name
@@ -57,10 +58,11 @@ def sought(
     since: str | None = None,
     until: str | None = None,
 ) -> Sought:
-    """Which requests, in words: from the day `since` to the day `until`, both in it (UTC). Raises CallError."""
+    """Which requests, in words: from the day `since` to the day `until`, both in it (UTC), of the `key` with this id or
+    owner. Raises CallError, NotFoundError where there is no such key, KeyBookError."""
     first = None if since is None else _ms(read_day(since))
     last = None if until is None else _ms(read_day(until)) + _DAY_MS
-    return Sought(request, admission, key, endpoint, first, last)
+    return Sought(request, admission, _id_of(key) if key is not None else None, endpoint, first, last)
 
 
 def show(which: Sought, reason: str | None) -> Shown:
@@ -126,6 +128,10 @@ def erase(requests: Sequence[KeptRequest], reason: str) -> int:
 def when(request: KeptRequest) -> str | None:
     """When it was admitted, ISO 8601 in UTC."""
     return None if request.at_ms is None else iso(request.at_ms)
+
+
+def _id_of(key: str) -> str:
+    return id_of(KeyBook(load_despite_errors().home).read(), key)
 
 
 def _only(found: Sequence[KeptRequest], which: Sought) -> KeptRequest:

@@ -18,7 +18,18 @@ from pydantic import TypeAdapter, ValidationError
 from freehold.core.errors import CallError, KeyBookError, NewerFormatError, NotFoundError
 from freehold.core.formats import KEY_BOOK
 from freehold.core.names import nearest
-from freehold.gateway.access.key import ANYTHING, ENDLESS, Hash, Key, Limits, Scopes, hash_of, new_id, new_text
+from freehold.gateway.access.key import (
+    ANYTHING,
+    ENDLESS,
+    Hash,
+    Key,
+    Limits,
+    Scopes,
+    hash_of,
+    is_id,
+    new_id,
+    new_text,
+)
 from freehold.store.durable import make_folder, write_whole
 from freehold.store.locks import hold_briefly
 
@@ -127,6 +138,12 @@ class KeyBook:
         return result
 
 
+def id_of(keys: Iterable[Key], name: str) -> str:
+    """The id of the key, or the person, that `name` means: an id, also of a key that is not among these any more, or
+    the owner of a single one. Raises NotFoundError with the nearest, CallError where several are meant."""
+    return name if is_id(name) else _named([*keys], name).id
+
+
 def _parsed(path: Path, data: bytes) -> tuple[Key, ...]:
     try:
         return _KEYS.validate_python(KEY_BOOK.newest_of(json.loads(data), str(path))["keys"])
@@ -147,7 +164,7 @@ def _named(among: Sequence[Key], name: str) -> Key:
     found = [key for key in among if key.id == name] or [key for key in among if key.owner == name]
     if not found:
         known = {key.id for key in among} | {key.owner for key in among}
-        raise NotFoundError("key", name, nearest=nearest(name, known), hint="`freehold keys list` shows them.")
+        raise NotFoundError("key", name, nearest=nearest(name, known), hint="`freehold keys list --all` shows them.")
     if len(found) > 1:
         ids = ", ".join(key.id for key in found)
         raise CallError(f"{name} has {len(found)} keys: {ids}.", hint="Say which, by its id.")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -25,6 +26,7 @@ PERSON = "sub:"
 """What the id of a person begins with; the subject of the token follows."""
 HOUSE_KEY = "house"
 """The id of the key that FREEHOLD_API_KEY holds: the administrator's."""
+_ID = re.compile(r"[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,11 @@ GUEST = Key("", "a guest", (), 0)
 
 def new_id() -> str:
     return secrets.token_hex(4)
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` has the shape of an id."""
+    return text == HOUSE_KEY or text.startswith(PERSON) or _ID.fullmatch(text) is not None
 
 
 def new_text(key_id: str) -> str:
