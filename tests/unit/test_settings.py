@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from freehold.cli.main import main
 from freehold.core.errors import SettingsError
 from freehold.core.refs import ModelRef, RemoteRef
 from freehold.core.settings import EngineOptions, load
@@ -65,6 +66,28 @@ def test_a_file_that_is_not_toml_names_itself(tmp_path: Path, text: str) -> None
     (tmp_path / "freehold.toml").write_bytes(text.encode("latin-1"))
     with pytest.raises(SettingsError, match=r"freehold\.toml cannot be read"):
         load(environment={}, folder=tmp_path)
+
+
+def test_what_works_beside_a_file_that_is_not_toml_says_that_nothing_in_it_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _write(tmp_path, '[ledger]\nfolder = "/var/ledger\n')
+    done = [*(main([*words]) for words in (("keys", "list"), ("ledger", "verify")))]
+    said = capsys.readouterr().err
+    assert done == [0, 1]
+    assert said.count("freehold.toml cannot be read: ") == 2
+    assert "Nothing in it counts now, neither home nor the ledger's folder." in said
+
+
+def test_no_backup_is_made_while_nobody_knows_where_the_ledger_lies(
+    tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.mkdir()
+    _write(tmp_path, '[ledger]\nfolder = "/var/ledger\n')
+    for words in (("backup", "house.tar"), ("restore", "house.tar")):
+        assert main([*words]) == 2
+        assert "freehold.toml cannot be read: " in capsys.readouterr().err
+    assert not Path("house.tar").exists()
 
 
 def test_the_environment_wins_over_the_file_and_its_errors_are_named(tmp_path: Path) -> None:

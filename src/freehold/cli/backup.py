@@ -12,7 +12,7 @@ import typer
 from freehold.cli.arguments import Json, Quiet, examples
 from freehold.cli.output import Output, size
 from freehold.cli.progress import display_for
-from freehold.core.settings import load_despite_errors
+from freehold.core.settings import load_despite_errors, require_readable
 from freehold.core.sizes import counted
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def restore_command(
     from freehold.server.sockets import only_house
 
     output = Output(as_json=as_json, quiet=quiet)
+    require_readable()
     settings = load_despite_errors()
     with only_house(settings.runtime_dir, settings.home), display_for(output) as display:
         restored = restore(file, settings, progress=display, replace=replace, signed_by=signed_by)

@@ -7,12 +7,12 @@ environment or from a file named by it (`NAME_FILE`), never from `freehold.toml`
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Literal, cast, get_args
 
 from freehold.core import paths
 from freehold.core.admission_settings import AdmissionSettings, read_admission
@@ -23,17 +23,18 @@ from freehold.core.memory_settings import MemorySettings, StaySettings, read_mem
 from freehold.core.organization import Organization, Policy, read_organization, read_policy
 from freehold.core.refs import Reference
 from freehold.core.secret import Secret as Secret
+from freehold.core.settings_file import SettingsFile, read_file
 from freehold.core.sign_on import SignOn as SignOn
 from freehold.core.sign_on import read_sign_on
 from freehold.core.telemetry_settings import TelemetrySettings as TelemetrySettings
 from freehold.core.telemetry_settings import read_telemetry
 from freehold.core.toml_reader import Problem, TableReader
 
-FILE_NAME = "freehold.toml"
 DEFAULT_MODEL = "smollm2-135m-instruct"
 CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
 """What a cache of keys and values may be kept in, as ggml names it."""
 WORKLOADS = ("chat", "documents", "batch")
+_log = logging.getLogger(__name__)
 
 
 EngineName = Literal["llama.cpp", "openvino"]
@@ -171,16 +172,8 @@ def load(
     """Read the settings. `file` (or FREEHOLD_CONFIG) names one; else the one in `folder` (default: the working
     folder), else the one in the user's config folder. Raises SettingsError with every problem in it."""
     env = dict(os.environ if environment is None else environment)
-    chosen = _find_file(env, folder or Path.cwd(), file)
+    chosen, text, data = read_file(env, folder or Path.cwd(), file)
     problems: list[Problem] = []
-    text = ""
-    data: dict[str, Any] = {}
-    if chosen is not None:
-        try:
-            text = chosen.read_text(encoding="utf-8")
-            data = tomllib.loads(text)
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise SettingsError(f"{chosen} cannot be read: {error}.", file=str(chosen)) from error
     settings = _from(TableReader(data, text, problems), env, chosen)
     if problems:
         problems.sort(key=lambda problem: problem.line or 0)
@@ -196,25 +189,21 @@ def load(
 
 def load_despite_errors() -> Settings:
     """The settings with whatever of the file can be read: for what must work while the file is broken, such as
-    stopping the house. Raises SettingsError only where a secret's file cannot be read."""
+    stopping the house. Where nothing of it can be read a warning says so: it may say where the house lies. Raises
+    SettingsError only where a secret's file cannot be read."""
     env = dict(os.environ)
     try:
-        chosen = _find_file(env, Path.cwd(), None)
-        text = chosen.read_text(encoding="utf-8") if chosen is not None else ""
-        data = tomllib.loads(text)
-    except (SettingsError, OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        chosen, text, data = None, "", {}
-    return _from(TableReader(data, text, []), env, chosen)
+        found = read_file(env, Path.cwd())
+    except SettingsError as error:
+        _log.warning("%s Nothing in it counts now, neither home nor the ledger's folder.", error.message)
+        found = SettingsFile()
+    return _from(TableReader(found.data, found.text, []), env, found.path)
 
 
-def _find_file(env: Mapping[str, str], folder: Path, file: Path | None) -> Path | None:
-    named = file or (Path(env["FREEHOLD_CONFIG"]) if env.get("FREEHOLD_CONFIG") else None)
-    if named is not None:
-        if not named.is_file():
-            raise SettingsError(f"{named} is named as the settings file and is not there.", file=str(named))
-        return named.resolve()
-    candidates = (folder / FILE_NAME, paths.user_config_file())
-    return next((candidate.resolve() for candidate in candidates if candidate.is_file()), None)
+def require_readable() -> None:
+    """Raise SettingsError where nothing of the file can be read: for what goes wrong where the file says that home or
+    ledger lie elsewhere."""
+    read_file(os.environ, Path.cwd())
 
 
 def _from(top: TableReader, env: Mapping[str, str], file: Path | None) -> Settings:

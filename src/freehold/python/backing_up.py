@@ -22,7 +22,7 @@ from typing import NamedTuple
 from freehold import __version__
 from freehold.core.errors import LedgerError, NotFoundError, StoreError
 from freehold.core.ports import Progress
-from freehold.core.settings import Settings, load_despite_errors
+from freehold.core.settings import Settings, load_despite_errors, require_readable
 from freehold.egress.record import FOLDER
 from freehold.ledger.checkpoint import Checkpoint
 from freehold.ledger.content.current import keys_of
@@ -81,10 +81,12 @@ class BackedUp:
 def back_up(out: Path, wanted: Wanted, *, progress: Progress, overwrite: bool = False) -> BackedUp:
     """Write a backup of the house of this folder and environment to `out`, for its owner alone (0600).
 
-    Raises CallError, NotFoundError where there is no home, LedgerError for a ledger that is not whole, HouseKeyError,
+    Raises SettingsError where no word of freehold.toml can be read, which may say where the ledger lies, CallError,
+    NotFoundError where there is no home, LedgerError for a ledger that is not whole, HouseKeyError,
     BuildChangedError, NoSpaceError and other StoreErrors; nothing is left then.
     """
     refuse_existing(out, replace=overwrite)
+    require_readable()
     settings = load_despite_errors()
     if not settings.home.is_dir():
         raise NotFoundError("home", str(settings.home), text=f"There is no house at {settings.home}: nothing to keep.")
