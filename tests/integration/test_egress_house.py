@@ -31,8 +31,9 @@ from freehold.engines.sandbox.spoken import OF_LIBUV
 from freehold.ledger.segments import segments
 from freehold.ledger.verify import verify
 from tests.certificates import write_pair
-from tests.integration.commands import freehold
+from tests.integration.commands import bearer, freehold
 from tests.integration.house_process import DEADLINE_S, RunningHouse, until
+from tests.servers.issuer import local_issuer
 
 HERE = Path(__file__).parent
 TOML = """
@@ -375,6 +376,22 @@ def test_what_the_policy_lists_is_reached_through_the_broker_and_nothing_else(gr
     (connection,) = (record for record in records(house.settings) if record["kind"] == "connection")
     assert (connection["peer"], connection["fate"]) == (f"127.0.0.1:{port}", "connected")
     assert f"127.0.0.1:{port}: connected" in report("report").stdout
+
+
+def test_an_address_of_any_length_that_somebody_else_names_is_refused_and_costs_nobody_the_house(
+    grounds: Grounds,
+) -> None:
+    with local_issuer() as firm:
+        firm.keys_at = f"https://{'a' * 20_000}.example/keys"
+        listed = f'[policy]\negress = ["{firm.url.removeprefix("http://")}"]\n'
+        sign_on = f'[sign_on]\nissuer = "{firm.url}"\naudience = "freehold"'
+        with malicious_house(grounds, policy=f"{listed}{sign_on}") as house:
+            refused = house.ask("GET", "/v1/models", headers=bearer(firm.token()))
+            assert (refused.status, refused.error["code"]) == (503, "sign_on_unavailable")
+            assert "it is not listed in [policy] egress" in refused.error["message"]
+            assert house.ask("GET", "/health").status == 200
+    fates = {row["fate"]: row["peer"] for row in records(house.settings) if row["kind"] == "connection"}
+    assert len(fates["refused"]) < 300
 
 
 @contextlib.contextmanager

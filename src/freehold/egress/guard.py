@@ -32,6 +32,8 @@ from freehold.engines.sandbox.spoken import OF_LIBUV
 
 START_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 5.0
+MOST_HOST_CHARS = 253
+"""Of a name that can be looked up (RFC 1035, 2.3.4). A message to the broker has a bound, and so has a record."""
 _log = logging.getLogger("freehold.egress")
 
 
@@ -96,6 +98,8 @@ class Guard:
         return enforced.by_kernel(self.peers, landlock.version() or 0)
 
     async def connect(self, host: str, port: int) -> socket.socket:
+        if len(host) > MOST_HOST_CHARS:  # somebody else's answer may name any
+            host = f"{host[:MOST_HOST_CHARS]}…"
         peer = str(peer_at(host, port))
         said, descriptor = await self._ask({"host": host, "port": port})
         self._note(peer, said)
