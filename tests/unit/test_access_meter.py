@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from freehold.core.errors import KeyRefusedError, LimitError
+from freehold.core.errors import CallError, KeyRefusedError, LimitError
 from freehold.core.settings import Secret
 from freehold.gateway.access.access import Access
 from freehold.gateway.access.book import KeyBook
@@ -212,6 +212,12 @@ async def test_a_key_that_opens_nothing_any_more_does_nothing_either_whenever_it
     for deed in (lambda: access.enter(caller, "chat", "small", 1), lambda: access.require_admin(caller)):
         with pytest.raises(KeyRefusedError, match="was revoked"):
             deed()
+
+
+def test_a_key_that_has_expired_is_not_turned_into_one_that_opens_nothing_either(home: Path) -> None:
+    KeyBook(home).create("ada", expires_s=1)
+    with pytest.raises(CallError, match=r"The key of ada has expired.*freehold keys create ada"):
+        KeyBook(home).rotate("ada")
 
 
 def test_a_key_of_the_house_may_look_like_any_other(home: Path) -> None:

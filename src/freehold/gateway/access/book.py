@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -120,6 +121,9 @@ class KeyBook:
             found = _named(_live(keys), name)
             if found.is_person:
                 raise CallError(f"{found.owner} signs on elsewhere and has no key of this house to rotate.")
+            if not found.is_live(time.time()):
+                hint = f"Make another: freehold keys create {shlex.quote(found.owner)}"
+                raise CallError(f"The key of {found.owner} has expired: no text of it would open anything.", hint=hint)
             text = new_text(found.id)
             old = Hash(found.hashes[0].sha256, int(time.time()) + grace_s)
             hashes = (Hash(hash_of(text)), *((old,) if grace_s else ()))
