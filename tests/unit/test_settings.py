@@ -69,14 +69,12 @@ def test_a_file_that_is_not_toml_names_itself(tmp_path: Path, text: str) -> None
 
 
 def test_what_works_beside_a_file_that_is_not_toml_says_that_nothing_in_it_counts(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     _write(tmp_path, '[ledger]\nfolder = "/var/ledger\n')
-    done = [*(main([*words]) for words in (("keys", "list"), ("ledger", "verify")))]
-    said = capsys.readouterr().err
-    assert done == [0, 1]
-    assert said.count("freehold.toml cannot be read: ") == 2
-    assert "Nothing in it counts now, neither home nor the ledger's folder." in said
+    assert [main([*words]) for words in (("keys", "list"), ("ledger", "verify"))] == [0, 1]
+    assert caplog.text.count("freehold.toml cannot be read: ") == 2
+    assert "Nothing in it counts now, neither home nor the ledger's folder." in caplog.text
 
 
 def test_no_backup_is_made_while_nobody_knows_where_the_ledger_lies(
