@@ -91,6 +91,11 @@ def test_no_backup_is_made_while_nobody_knows_where_the_ledger_lies(
 def test_the_environment_wins_over_the_file_and_its_errors_are_named(tmp_path: Path) -> None:
     _write(tmp_path, "[server]\nport = 1\n")
     assert load(environment={"FREEHOLD_PORT": "9001"}, folder=tmp_path).server.port == 9001
+    _write(tmp_path, 'home = "/srv/x"\n[server]\nhost = "::1"\n[hub]\nendpoint = "https://hub.example"\n')
+    said = {"FREEHOLD_HOME": "/srv/y", "FREEHOLD_HOST": "127.0.0.1", "HF_ENDPOINT": "https://mirror.example/"}
+    settings = load(environment=said, folder=tmp_path)
+    found = (str(settings.home), settings.server.host, settings.hub.endpoint)
+    assert found == ("/srv/y", "127.0.0.1", "https://mirror.example")
     with pytest.raises(SettingsError, match="FREEHOLD_PORT must be a port number"):
         load(environment={"FREEHOLD_PORT": "many"}, folder=tmp_path)
 

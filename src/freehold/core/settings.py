@@ -207,7 +207,8 @@ def require_readable() -> None:
 
 
 def _from(top: TableReader, env: Mapping[str, str], file: Path | None) -> Settings:
-    home = Path(env.get("FREEHOLD_HOME") or top.text("home", "") or paths.default_home()).expanduser().absolute()
+    written = top.from_environment(env, "FREEHOLD_HOME", "home", "")
+    home = Path(written or paths.default_home()).expanduser().absolute()
     settings = Settings(
         home=home,
         runtime_dir=paths.runtime_dir(home, env.get("XDG_RUNTIME_DIR")),
@@ -240,7 +241,7 @@ def _sign_on(table: TableReader, env: Mapping[str, str]) -> SignOn:
 def _server(table: TableReader, env: Mapping[str, str]) -> ServerSettings:
     default = ServerSettings()
     server = ServerSettings(
-        host=env.get("FREEHOLD_HOST") or table.text("host", default.host),
+        host=table.from_environment(env, "FREEHOLD_HOST", "host", default.host),
         port=table.from_environment_int(env, "FREEHOLD_PORT", table.integer("port", default.port, 0, 65535)),
         hosts=table.texts("hosts"),
         origins=table.texts("origins"),
@@ -283,7 +284,7 @@ def _options(table: TableReader) -> EngineOptions:
 
 def _hub(table: TableReader, env: Mapping[str, str]) -> HubSettings:
     hub = HubSettings(
-        endpoint=(env.get("HF_ENDPOINT") or table.text("endpoint", HubSettings().endpoint)).rstrip("/"),
+        endpoint=table.from_environment(env, "HF_ENDPOINT", "endpoint", HubSettings().endpoint).rstrip("/"),
         token=_secret(env, "HF_TOKEN"),
         offline=env.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"},
     )

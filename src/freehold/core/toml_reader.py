@@ -126,7 +126,7 @@ class TableReader:
         value = self._take(key, default)
         if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
             return float(value)
-        self.problem(key, f"must be a number from {low} to {high}, not {value!r}")
+        self.problem(key, f"must be a number from {low:g} to {high:g}, not {value!r}")
         return default
 
     def reference(self, key: str, *, required: bool) -> Reference | None:
@@ -143,6 +143,11 @@ class TableReader:
         except BadReferenceError as error:
             self.problem(key, str(error))
             return None
+
+    def from_environment(self, env: Mapping[str, str], name: str, key: str, default: str) -> str:
+        """As `text`, where the environment variable `name` counts for more."""
+        written = self.text(key, default)
+        return env.get(name) or written
 
     def from_environment_int(self, env: Mapping[str, str], name: str, default: int) -> int:
         text = env.get(name)
