@@ -63,6 +63,16 @@ def test_the_first_key_ends_what_is_at_work_without_one(house: RunningHouse) -> 
     until(lambda: house.busy() == 0)
 
 
+def test_what_is_wrong_with_a_key_is_said_with_what_would_be_right(house: RunningHouse) -> None:
+    made("ada")
+    assert freehold("keys", "revoke", "ada").returncode == 0
+    for command in ("revoke", "rotate"):
+        again = freehold("keys", command, "ada")
+        assert again.returncode == 1 and "The key of ada was revoked already, at 20" in again.stderr
+    when = freehold("keys", "create", "bob", "--expires", "tomorrow")
+    assert when.returncode == 2 and "or a day: 2027-01-31" in when.stderr
+
+
 def test_no_file_of_the_house_holds_a_key(house: RunningHouse) -> None:
     key = made("ada")
     assert ask(house, key).status == 200

@@ -103,11 +103,11 @@ def verbs(given: list[str]) -> tuple[Verb, ...]:
     return tuple(verb for verb in VERBS if verb in given)
 
 
-def span_s(text: str) -> int:
+def span_s(text: str, *, hint: str = "Such as 90m, 12h, 30d or 2w.") -> int:
     """The seconds in `90m`, `12h`, `30d` or `2w`. Raises CallError."""
     number, unit = text[:-1], text[-1:]
     if unit not in _UNITS or not number.isdecimal() or not 0 < int(number) * _UNITS[unit] < 100 * 366 * 86_400:
-        raise CallError(f"{text!r} is no span of time.", hint="Such as 90m, 12h, 30d or 2w.")
+        raise CallError(f"{text!r} is no span of time.", hint=hint)
     return int(number) * _UNITS[unit]
 
 
@@ -117,7 +117,7 @@ def end_s(text: str) -> int:
     try:
         day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
-        return int(time.time()) + span_s(text)
+        return int(time.time()) + span_s(text, hint="Such as 12h, 30d or 2w, or a day: 2027-01-31.")
     if day.timestamp() <= time.time():
         raise CallError(f"{text} is over: such a key would open nothing.")
     return int(day.timestamp())

@@ -11,6 +11,7 @@ import json
 import shlex
 import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -108,7 +109,7 @@ class KeyBook:
         CallError."""
 
         def end(keys: tuple[Key, ...]) -> tuple[tuple[Key, ...], Key]:
-            key = dataclasses.replace(_named(_live(keys), name), revoked_s=int(time.time()))
+            key = dataclasses.replace(_standing(keys, name), revoked_s=int(time.time()))
             return _with(keys, key), key
 
         return self._change(end)
@@ -118,7 +119,7 @@ class KeyBook:
         NotFoundError, CallError."""
 
         def turn(keys: tuple[Key, ...]) -> tuple[tuple[Key, ...], tuple[Key, str]]:
-            found = _named(_live(keys), name)
+            found = _standing(keys, name)
             if found.is_person:
                 raise CallError(f"{found.owner} signs on elsewhere and has no key of this house to rotate.")
             if not found.is_live(time.time()):
@@ -159,8 +160,17 @@ def _parsed(path: Path, data: bytes) -> tuple[Key, ...]:
         ) from error
 
 
-def _live(keys: Iterable[Key]) -> list[Key]:
-    return [key for key in keys if key.revoked_s is None]
+def _standing(keys: Iterable[Key], name: str) -> Key:
+    """The key that `name` means, of those that were not revoked. Raises as `_named`."""
+    every = [*keys]
+    try:
+        return _named([key for key in every if key.revoked_s is None], name)
+    except NotFoundError:
+        key = _named(every, name)
+    at = datetime.fromtimestamp(key.revoked_s or 0, UTC).isoformat().replace("+00:00", "Z")
+    raise NotFoundError(
+        "key", name, text=f"{key.named} was revoked already, at {at}.", hint="`freehold keys list --all` shows it."
+    )
 
 
 def _named(among: Sequence[Key], name: str) -> Key:
