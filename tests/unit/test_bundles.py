@@ -592,7 +592,7 @@ def test_what_is_there_is_not_overwritten_unless_that_is_said(
     assert [path.name for path in tmp_path.glob("house.tar*")] == ["house.tar"]
     (tmp_path / "folder").mkdir()
     code, _, err = freehold("bundle", "make", "tiny", "-o", "folder", "--no-wheels", "--force")
-    assert code == 2 and "folder is a folder.\nName a file: -o folder/house.tar" in err
+    assert code == 2 and "folder is a folder.\nName a file in it: folder/house.tar" in err
 
 
 def test_a_file_that_appears_while_the_bundle_is_written_stays(store: Store, build: HeldBuild, tmp_path: Path) -> None:

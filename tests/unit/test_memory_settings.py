@@ -41,7 +41,8 @@ def test_an_endpoint_says_how_long_its_model_stays(tmp_path: Path) -> None:
     [
         ('limit = "8"', "a size such as"),
         ('limit = "0GB"', "a size such as"),
-        ("limit = 8", "must be a string"),
+        ("limit = 8", 'must be a size such as "8GB" or "7.5GiB", not 8'),
+        ("wait = 30", 'must be a time such as "90s", "10m" or "2h", not 30'),
         ('keep = "10"', 'a time such as "90s", "10m" or "2h" or "always"'),
         ('keep = "9999d"', "a time such as"),
         ('wait = "always"', "a time such as"),

@@ -66,20 +66,22 @@ def _keep(table: TableReader) -> float:
 
 def _span(table: TableReader, key: str) -> float:
     """Seconds in `90s`, `10m`, `2h`, `1d`."""
-    found = re.fullmatch(r"(\d{1,9}) ?(ms|s|m|h|d)", table.text(key, "0s"))
+    written = table.value(key)
+    found = re.fullmatch(r"(\d{1,9}) ?(ms|s|m|h|d)", written) if isinstance(written, str) else None
     seconds = int(found[1]) * _SECONDS[found[2]] if found else math.nan
     if not 0 <= seconds <= _LONGEST_S:
         beside = ' or "always"' if key == "keep" else ""
-        table.problem(key, f'must be a time such as "90s", "10m" or "2h"{beside}')
+        table.problem(key, f'must be a time such as "90s", "10m" or "2h"{beside}, not {written!r}')
         return 0.0
     return seconds
 
 
 def _size(table: TableReader, key: str) -> int:
     """Bytes in `8GB`, `7.5 GiB`, `500MB`."""
-    written = table.text(key, "1kB").lower()  # what is no text has been told of
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?) ?([kmgt]i?b)", written)
+    written = table.value(key)
+    shape = r"(\d{1,9}(?:\.\d{1,3})?) ?([kmgt]i?b)"
+    found = re.fullmatch(shape, written.lower()) if isinstance(written, str) else None
     size_bytes = int(float(found[1]) * _BYTES[found[2]]) if found else 0
     if size_bytes < 1:
-        table.problem(key, 'must be a size such as "8GB" or "7.5GiB"')
+        table.problem(key, f'must be a size such as "8GB" or "7.5GiB", not {written!r}')
     return size_bytes

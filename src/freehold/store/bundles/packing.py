@@ -43,7 +43,7 @@ class Piece:
 def refuse_existing(out: Path, *, replace: bool) -> None:
     """Raise CallError where `out` is there and not to be replaced, or cannot be a file."""
     if out.is_dir():
-        raise CallError(f"{out} is a folder.", hint=f"Name a file: -o {out / 'house.tar'}", file=str(out))
+        raise CallError(f"{out} is a folder.", hint=f"Name a file in it: {out / 'house.tar'}", file=str(out))
     if os.path.lexists(out) and not replace:
         raise CallError(
             f"{out} is there already, and is left as it is.",
