@@ -107,6 +107,12 @@ def test_more_tokens_than_the_context_holds_are_the_context_and_not_a_wrapped_nu
     small = Upstream("llamacpp", "http://worker/v1", "m", Capabilities(), socket_path="/x", context_tokens=8192)
     sent = requests.outgoing({"messages": [], "max_tokens": 2**32 + 2, "max_completion_tokens": 5}, "chat", small)
     assert (sent["max_tokens"], sent["max_completion_tokens"]) == (8192, 5)
+    looks_back = {"repeat_last_n": 2**31 - 1, "dry_penalty_last_n": 1e9}
+    assert (
+        requests.outgoing({**looks_back, "messages": []}, "chat", small).items()
+        >= dict.fromkeys(looks_back, 8192).items()
+    )
+    assert requests.outgoing({"repeat_last_n": -1, "dry_penalty_last_n": "x"}, "chat", small)["repeat_last_n"] == -1
     assert requests.outgoing({"max_tokens": 2**40}, "chat", REMOTE)["max_tokens"] == 2**40
 
 

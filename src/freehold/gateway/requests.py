@@ -34,6 +34,7 @@ _IGNORED_LOCALLY: Mapping[Verb, Mapping[str, str]] = {
         "echo": "put the prompt before the answer yourself",
     },
 }
+_COUNTED = ("max_tokens", "max_completion_tokens", "repeat_last_n", "dry_penalty_last_n")
 _TEXTS: Mapping[Allowed, str] = {"complete": "prompt", "embed": "input"}
 
 
@@ -127,11 +128,12 @@ def _refuse_costly(body: Mapping[str, Any]) -> None:
     constraints.check_tools(body.get("tools"))
 
 
-def _limits(body: Mapping[str, Any], context_tokens: int | None) -> dict[str, int]:
-    """The engine counts in 32 bits: more than the context holds is the same as the context, and ends in `length`."""
-    fields = ("max_tokens", "max_completion_tokens")
+def _limits(body: Mapping[str, Any], context_tokens: int | None) -> dict[str, Any]:
+    """What is counted in tokens, with the context as its most: more is the same, and the engine counts in 32 bits.
+    llama.cpp takes memory for as many tokens as it is to look back at, and the time to fill it, whatever there are."""
     most = context_tokens or 2**31 - 1
-    return {field: min(body[field], most) for field in fields if body.get(field) is not None}
+    asked = {field: body.get(field) for field in _COUNTED}
+    return {field: min(value, most) for field, value in asked.items() if isinstance(value, int | float)}
 
 
 def _refuse_other_media(body: Mapping[str, Any]) -> None:
