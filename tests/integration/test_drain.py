@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,16 @@ def test_a_second_signal_ends_at_once_and_tells_those_who_wait(house: RunningHou
     lines = house.settings.ledger_folder.glob("records-*")
     ends = [json.loads(line) for path in lines for line in path.read_bytes().splitlines()]
     assert [row["error"] for row in ends if row["kind"] == "outcome"] == ["house_closing"] * 2
+
+
+def test_two_signals_at_once_tell_those_who_wait_as_well(house: RunningHouse) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        whole = pool.submit(house.ask, "POST", CHAT, ENDLESS)
+        until(lambda: house.busy() == 1)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            house.process.send_signal(number)
+        assert house.process.wait(timeout=30) == 0
+    assert (whole.result().status, whole.result().error["code"]) == (503, "house_closing")
 
 
 def test_a_client_that_takes_nothing_does_not_hold_up_a_second_signal(tmp_path: Path) -> None:

@@ -49,14 +49,19 @@ class Drain:
         """With the seconds until this house has ended at the latest: before that another try cannot succeed here."""
         return HouseClosingError(retry_after_s=max(1, math.ceil(self.left_s or 0.0)))
 
+    def begin(self, limit_s: float) -> None:
+        """Take nothing new from now on, and end within `limit_s` at the latest."""
+        ends_at = asyncio.get_running_loop().time() + limit_s
+        self._ends_at = ends_at if self._ends_at is None else min(self._ends_at, ends_at)
+
     async def run(self, limit_s: float) -> float:
         """Take nothing new and wait for what is at work, at most `limit_s`; how much of that is left."""
-        loop = asyncio.get_running_loop()
-        self._ends_at = loop.time() + limit_s
+        self.begin(limit_s)
+        assert self._ends_at is not None, "it has just begun"
         if self._at_work:
             try:
                 async with asyncio.timeout_at(self._ends_at):
                     await self._idle.wait()
             except TimeoutError:
                 return 0.0
-        return max(0.0, self._ends_at - loop.time())
+        return self.left_s or 0.0

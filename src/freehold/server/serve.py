@@ -161,7 +161,7 @@ class _Process:
         """The first time drains, the second ends at once."""
         if self._server.should_exit:
             self._server.end_now()
-        self._server.should_exit = True
+        self._server.stop()
 
     def _lost(self) -> None:
         """A process has ended that a restricted house does not run without."""
@@ -227,6 +227,11 @@ class _Server(uvicorn.Server):
         left_s = await self._drain.run(0.0 if self.force_exit else self._drain_s)
         self.config.timeout_graceful_shutdown = max(left_s, LAST_BYTES_S)  # type: ignore[assignment]  # floats too
         await super().shutdown(sockets)
+
+    def stop(self) -> None:
+        """Drain: from now on, and not from when uvicorn looks next."""
+        self._drain.begin(self._drain_s)
+        self.should_exit = True
 
     def end_now(self) -> None:
         """Cut off what is at work, which tells its clients so, and then the connections of those who take nothing."""
