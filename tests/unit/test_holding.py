@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,9 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from freehold.core.errors import LimitError
+from freehold.core.ports import Capabilities, Upstream
+from freehold.gateway.access.access import Access, Permit
+from freehold.gateway.access.book import KeyBook
 from freehold.gateway.access.key import Key, Limits
 from freehold.gateway.access.meter import Meter
-from freehold.gateway.holding import USUAL_TOKENS, Need, granted
+from freehold.gateway.asking import Local
+from freehold.gateway.holding import USUAL_TOKENS, Need, granted, held_back
 
 
 @dataclass
@@ -115,6 +122,29 @@ def test_what_is_refused_because_of_others_is_let_in_when_they_have_ended() -> N
         enters(meter, Need(20, 1, None))
     meter.leave(held, 30)
     assert enters(meter, Need(20, 1, None)) == 70
+
+
+@dataclass
+class Counting:
+    """A way to an engine that only counts: a token for each word."""
+
+    permit: Permit
+    upstream = Upstream("llamacpp", "http://worker/v1", "m", Capabilities(tokenize=True), socket_path="/x")
+
+    async def call(self, _path: str, body: Mapping[str, Any], *, root: bool) -> dict[str, Any]:
+        assert root
+        return {"tokens": [1] * len(str(body["content"]).split())}
+
+
+TEXT = "word " * 30
+
+
+@pytest.mark.parametrize("prompt", [TEXT, [TEXT], [[1, TEXT]], [1, TEXT], [{"prompt_string": TEXT}], [[1] * 30]])
+async def test_a_prompt_counts_whole_in_whatever_form_the_engine_takes_it(prompt: Any, home: Path) -> None:
+    meter = ada(tokens_per_day=29)
+    asking: Any = Counting(Permit(Access(KeyBook(home), None), Local(), meter, meter.enter(None)))
+    with pytest.raises(LimitError, match=r"may take (30|31|32) tokens"):
+        await held_back(asking, "complete", {"prompt": prompt, "max_tokens": 1})
 
 
 def test_requests_at_work_hold_back_the_energy_that_the_dearest_one_took() -> None:
