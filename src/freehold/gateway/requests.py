@@ -74,8 +74,8 @@ def width(body: Mapping[str, Any], verb: Allowed) -> int:
     if verb == "tokens":
         return 0
     texts = body.get(_TEXTS[verb]) if verb in _TEXTS else None
-    several = isinstance(texts, list) and texts and not isinstance(texts[0], int)
-    return (len(texts) if several else 1) * copies(body, verb)
+    several = len(texts) if isinstance(texts, list) and texts and not isinstance(texts[0], int) else 1
+    return several * copies(body, verb)
 
 
 def copies(body: Mapping[str, Any], verb: Allowed) -> int:
