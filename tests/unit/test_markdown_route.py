@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from freehold.server.pages.markdown import MAX_TEXT_CHARS
-from freehold.server.pages.routes import MAX_BODY_BYTES, STATIC, routes
+from freehold.server.pages.routes import MAX_BODY_BYTES, STATIC, _Renderer, routes
 from freehold.server.pages.shell import PAGES, VIEWS, drawn
 
 
@@ -45,6 +47,18 @@ def test_a_body_beyond_the_bound_is_refused_without_being_read_whole(client: Tes
     answer = client.post("/ui/markdown", content=b" " * (MAX_BODY_BYTES + 1))
     assert answer.status_code == 413
     assert answer.json()["error"]["code"] == "body_too_large"
+
+
+async def test_a_body_that_does_not_come_holds_nothing_for_long() -> None:
+    sent: list[Any] = []
+    scope = {"type": "http", "method": "POST", "path": "/ui/markdown", "headers": [], "query_string": b""}
+    never: Any = asyncio.Event().wait
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await _Renderer(patience_s=0.01)(scope, never, send)
+    assert sent[0]["status"] == 408 and b'"code":"body_timeout"' in sent[1]["body"]
 
 
 def test_only_post_renders(client: TestClient) -> None:

@@ -7,6 +7,7 @@ their files hold no secret and may be served without a key, `/ui/markdown` costs
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from freehold.server.pages.shell import PAGES, Page, drawn
 STATIC = Path(__file__).parent / "static"
 MAX_BODY_BYTES = 8 * MAX_TEXT_CHARS
 """Room for the longest text with every character escaped."""
+PATIENCE_S = 60.0
+"""So long a body may take: a page of this house sends it at once."""
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -80,7 +83,8 @@ class _Renderer:
     One text at a time, on a thread: rendering must never hold up the answers being streamed beside it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience_s: float = PATIENCE_S) -> None:
+        self._patience_s = patience_s
         self._one_at_a_time = CapacityLimiter(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,7 +98,11 @@ class _Renderer:
     async def _answer(self, request: Request) -> Response:
         if request.method != "POST":
             raise HTTPException(405, headers={"Allow": "POST"})
-        body = await _bounded_body(request)
+        try:
+            async with asyncio.timeout(self._patience_s):
+                body = await _bounded_body(request)
+        except TimeoutError:
+            return _refusal(408, "body_timeout", f"The body took over {self._patience_s:g} s.")
         if body is None:
             return _refusal(413, "body_too_large", f"The text is longer than {MAX_TEXT_CHARS:,} characters.")
         try:
