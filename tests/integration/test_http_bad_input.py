@@ -39,6 +39,10 @@ def _body(**fields: Any) -> dict[str, Any]:
     return {"model": "small-model", **HELLO, **fields}
 
 
+def _said(**message: Any) -> dict[str, Any]:
+    return {"model": "small-model", "messages": [{"role": "user", **message}]}
+
+
 def test_a_field_of_the_wrong_type_is_named_as_the_client_spelled_it(house: RunningHouse) -> None:
     wrong: list[tuple[str, dict[str, Any], str]] = [
         (CHAT, _body(temperature="hot"), "temperature"),
@@ -57,7 +61,13 @@ def test_a_field_of_the_wrong_type_is_named_as_the_client_spelled_it(house: Runn
         ("/v1/completions", {"model": "small-model", "prompt": {}}, "prompt"),
         ("/v1/embeddings", {"model": "small-model", "input": 7}, "input"),
         ("/v1/detokenize", {"model": "small-model", "tokens": ["a"]}, "tokens.0"),
+        (CHAT, _said(content=[{"type": ["text"], "text": "a"}]), "messages.0.content.0.type"),
+        (CHAT, _said(content=[{"type": "text", "text": 5}]), "messages.0.content.0.text"),
+        (CHAT, _said(content="a", tool_calls=[{"id": ["a"], "function": {"name": "f"}}]), "messages.0.tool_calls.0.id"),
+        (CHAT, _said(role="tool", content="a", tool_call_id={}), "messages.0.tool_call_id"),
         ("/v1/responses", {"model": "small-model", "input": 7}, "input"),
+        ("/v1/responses", {"model": "small-model", "input": [{"role": ["user"], "content": "a"}]}, "input.0.role"),
+        ("/v1/responses", {"model": "small-model", "input": "a", "top_logprobs": 1000}, "top_logprobs"),
     ]
     for path, body, field in wrong:
         reply = house.ask("POST", path, body)

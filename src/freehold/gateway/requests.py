@@ -142,7 +142,7 @@ def _refuse_other_media(body: Mapping[str, Any]) -> None:
         for part_place, part in enumerate(content if isinstance(content, list) else ()):
             field = f"messages.{place}.content.{part_place}"
             kind = part.get("type", "text")
-            if kind not in {"text", "refusal"}:
+            if kind not in ("text", "refusal"):
                 raise UnsupportedError(f"This endpoint's model reads text, not {kind!r}.", param=field)
             if not isinstance(part.get(kind), str):
                 raise RequestError(f"`{field}.{kind}` must be a string.", param=f"{field}.{kind}")

@@ -26,10 +26,24 @@ _LENIENT = ConfigDict(extra="allow", strict=True)
 
 
 @with_config(_LENIENT)
+class _Part(TypedDict, total=False):
+    type: str
+    text: str | None
+
+
+@with_config(_LENIENT)
+class _Call(TypedDict, total=False):
+    id: str | None
+    function: dict[str, Any]
+
+
+@with_config(_LENIENT)
 class _Message(TypedDict, total=False):
     role: str
-    content: str | list[dict[str, Any]] | None
-    tool_calls: list[dict[str, Any]] | None
+    name: str | None
+    content: str | list[_Part] | None
+    tool_calls: list[_Call] | None
+    tool_call_id: str | None
 
 
 @with_config(_LENIENT)

@@ -57,7 +57,7 @@ def _turn(out: list[dict[str, Any]], *, said: bool) -> dict[str, Any]:
 
 
 def _message(fields: Fields, out: list[dict[str, Any]]) -> None:
-    role = _ROLES.get(fields.take("role"))
+    role = _ROLES.get(fields.text("role"))
     if role is None:
         raise fields.wrong("role", "must be user, assistant, system or developer")
     content = _content(fields, "content")
