@@ -3,8 +3,8 @@ each timing. It is started by `measure`; after the seconds it is given it begins
 all types were measured goes into the first ones again: a machine that has neighbors is another one a minute later.
 
 What must stay true: a timing during which other programs had the processor is repeated, and printed all the same,
-marked; nothing is read but the models that were written here, in the scratch folder that is named; and no line on stdout
-is another's, whatever the library prints.
+marked; nothing is read but the models that were written here, in the scratch folder that is named; and no line on
+stdout is another's, whatever the library prints.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def main() -> None:
     """Orders on stdin: scratch, try_threads, cache_bytes, seconds; then, once asked for, threads."""
     lock.arm_death_signal()
     keep_stdout()
-    os.environ["GGML_NO_BACKTRACE"] = "1"  # read as it ends by an assertion: a debugger's pages would hide what failed
+    os.putenv("GGML_NO_BACKTRACE", "1")  # read as it ends by an assertion: a debugger's pages would hide what failed
     orders = json.loads(sys.stdin.readline())
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, _NICE)
