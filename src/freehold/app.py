@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -62,7 +63,7 @@ from freehold.trials.openvino import OpenVinoEntrant
 
 if TYPE_CHECKING:
     from freehold.planning.planner import Planner
-    from freehold.planning.targets import Targets
+    from freehold.planning.targets import Builds, Targets
 
 
 Recorded = Literal["house", "alone"]
@@ -137,29 +138,31 @@ class House:
         """What the deed of a held build says of it. Raises DeedError."""
         return holding(build, self.store, self.catalog)
 
-    def planner(self) -> Planner:
-        """Who plans for this machine as it is now, what this house's workers have mapped counted as taken."""
-        from freehold.planning.here import planner_here
-
-        running = {worker.build for worker in self.gateway.workers() if worker.pid is not None}
-        taken = sum(build.size_bytes for build in self.store.builds() if build.name in running)
-        return planner_here(self.catalog, self.settings.home, taken)
-
     def fit(self, name: str) -> dict[str, Any]:
         """Every build of the model called `name` on this machine. Raises NotFoundError with the nearest names."""
         from freehold.planning.planner import Question
 
-        return self.planner().of_target(self._targets().of_model(self.catalog.model(name)), Question())
+        builds = functools.cache(self.store.builds)
+        return self._planner(builds).of_target(self._targets(builds).of_model(self.catalog.model(name)), Question())
 
     def fits(self) -> dict[str, Any]:
         """Of every model of the catalog whether it fits this machine, of held builds first."""
-        return self.planner().brief(self._targets().held())
+        builds = functools.cache(self.store.builds)
+        return self._planner(builds).brief(self._targets(builds).held())
 
-    def _targets(self) -> Targets:
+    def _planner(self, builds: Builds) -> Planner:
+        """Who plans for this machine as it is now, what this house's workers have mapped counted as taken."""
+        from freehold.planning.here import planner_here
+
+        running = {worker.build for worker in self.gateway.workers() if worker.pid is not None}
+        taken = sum(build.size_bytes for build in builds() if build.name in running)
+        return planner_here(self.catalog, self.settings.home, taken)
+
+    def _targets(self, builds: Builds) -> Targets:
         from freehold.planning.targets import Targets
         from freehold.trials.distances import distances_here
 
-        return Targets(self.catalog, self.store, distances_here(self.settings.home, self.store))
+        return Targets(self.catalog, self.store, distances_here(self.settings.home, builds), builds)
 
 
 def build_house(settings: Settings, *, recorded: Recorded | None = None, guard: Guard | None = None) -> House:

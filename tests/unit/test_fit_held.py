@@ -11,17 +11,20 @@ from typing import Any
 import pytest
 
 from freehold.catalog import Catalog
+from freehold import control
 from freehold.cli.main import main
-from freehold.core.builds import Stamp
+from freehold.core.builds import HeldBuild, Stamp
 from freehold.core.formats import TRIAL
 from freehold.core.quantity import Measured
 from freehold.core.refs import parse
 from freehold.engines.llamacpp.identity import engine_id
+from freehold.core.settings import load
 from freehold.hardware import measured_speeds, probe
 from freehold.hardware.fingerprint import fingerprint
 from freehold.hardware.measured_speeds import MeasuredSpeed, Way
 from freehold.store.derived import Making, derive
 from freehold.store.store import Store
+from freehold.python import fitting
 from freehold.trials import record
 from tests.gguf_bytes import KEYS, U32, gguf
 
@@ -179,3 +182,41 @@ def test_what_was_made_here_has_lost_what_its_parent_had_and_hides_nothing(
     assert measured["kind"] == "estimated", "it was not measured from weights that had lost nothing"
     assert measured["low"] == 0.25
     assert measured["high"] == pytest.approx((before["high"] ** 0.5 + 0.5) ** 2)
+
+
+def test_the_deeds_are_read_once_for_a_plan_of_what_was_measured(
+    held: dict[str, Path], home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    benched(home, "f16", q4_1={"nats": 0.25, "error": 0.02})
+    scans: list[Store] = []
+    builds = Store.builds
+
+    def counted(store: Store) -> tuple[HeldBuild, ...]:
+        scans.append(store)
+        return builds(store)
+
+    monkeypatch.setattr(Store, "builds", counted)
+    assert fitted(capsys)["q4_1"]["loss_nats_per_token"]["kind"] == "measured"
+    assert len(scans) == 1
+
+
+def test_weights_that_two_workers_map_together_are_taken_once(
+    held: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = [{"build": "own:f16", "pid": 7}, {"build": "own:f16", "pid": 8}, {"build": "own:q4_1", "pid": None}]
+    monkeypatch.setattr(control, "ps", lambda _: {"workers": workers})
+    assert fitting._taken_bytes(load()) == held["f16"].stat().st_size
+
+
+@pytest.mark.parametrize("noisy", ["other programs had the processor during 40% of the timings", None])
+def test_a_measurement_that_was_disturbed_is_said_beside_what_follows_from_it(
+    noisy: str | None, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine = fingerprint(probe.machine())
+    found = replace(invented(fingerprint=machine), engine=engine_id(), quiet=Quiet(1.0, 1.0, 0.4, 0.2, noisy))
+    path = calibration.kept_at(home, machine)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(calibration.encoded(found))
+    assert main(["fit", "llama-3.1-8b-instruct", "--json"]) == 0
+    notes = json.loads(capsys.readouterr().out)["machine"]["notes"]
+    assert any("40% of the timings" in note and "to be doubted" in note for note in notes) == (noisy is not None)

@@ -25,19 +25,29 @@ from freehold.store.store import Store
 
 Distances = Callable[[str], Distance | None]
 """How far a held build was measured here to be from what it was made from, by its digest."""
+Builds = Callable[[], tuple[HeldBuild, ...]]
+"""The builds that are held."""
 
 
 class Targets:
-    """Looks references up in the catalog and the store, as it was at the first look."""
+    """Looks references up in the catalog and the store, as it was at the first look. `builds` are those of the store,
+    where somebody else looks at them as well: reading every deed is a tenth of the time of a plan."""
 
-    def __init__(self, catalog: Catalog, store: Store, distances: Distances = lambda _: None) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: Store,
+        distances: Distances = lambda _: None,
+        builds: Builds | None = None,
+    ) -> None:
         self._catalog = catalog
         self._store = store
         self._distances = distances
+        self._builds = builds or store.builds
 
     @functools.cached_property
     def _held(self) -> tuple[HeldBuild, ...]:
-        return self._store.builds()
+        return self._builds()
 
     def of(self, ref: Reference) -> Target | None:
         """What `ref` means; None where only its source can tell. Raises NotFoundError with the nearest names,

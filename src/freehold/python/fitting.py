@@ -20,8 +20,7 @@ from freehold.planning.planner import Judge, Planner, Question
 from freehold.planning.target import Target, target_of_file, target_of_files
 
 if TYPE_CHECKING:
-    from freehold.planning.targets import Distances
-    from freehold.store.store import Store
+    from freehold.planning.targets import Builds, Distances
 
 __all__ = ["Fitting", "Question", "best_build", "fit", "planner_for", "target"]
 
@@ -90,7 +89,8 @@ def target(ref: str, settings: Settings) -> Target:
     from freehold.store.store import Store
 
     store = Store.of(settings)
-    found = Targets(Catalog.load(), store, _distances(store, settings)).of(parsed)
+    builds = functools.cache(store.builds)
+    found = Targets(Catalog.load(), store, _distances(builds, settings), builds).of(parsed)
     if found is not None:
         return found
     assert not isinstance(parsed, ModelRef), "a model's name is found or refused"
@@ -99,14 +99,14 @@ def target(ref: str, settings: Settings) -> Target:
     return asyncio.run(_from_source(parsed, settings))
 
 
-def _distances(store: Store, settings: Settings) -> Distances:
+def _distances(builds: Builds, settings: Settings) -> Distances:
     """What was measured of held builds here; looked up where one is held."""
 
     @functools.cache
     def measured() -> Distances:
         from freehold.trials.distances import distances_here
 
-        return distances_here(settings.home, store)
+        return distances_here(settings.home, builds)
 
     return lambda digest: measured()(digest)
 
@@ -149,7 +149,8 @@ def _judge(settings: Settings) -> Judge:
 
 
 def _taken_bytes(settings: Settings) -> int:
-    """The weights that workers of the running house have mapped. Zero where no house runs or it does not answer."""
+    """The weights that workers of the running house have mapped, those of one build once. Zero where no house runs or
+    it does not answer."""
     from freehold.control import ps
 
     try:
@@ -162,4 +163,5 @@ def _taken_bytes(settings: Settings) -> int:
         sizes = {build.name: build.size_bytes for build in Store.of(settings).builds()}
     except FreeholdError:
         return 0
-    return sum(sizes.get(worker["build"], 0) for worker in workers if worker["pid"] is not None)
+    running = {worker["build"] for worker in workers if worker["pid"] is not None}
+    return sum(sizes.get(build, 0) for build in running)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,18 @@ from freehold.core.formats import TRIAL
 from freehold.core.quantity import Measured
 from freehold.fit.loss import WHOLE
 from freehold.fit.options import Distance
-from freehold.store.store import Store
 from freehold.trials.record import LARGEST_BYTES, are_there, folder
 
 ENGINE = "llama.cpp"
 
 
-def distances_here(home: Path, store: Store) -> Callable[[str], Distance | None]:
-    """What was measured of the builds of `store`, as it is at the first look, on this machine, by their digests."""
+def distances_here(home: Path, builds: Callable[[], Iterable[HeldBuild]]) -> Callable[[str], Distance | None]:
+    """What was measured on this machine of the builds that `builds` gives, by their digests. They are asked for once,
+    and only where anything was measured."""
 
     @functools.cache
     def held() -> Mapping[str, HeldBuild]:
-        return {build.digest: build for build in store.builds()}
+        return {build.digest: build for build in builds()}
 
     def machine() -> str:
         from freehold.hardware import probe
