@@ -15,6 +15,7 @@ from freehold.core.settings import load
 from freehold.engines.llamacpp import architectures
 from freehold.fit.architectures import ARCHITECTURES
 from tests.gguf_bytes import KEYS, STRING, gguf
+from tests.servers.files import file_server
 from tests.unit.test_models_route import catalog, client
 
 WORDS = "strange:q4_1 cannot be run: no engine here is known to run it: llama.cpp (xllamacpp "
@@ -60,6 +61,17 @@ def test_to_run_it_or_to_serve_it_is_one_error(
     said = " ".join(capsys.readouterr().err.split())
     assert said.count("cannot be run: no engine here is known to run it") == 1, said
     assert "did not start" not in said and "The house is open" not in said
+
+
+def test_a_house_that_is_to_pull_it_first_says_so_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
+    with file_server() as server:
+        assert main(["up", "--pull", server.put("/strange.gguf", strange_gguf())]) == 3
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.count("no engine here is known to run it") == 1, said
+    assert "The house is open" not in said
 
 
 def test_the_page_says_so_and_offers_no_chat_with_it(strange: Path, tmp_path: Path, home: Path) -> None:

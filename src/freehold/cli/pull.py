@@ -74,23 +74,34 @@ def pull_now(
     name: str | None = None,
     wish: Wish | None = None,
     yes: bool = False,
+    to_run: bool = False,
 ) -> HeldBuild:
     """Pull `ref` and show how far it is. `wish` is the override of a policy that refuses it.
 
     A person at the terminal is asked about what cannot run here, unless `yes`; elsewhere it is said and pulled: it may
-    be meant for another machine. Raises DoesNotFitError or NoEngineError where the answer is no.
+    be meant for another machine. Raises DoesNotFitError or NoEngineError where the answer is no; `to_run`: who asks
+    wants to run it, and what no engine here knows is refused without a question where a look ahead tells.
     """
     from freehold.python.opening import house_for, pull_into
 
     def once(*, refuse_unfit: bool) -> HeldBuild:
         with display_for(output) as display:
-            pulling = pull_into(house_for(None), ref, progress=display, copy=copy, name=name, refuse_unfit=refuse_unfit)
+            pulling = pull_into(
+                *(house_for(None), ref),
+                progress=display,
+                copy=copy,
+                name=name,
+                refuse_unfit=refuse_unfit,
+                to_run=to_run,
+            )
             return asyncio.run(pulling)
 
     def asked() -> HeldBuild:
         try:
             return once(refuse_unfit=output.talks_to_person and not yes)
         except (DoesNotFitError, NoEngineError) as problem:
+            if to_run and isinstance(problem, NoEngineError):
+                raise
             output.say(f"{problem.message}\n{problem.hint}")
             if not output.ask("Pull it all the same?"):
                 raise

@@ -195,7 +195,7 @@ def _hold_all(settings: Settings, output: Output, *, may_pull: bool, wish: Wish)
                 if settings.endpoints is None:
                     raise _nothing_held() from None
                 raise
-            pull_now(ref, output, wish=wish)
+            pull_now(ref, output, wish=wish, to_run=True)
     for line in permitted(lambda: served(house), output, wish, settings):
         output.say(line)
 
