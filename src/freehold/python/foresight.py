@@ -32,6 +32,8 @@ from freehold.weights.gguf import check_gguf
 
 WEIGHTS_SHARE = 0.97
 """Of a file, at least: the rest is its header."""
+AHEAD_S = 30.0
+"""How long a pull waits for a header that it looks into before it begins; it does not depend on one."""
 
 
 def memory_bytes(rig: Rig) -> int:
@@ -93,13 +95,13 @@ def unknown_to_engines(facts: WeightFacts, asked: str) -> NoEngineError | None:
 
 async def read_ahead(plan: Plan) -> WeightFacts | None:
     """What the header of a large file says, read before the rest of it; None of one that comes as fast as its header,
-    and of what cannot be read: then the pull itself says what is wrong."""
+    of what does not come within AHEAD_S, and of what cannot be read: then the pull itself says what is wrong."""
     first = plan.files[0] if plan.files else None
     if first is None or first.size_bytes is None or first.size_bytes <= MOST_BYTES:
         return None
     with tempfile.TemporaryDirectory(prefix="freehold-header-") as folder:
         try:
-            (path,) = await fetch_headers(replace(plan, files=(first,)), Path(folder))
+            (path,) = await fetch_headers(replace(plan, files=(first,)), Path(folder), longest_s=AHEAD_S)
         except (FreeholdError, OSError):
             return None
         return (await asyncio.to_thread(check_gguf, path)).facts

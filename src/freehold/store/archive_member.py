@@ -54,6 +54,8 @@ async def member_bytes(part: Part, session: aiohttp.ClientSession, most_bytes: i
             async for chunk in response.content.iter_chunked(CHUNK_BYTES):
                 for piece in unpack.feed(chunk):
                     yield piece
+                if unpack.done:
+                    break
     except asyncio.IncompleteReadError as error:
         raise _broken(part, "it ends inside a member") from error
 
@@ -67,6 +69,11 @@ class _Unpack:
         if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED} or info.flag_bits & 1:
             raise _broken(part, "its member is packed in a way that is not read here")
         self._inflate = zlib.decompressobj(-zlib.MAX_WBITS) if info.compress_type == zipfile.ZIP_DEFLATED else None
+
+    @property
+    def done(self) -> bool:
+        """Whether the whole member came; what a server sends beyond it is not waited for."""
+        return self._left <= 0
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         chunk = chunk[: self._left]
@@ -98,14 +105,15 @@ async def _find(part: Part, session: aiohttp.ClientSession) -> zipfile.ZipInfo:
 async def _take(part: Part, session: aiohttp.ClientSession, start: int | None, end: int | None, file: IO[bytes]) -> int:
     """Put the bytes from `start` to `end` of the archive where they belong in `file`; how long the archive is."""
     async with _span(part, session, start, end) as (response, (first, size_bytes)):
-        if size_bytes - first > max(TAIL_BYTES, MAX_DIRECTORY_BYTES):
-            raise _broken(part, f"its list of members would have {size_bytes - first:,} bytes")
+        left = size_bytes - first
+        if not 0 <= left <= max(TAIL_BYTES, MAX_DIRECTORY_BYTES):
+            raise _broken(part, f"its list of members would have {left:,} bytes")
         file.truncate(size_bytes)
         file.seek(first)
-        left = size_bytes - first
         async for chunk in response.content.iter_chunked(CHUNK_BYTES):
-            file.write(chunk[:left])
-            left -= len(chunk[:left])
+            left -= file.write(chunk[:left])
+            if not left:
+                break
     return size_bytes
 
 

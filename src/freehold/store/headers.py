@@ -3,7 +3,7 @@
 What comes is a file as long as the real one with a hole where the weights would be, so that whoever checks weight files
 checks it by the same rules. Nobody can hold it against a hash: it is good for arithmetic, never for running. A server
 that does not answer for parts of a file is hung up on once the header is there; no header takes more than
-`MOST_BYTES`.
+`MOST_BYTES`, or longer than `LONGEST_S`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import aiohttp
 
-from freehold.core.errors import SourceError
+from freehold.core.errors import SourceError, SourceUnreachableError
 from freehold.store import transfer
 from freehold.store.archive_member import member_bytes
 from freehold.store.naming import is_file_name
@@ -32,19 +32,39 @@ MOST_BYTES = 64 << 20
 LONGEST_BYTES = 10**13
 """What is told beyond that is no length of a file: many file systems have none so long."""
 CHUNK_BYTES = 1 << 18
+LONGEST_S = 300.0
+"""For one file: the largest headers come in that time at 2 Mbit/s. What is slower holds up whoever waits for it."""
 
 
-async def fetch_headers(plan: Plan, folder: Path, *, patience: Patience | None = None) -> tuple[Path, ...]:
+async def fetch_headers(
+    plan: Plan, folder: Path, *, patience: Patience | None = None, longest_s: float = LONGEST_S
+) -> tuple[Path, ...]:
     """The files of `plan` in `folder`, headers only, in order; of files on this disk, they themselves.
 
-    Raises SourceUnreachableError, GatedError, and SourceError where a server does not say how long a file is, or one
-    that does not answer for parts has it inside an archive.
+    Raises SourceUnreachableError, also where one has not come after `longest_s`, GatedError, and SourceError where a
+    server does not say how long a file is, or one that does not answer for parts has it inside an archive.
     """
     names = [file.name for file in plan.files]
     if not all(map(is_file_name, names)) or len(set(names)) != len(names):
         raise SourceError(f"{plan.origin} names files that cannot be kept: {', '.join(names)}.")
     async with transfer.open_session(plan.tls, patience, plan.proxy) as session:
-        return tuple([await _fetch(file, folder / file.name, session, patience or Patience()) for file in plan.files])
+        fetched = (_fetch(file, folder / file.name, session, patience or Patience()) for file in plan.files)
+        return tuple([await _in_time(each, file, longest_s) for each, file in zip(fetched, plan.files, strict=True)])
+
+
+async def _in_time(coming: Awaitable[Path], file: PlannedFile, longest_s: float) -> Path:
+    """What is `coming`, where it comes in time: a server that sends a byte now and then is never silent."""
+    try:
+        async with asyncio.timeout(longest_s) as limit:
+            return await coming
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise SourceUnreachableError(
+            f"The header of {file.name} did not come within {longest_s:g} s.",
+            hint="Try again, or pull it: a pull goes on for as long as anything comes.",
+            file=file.name,
+        ) from error
 
 
 async def _fetch(file: PlannedFile, into: Path, session: aiohttp.ClientSession, patience: Patience) -> Path:
@@ -62,7 +82,14 @@ async def _fetch(file: PlannedFile, into: Path, session: aiohttp.ClientSession, 
                 raise transfer.gave_up(part.url, dropped, failures, kept_bytes=0) from dropped
             wait_s = max(dropped.wait_s or 0, patience.first_wait_s * 2 ** (failures - 1))
             await asyncio.sleep(min(wait_s, patience.longest_wait_s))
-    os.truncate(into, size_bytes)
+    try:
+        os.truncate(into, size_bytes)
+    except OSError as error:
+        raise SourceError(
+            f"{part.name} has {size_bytes:,} bytes by its server, and {into.parent} takes no file of that length "
+            f"({error.strerror}).",
+            file=part.name,
+        ) from error
     return into
 
 
