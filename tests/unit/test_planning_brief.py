@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from freehold.catalog import Catalog
+from freehold.core.errors import CallError
 from freehold.core.quantity import Unknown
 from freehold.fit.options import offered_options
 from freehold.hardware.describe import described
@@ -56,3 +57,9 @@ def test_a_list_and_a_plan_agree_on_every_model_whether_it_fits() -> None:
         whole = planner.of_target(Target(name, model, tuple(offered_options(model)), one=False), Question())
         assert brief[name]["fits"] == whole["fits"], name
     assert len(brief) > 300
+
+
+@pytest.mark.parametrize("question", [Question(context_tokens=0), Question(context_tokens=-5), Question(slots=0)])
+def test_a_context_of_no_tokens_and_no_slots_are_asked_about_in_vain(question: Question) -> None:
+    with pytest.raises(CallError, match="and nothing runs so"):
+        question.read()

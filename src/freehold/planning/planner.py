@@ -17,7 +17,7 @@ from freehold.core.quantity import Unknown
 from freehold.fit.blueprint import Blueprint, RunShape
 from freehold.fit.cache import CACHE_TYPES
 from freehold.fit.choice import Choice, choose, meets
-from freehold.fit.needs import Need, read_need
+from freehold.fit.needs import MOST, Need, read_need
 from freehold.fit.options import Option
 from freehold.fit.placement import Placement
 from freehold.fit.plan import BuildPlan, Speedometer, Wanted, plan
@@ -49,6 +49,7 @@ class Question:
 
     def read(self) -> tuple[Wanted, Need]:
         """The run and the need of it. Raises CallError, also where two parts say different things."""
+        self._require_bounds()
         if self.cache_type not in CACHE_TYPES:
             raise CallError(f"There is no cache type {self.cache_type!r}.", hint=f"There are {', '.join(CACHE_TYPES)}.")
         if self.task is not None:
@@ -65,6 +66,14 @@ class Question:
         slots = self.slots or need.users
         need = replace(need, context_tokens=context, users=slots, task=self.task or need.task)
         return Wanted(context, slots, self.cache_type), need
+
+    def _require_bounds(self) -> None:
+        for name, value, most in (
+            ("context_tokens", self.context_tokens, MOST["context_tokens"]),
+            ("slots", self.slots, MOST["users"]),
+        ):
+            if value is not None and not 1 <= value <= most:
+                raise CallError(f"{name} is {value:,}, and nothing runs so.", hint=f"Give 1 to {most:,}, or nothing.")
 
 
 _NOTHING_TO_RUN = (
