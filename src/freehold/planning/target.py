@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from freehold.core.errors import CallError, NotFoundError
 from freehold.fit.options import Option, option
-from freehold.store.naming import absolute
+from freehold.store.naming import absolute, split_names
 
 if TYPE_CHECKING:
     from freehold.catalog.model import CatalogModel
@@ -31,13 +31,19 @@ class Target:
 
 
 def target_of_file(ref: FileRef) -> Target:
-    """The build that lies in a file. Raises NotFoundError, CallError for a folder, WeightsError."""
+    """The build that lies in a file, or in all that its name says it is one of. Raises NotFoundError, CallError for a
+    folder, WeightsError."""
     path = absolute(ref)
     if path.is_dir():
         raise CallError(f"{path} is a folder, and what is planned for is one file.", hint="Name a GGUF file in it.")
     if not path.exists():
         raise NotFoundError("file", str(path), hint="Look at the path; a model's name needs no ./ before it.")
-    return target_of_files(str(ref), [path])
+    pieces = [path.with_name(name) for name in split_names(path.name)]
+    missing = [piece.name for piece in pieces if not piece.exists()]
+    if missing:
+        hint = f"By its name {path.name} is one of {len(pieces)} files, and all of them have to lie in one folder."
+        raise NotFoundError("file", str(path.with_name(missing[0])), hint=hint)
+    return target_of_files(str(ref), pieces)
 
 
 def target_of_files(name: str, paths: Sequence[Path]) -> Target:
