@@ -17,7 +17,14 @@ CARDS = "2x rtx-4090, 64GB"
 KINDS = {"exact", "measured", "estimated", "unknown"}
 FIGURES = (
     *("weights_bytes", "kv_cache_bytes", "state_bytes", "compute_bytes", "output_bytes", "adapters_bytes"),
-    *("projector_bytes", "process_bytes", "total_bytes", "largest_context_tokens", "generation_tokens_per_s"),
+    *(
+        "projector_bytes",
+        "process_bytes",
+        "embedding_copy_bytes",
+        "total_bytes",
+        "largest_context_tokens",
+        "generation_tokens_per_s",
+    ),
     *("prompt_tokens_per_s", "loss_nats_per_token"),
 )
 
@@ -91,7 +98,7 @@ def test_what_lies_in_all_places_is_what_is_needed_in_all(
     capsys: pytest.CaptureFixture[str], model: str, on: str
 ) -> None:
     _, found = data(capsys, model, "--on", on)
-    parts = FIGURES[:8]
+    parts = FIGURES[:9]
     assert any(build["places"] for build in found["builds"]) or model == "deepseek-v3"
     for build in found["builds"]:
         most = [build[name].get("high", build[name]["value"]) for name in (*parts, "total_bytes")]

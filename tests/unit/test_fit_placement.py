@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 
 import pytest
 
 from freehold.catalog import Catalog
-from freehold.core.quantity import Exact, Unknown
+from freehold.core.quantity import Estimated, Exact, Unknown, at_most
 from freehold.fit import placement
-from freehold.fit.blueprint import RunShape
+from freehold.fit.blueprint import Blueprint, BuildTensor, RunShape
 from freehold.fit.largest import largest_context
 from freehold.fit.loads import LayerLoad, Loads
 from freehold.fit.memory import need
@@ -18,6 +19,7 @@ from freehold.fit.placement import Layout, Share, layout, place
 from freehold.fit.read_catalog import blueprint_of_model
 from freehold.hardware.describe import described
 from freehold.hardware.rig import Place, Rig
+from tests import fit_cases
 
 GIB = 1 << 30
 CATALOG = Catalog.load()
@@ -120,3 +122,59 @@ def test_a_hybrid_and_a_recurrent_model_keep_what_their_rows_say(name: str, cach
 def test_recurrent_rows_without_their_sizes_cannot_say() -> None:
     found = blueprint_of_model(CATALOG.model("lfm2-24b-a2b"), "Q4_K_M")
     assert found.cannot_say is not None and "recurrent" in found.cannot_say
+
+
+TABLE_BYTES = 3 * 10**8
+
+
+def with_a_table(*, tied: bool) -> Blueprint:
+    """Four layers of a gigabyte each, and a table that the output shares, or one for each of the two."""
+    layers = fit_cases.blueprint(4)
+    embedding = BuildTensor("token_embd.weight", "Q6_K", (1, 1), TABLE_BYTES, "output" if tied else "embedding", None)
+    output = BuildTensor("output.weight", "Q6_K", (1, 1), TABLE_BYTES, "output", None)
+    return replace(layers, tensors=(*(layers.tensors or ()), embedding, *(() if tied else (output,))))
+
+
+@pytest.mark.parametrize("on", ["1x rtx-4090, 64GB", "1x rtx-4090", "1x card(4GB), 64GB"])
+def test_a_table_that_is_embedding_and_output_lies_on_the_card_and_with_the_host(on: str) -> None:
+    run, rig = RunShape(512), described(on)
+    tied, apart = (place(with_a_table(tied=each), run, rig) for each in (True, False))
+    assert tied.offloaded_layers == apart.offloaded_layers > 0
+    assert (tied.need.embedding_copy_bytes, apart.need.embedding_copy_bytes) == (Exact(TABLE_BYTES), Exact(0))
+    assert [each.bytes for each in tied.shares] == [each.bytes for each in apart.shares]
+    assert sum(each.bytes for each in tied.shares) == pytest.approx(at_most(tied.need.total_bytes), abs=8)
+
+
+def test_where_nothing_lies_on_a_card_the_table_lies_there_once() -> None:
+    found = place(with_a_table(tied=True), RunShape(512), described("64GB"))
+    assert found.fits and found.need.embedding_copy_bytes == Exact(0)
+
+
+def test_all_that_a_row_whose_output_is_its_embedding_has_lies_on_the_card() -> None:
+    """Gemma 3 has one table for both, of 262,208 times 5,376 numbers: more than a gigabyte."""
+    found = place(blueprint_of_model(CATALOG.model("gemma-3-27b-it"), "Q4_K_M"), RunShape(8192), described("1x l40s"))
+    (card, host), needed = found.shares, found.need
+    parts = (needed.weights_bytes, needed.kv_cache_bytes, needed.compute_bytes)
+    assert card.bytes == pytest.approx(sum(at_most(part) or 0 for part in parts), abs=8)
+    copied = at_most(needed.embedding_copy_bytes) or 0
+    assert copied > 262_208 * 5_376 * 6 / 8 and host.bytes > copied
+
+
+def test_where_a_row_leaves_open_if_it_is_one_table_both_are_within_the_range() -> None:
+    found = place(blueprint_of_model(CATALOG.model("deepseek-v3"), "Q4_K_M"), RunShape(8192), described("8x h200-sxm"))
+    copied = found.need.embedding_copy_bytes
+    assert isinstance(copied, Estimated) and copied.low == 0 < copied.high
+
+
+@pytest.mark.parametrize("on", ["16 cores", "ddr5-5600 x2"])
+def test_a_machine_whose_memory_nobody_named_holds_nobody_knows_what(on: str) -> None:
+    found = place(fit_cases.blueprint(4), RunShape(512), described(on))
+    assert found.fits is None
+    assert found.why_not is not None and "memory the machine has was not said" in found.why_not
+
+
+def test_a_run_that_the_engine_refuses_fits_nowhere() -> None:
+    """Keys of 125 numbers are no whole blocks of 32."""
+    found = place(fit_cases.blueprint(4), RunShape(512, cache_type_k="q8_0", cache_type_v="q8_0"), described("64GB"))
+    assert found.fits is False
+    assert found.why_not == "the engine makes no context for it: its keys do not fill whole blocks of q8_0"

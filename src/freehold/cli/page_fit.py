@@ -54,6 +54,7 @@ _PARTS = {
     "compute": "compute_bytes",
     "output": "output_bytes",
     "program": "process_bytes",
+    "embedding, again": "embedding_copy_bytes",
     "in all": "total_bytes",
 }
 

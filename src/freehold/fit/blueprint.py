@@ -23,6 +23,9 @@ Role = Literal["embedding", "output", "dense", "expert"]
 """`embedding` is read a row a token, `expert` only for the experts a token is sent to, the rest whole. The embedding
 of a build that has no matrix for its output is an `output`: it is read whole as well."""
 
+EMBEDDING = "token_embd.weight"
+"""What the embedding is called, whichever its role."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:

@@ -9,9 +9,11 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from freehold.core.quantity import Quantity, at_least, at_most
-from freehold.fit.blueprint import Blueprint, RunShape
+from freehold.fit.blueprint import EMBEDDING, Blueprint, RunShape
 from freehold.fit.cache import STATE_BYTES, layer_cache_bytes
+from freehold.fit.counts import counts
 from freehold.fit.memory import MemoryNeed
+from freehold.fit.recipes import Tables, table_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,18 @@ class LayerLoad:
 @dataclass(frozen=True, slots=True)
 class Loads:
     """Bytes of each part. `embedding` stays with the host; `each` is what every place takes that computes (its compute
-    buffer), `host` what the host takes besides (output buffer, process)."""
+    buffer), `host` what the host takes besides (output buffer, process).
+
+    `tied` is the part of `output` that is the embedding as well: where the output lies on an accelerator, the host has
+    that part too (llama.cpp b11549, `TENSOR_DUPLICATED`).
+    """
 
     layers: tuple[LayerLoad, ...]
     output: int
     embedding: int
     each: int
     host: int
+    tied: int = 0
 
 
 def loads(blueprint: Blueprint, run: RunShape, needed: MemoryNeed, *, high: bool) -> Loads | None:
@@ -51,19 +58,28 @@ def loads(blueprint: Blueprint, run: RunShape, needed: MemoryNeed, *, high: bool
         for layer in blueprint.kinds
     }
     caches = [each[layer] for layer in blueprint.layers] if len(each) > 1 else [*each.values()] * len(blueprint.layers)
-    cut = _from_tensors(blueprint, caches) if blueprint.tensors is not None else _even(blueprint, caches, weights)
-    layers, output_weights, embedding = cut
-    besides = run.adapters_bytes + run.projector_bytes
-    return Loads(layers, output_weights, embedding, compute, output + process + besides)
+    besides = output + process + run.adapters_bytes + run.projector_bytes
+    if blueprint.tensors is not None:
+        cut = _from_tensors(blueprint, caches)
+    else:
+        cut = _even(blueprint, caches, weights, tied=_may_be_tied(blueprint, high=high))
+    return Loads(cut.layers, cut.output, cut.embedding, compute, besides, cut.tied)
 
 
-_Cut = tuple[tuple[LayerLoad, ...], int, int]
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """The weights: those of the layers with their caches, and what lies before and behind them."""
+
+    layers: tuple[LayerLoad, ...]
+    output: int
+    embedding: int
+    tied: int
 
 
 def _from_tensors(blueprint: Blueprint, caches: list[int]) -> _Cut:
     dense: defaultdict[int, int] = defaultdict(int)
     experts: defaultdict[int, int] = defaultdict(int)
-    output = embedding = 0
+    output = embedding = tied = 0
     for tensor in blueprint.tensors or ():
         if tensor.layer is not None and tensor.layer < len(caches):
             (experts if tensor.role == "expert" else dense)[tensor.layer] += tensor.size_bytes
@@ -71,20 +87,37 @@ def _from_tensors(blueprint: Blueprint, caches: list[int]) -> _Cut:
             embedding += tensor.size_bytes
         else:
             output += tensor.size_bytes
+            tied += tensor.size_bytes if tensor.name == EMBEDDING else 0
     layers = tuple(LayerLoad(dense[index], experts[index], cache) for index, cache in enumerate(caches))
-    return layers, output, embedding
+    return _Cut(layers, output, embedding, tied)
 
 
-def _even(blueprint: Blueprint, caches: list[int], weights: int) -> _Cut:
-    """Where no tensor is known: the layers alike, embedding and output by their share of the parameters."""
+def _even(blueprint: Blueprint, caches: list[int], weights: int, *, tied: bool) -> _Cut:
+    """Where no tensor is known: the layers alike, embedding and output by the types that its recipe gives them, or by
+    their share of the parameters. `tied`: they are one table."""
+    tables = table_bytes(blueprint) or _alike(blueprint, weights)
+    output = min(tables.output, weights // 2)
+    embedding = 0 if tied else min(tables.embedding, weights // 2)
+    each = (weights - output - embedding) // len(caches)
+    experts = int(each * _routed_share(blueprint))
+    layer = {cache: LayerLoad(each - experts, experts, cache) for cache in set(caches)}
+    left = weights - output - embedding - each * len(caches)
+    return _Cut(tuple(layer[cache] for cache in caches), output + left, embedding, output if tied else 0)
+
+
+def _alike(blueprint: Blueprint, weights: int) -> Tables:
+    """Both tables by their share of the parameters."""
     table = blueprint.vocabulary * blueprint.hidden
-    share = min(0.5, table / blueprint.parameters) if blueprint.parameters else 0.0
-    ends = int(weights * share)
-    each = (weights - 2 * ends) // len(caches)
-    routed = _routed_share(blueprint)
-    experts = int(each * routed)
-    alike = {cache: LayerLoad(each - experts, experts, cache) for cache in set(caches)}
-    return tuple(alike[cache] for cache in caches), weights - ends - each * len(caches), ends
+    each = int(weights * table / blueprint.parameters) if blueprint.parameters else 0
+    return Tables(each, each)
+
+
+def _may_be_tied(blueprint: Blueprint, *, high: bool) -> bool:
+    """Whether embedding and output are one table, as its count of weights tells; where that leaves both open, they are
+    at the high end, which takes more."""
+    counted = counts(blueprint)
+    tables = {count.tables for count in counted.possible} if counted is not None else set()
+    return 1 in tables if high else tables == {1}
 
 
 def _routed_share(blueprint: Blueprint) -> float:

@@ -27,8 +27,9 @@ SCORES_SLACK_BYTES, SCORES_SLACK = 24 << 20, 0.05
 @dataclass(frozen=True, slots=True)
 class MemoryNeed:
     """Bytes of each part. `state_bytes` are of recurrent layers, `process_bytes` what the worker takes beside the
-    build: its program, its libraries, its tables, what it keeps of every slot. `mapped_twice_bytes` are no part of what
-    must be there."""
+    build: its program, its libraries, its tables, what it keeps of every slot. `embedding_copy_bytes` is the table that
+    is embedding and output at once, where the host and an accelerator each have one. `mapped_twice_bytes` are no part
+    of what must be there."""
 
     weights_bytes: Quantity
     kv_cache_bytes: Quantity
@@ -39,12 +40,14 @@ class MemoryNeed:
     projector_bytes: Quantity
     process_bytes: Quantity
     mapped_twice_bytes: Quantity
+    embedding_copy_bytes: Quantity
 
     @property
     def parts(self) -> tuple[Quantity, ...]:
         return (
             *(self.weights_bytes, self.kv_cache_bytes, self.state_bytes, self.compute_bytes),
             *(self.output_bytes, self.adapters_bytes, self.projector_bytes, self.process_bytes),
+            self.embedding_copy_bytes,
         )
 
     @property
@@ -52,9 +55,10 @@ class MemoryNeed:
         """What must be there."""
         return total(self.parts)
 
-    def computed_in(self, places: int) -> MemoryNeed:
+    def lying_in(self, places: int, embedding_copy: Quantity) -> MemoryNeed:
         """The same where so many places compute: each has a compute buffer of its own."""
-        return replace(self, compute_bytes=total((self.compute_bytes,) * places)) if places > 1 else self
+        compute = total((self.compute_bytes,) * places) if places > 1 else self.compute_bytes
+        return replace(self, compute_bytes=compute, embedding_copy_bytes=embedding_copy)
 
     @property
     def peak_bytes(self) -> Quantity:
@@ -77,6 +81,7 @@ def need(blueprint: Blueprint, run: RunShape) -> MemoryNeed:
         projector_bytes=Exact(run.projector_bytes),
         process_bytes=process_bytes(blueprint, run),
         mapped_twice_bytes=mapped_twice_bytes(blueprint),
+        embedding_copy_bytes=Exact(0),
     )
 
 

@@ -1,9 +1,10 @@
 """Where the layers of a build go on a machine, whether all of it fits, and if not, why.
 
 The engine's rule: the last layers and the output go to the accelerators, each a run of layers that follow each other;
-the first layers and the embedding stay with the host. Of a mixture of experts, experts go to the host before any layer
-does, because the rest of a layer is used by every token. Splits of single matrices over devices (tensor parallel) are
-not planned. Source: llama.cpp b11549, `llama_model_base::load_tensors` and `common/fit.cpp`.
+the first layers and the embedding stay with the host, also where it is the output's table. Of a mixture of experts,
+experts go to the host before any layer does, because the rest of a layer is used by every token. Splits of single
+matrices over devices (tensor parallel) are not planned. Source: llama.cpp b11549, `llama_model_base::load_tensors` and
+`common/fit.cpp`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from freehold.core.quantity import Estimated, Exact, Quantity
 from freehold.fit.blueprint import Blueprint, RunShape
 from freehold.fit.loads import LayerLoad, Loads, loads
 from freehold.fit.memory import MemoryNeed, need
@@ -83,10 +85,16 @@ def place(blueprint: Blueprint, run: RunShape, rig: Rig) -> Placement:
     if found is None:
         perhaps = layout(low, rig) is not None
         return Placement(None if perhaps else False, needed, why_not=_why_not(low, high, rig))
-    computing = found.computing
-    return Placement(
-        *(True, needed.computed_in(computing), found.shares, found.offloaded, found.host_experts), computing=computing
-    )
+    copy = _embedding_copy(blueprint, low, high) if found.offloaded else Exact(0)
+    lying = needed.lying_in(found.computing, copy)
+    return Placement(*(True, lying, found.shares, found.offloaded, found.host_experts), computing=found.computing)
+
+
+def _embedding_copy(blueprint: Blueprint, low: Loads, high: Loads) -> Quantity:
+    """What the host has of an output that lies on an accelerator."""
+    if blueprint.tensors is not None or not high.tied:
+        return Exact(high.tied)
+    return Estimated(low.tied, high.tied, "the type that outputs are kept in, where the embedding is the output")
 
 
 def layout(parts: Loads, rig: Rig) -> Layout | None:
@@ -176,7 +184,7 @@ def _host_bytes(parts: Loads, first: int, experts: int, *, alone: bool) -> int:
     """What stays with the host where `first` layers do, and the experts of so many after them."""
     whole = sum(layer.whole for layer in parts.layers[:first])
     left = sum(layer.experts for layer in parts.layers[first : first + experts])
-    output = parts.output if alone or first == len(parts.layers) else 0
+    output = parts.output if alone or first == len(parts.layers) else parts.tied
     computes = parts.each if alone or first or experts else 0
     return whole + left + output + parts.embedding + parts.host + computes
 

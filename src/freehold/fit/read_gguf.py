@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from freehold.core.builds import HeldBuild
-from freehold.fit.blueprint import Blueprint, BuildTensor, Role
+from freehold.fit.blueprint import EMBEDDING, Blueprint, BuildTensor, Role
 from freehold.fit.contradiction import Claims, contradiction
 from freehold.fit.layers import lasting_inputs, layers_of
 from freehold.fit.stated import Stated
 from freehold.weights.gguf import Outline, read_outline
 
 _BLOCK = re.compile(r"blk\.(\d+)\.")
-_ROWS = ("token_embd.weight", "per_layer_token_embd.weight", "position_embd.weight", "token_types.weight")
+_ROWS = (EMBEDDING, "per_layer_token_embd.weight", "position_embd.weight", "token_types.weight")
 
 
 def blueprint_of_gguf(paths: Sequence[Path], *, name: str | None = None) -> Blueprint:
@@ -94,7 +94,7 @@ def _tensors(outline: Outline) -> tuple[BuildTensor, ...]:
 
 
 def _role(name: str, *, tied: bool) -> Role:
-    if name == "output.weight" or (tied and name == "token_embd.weight"):
+    if name == "output.weight" or (tied and name == EMBEDDING):
         return "output"
     if name in _ROWS:
         return "embedding"

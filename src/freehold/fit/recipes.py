@@ -187,6 +187,24 @@ def mixed_bytes(blueprint: Blueprint) -> Estimated | None:
     return Estimated(low * (1 - _BESIDE), high * (1 + _BESIDE), basis, (low + high) / 2)
 
 
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Bytes of one table of the vocabulary as output, and as an embedding beside it."""
+
+    output: int
+    embedding: int
+
+
+def table_bytes(blueprint: Blueprint) -> Tables | None:
+    """The tables of `blueprint` under its recipe; None where the recipe, or the shape, is not known."""
+    name, table = (blueprint.quantization or "").upper(), blueprint.vocabulary * blueprint.hidden
+    if name not in BASE or not table or not blueprint.layers:
+        return None
+    recipe = _recipe(blueprint, name, imatrix=False)
+    output, embedding = (_bytes_each(kind, blueprint.hidden) for kind in (recipe.output(), recipe.embedding()))
+    return Tables(int(table * output), int(table * embedding))
+
+
 def _recipe(blueprint: Blueprint, name: str, *, imatrix: bool) -> _Recipe:
     first = blueprint.layers[0]
     return _Recipe(

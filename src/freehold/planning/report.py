@@ -19,7 +19,7 @@ from freehold.hardware.rig import Place, Rig
 
 PARTS = (
     *("weights_bytes", "kv_cache_bytes", "state_bytes", "compute_bytes", "output_bytes"),
-    *("adapters_bytes", "projector_bytes", "process_bytes", "total_bytes"),
+    *("adapters_bytes", "projector_bytes", "process_bytes", "embedding_copy_bytes", "total_bytes"),
 )
 
 
