@@ -63,3 +63,54 @@ def test_where_no_engine_runs_there_is_memory_and_neither_speed_nor_recommendati
     found = choose([planned])
     assert (found.build, found.fits) == (None, False)
     assert found.reason.startswith("no engine here runs on ")
+
+
+def several(name: str, on: str, users: int, *, used_tokens: int = 64) -> Speeds:
+    """How fast a build of 4 bits is for so many at once."""
+    blueprint, run, rig = blueprint_of_model(CATALOG.model(name), "Q4_K_M"), RunShape(256, slots=users), described(on)
+    return speeds(blueprint, run, rig, Unknown("described"), used_tokens=used_tokens, concurrency=users)
+
+
+def test_many_at_once_write_no_faster_than_the_card_computes() -> None:
+    alone, many = (several("llama-3.1-8b-instruct", "1x rtx-4090", users) for users in (1, 256))
+    assert isinstance(alone.generation_tokens_per_s, Estimated) and isinstance(many.generation_tokens_per_s, Estimated)
+    operations = 256 * 2 * (8_030_261_248 - 128_256 * 4096)
+    assert many.generation_tokens_per_s.high == pytest.approx(165.2e12 / operations, rel=0.02)
+    assert many.generation_tokens_per_s.low == pytest.approx(165.2e12 / 4 / operations, rel=0.02)
+    assert alone.generation_tokens_per_s.high > 4 * many.generation_tokens_per_s.high
+
+
+def test_how_fast_many_at_once_are_where_nobody_knows_how_fast_it_computes_is_unknown() -> None:
+    on = "16 cores, 64GB, ddr5-5600 x2"
+    assert isinstance(several("llama-3.1-8b-instruct", on, 1).generation_tokens_per_s, Estimated)
+    found = several("llama-3.1-8b-instruct", on, 8).generation_tokens_per_s
+    assert found == Unknown("the matrix rate of host is not known")
+
+
+def test_a_rate_in_32_bits_alone_bounds_several_below_and_tells_nothing_of_a_prompt() -> None:
+    """An A10G has 600 GB/s and 31.2 TFLOPS in 32 bits; of its matrices in 16 bits nobody is cited."""
+    found = several("llama-3.1-8b-instruct", "1x a10g", 64)
+    speed = found.generation_tokens_per_s
+    assert isinstance(speed, Estimated)
+    assert speed.low == pytest.approx(31.2e12 / 4 / (64 * 2 * (8_030_261_248 - 128_256 * 4096)), rel=0.03)
+    assert speed.high > 10 * speed.low
+    assert found.prompt_tokens_per_s == Unknown("the matrix rate of NVIDIA A10G is not known")
+
+
+def test_a_long_prompt_is_read_more_slowly_for_what_it_looks_back_at() -> None:
+    blueprint, run = blueprint_of_model(CATALOG.model("llama-3.1-8b-instruct"), "Q4_K_M"), RunShape(131_072)
+    short, long = (
+        speeds(blueprint, run, described("1x h200-sxm"), Unknown("described"), used_tokens=used).prompt_tokens_per_s
+        for used in (512, 131_072)
+    )
+    assert isinstance(short, Estimated) and isinstance(long, Estimated)
+    # 32 heads of 128, keys and values, in 32 layers, over half of the prompt; and 7 billion weights beside.
+    looking, weights = 32 * 32 * 2 * 256 * 65_536, 2 * (8_030_261_248 - 2 * 128_256 * 4096)
+    assert short.high / long.high == pytest.approx((looking + weights) / weights, rel=0.03)
+
+
+def test_of_a_mixture_a_batch_of_the_prompt_waits_for_nearly_all_experts() -> None:
+    prompt = several("deepseek-v3", "8x h200-sxm", 1, used_tokens=4096).prompt_tokens_per_s
+    assert isinstance(prompt, Estimated)
+    weights = 671e9 * 4.5 / 8
+    assert 512 * 0.41 * 4.8e12 / weights == pytest.approx(prompt.high, rel=0.05)

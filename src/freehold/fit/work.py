@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from freehold.fit.blueprint import Blueprint, BuildTensor, Layer
+from freehold.fit.counts import counts
 
 _BESIDE_MATRICES = 8
 _ROUTING = 8
@@ -97,7 +98,8 @@ def _from_shape(blueprint: Blueprint) -> Work | str:
         for matrix in _attention(kind, hidden, layer):
             matrices[matrix] += alike
     attending = sum(each.weights * alike for each, alike in matrices.items())
-    rest = blueprint.parameters - blueprint.vocabulary * (hidden + blueprint.layer_embeddings) - attending
+    tables = blueprint.vocabulary * (_tables(blueprint) * hidden + blueprint.layer_embeddings)
+    rest = blueprint.parameters - tables - attending
     if rest <= 0:
         return "what its layers compute does not follow from its row of the catalog; its header says it"
     experts, used = blueprint.experts or 1, (blueprint.experts_used or 1) if blueprint.experts else 1
@@ -110,6 +112,12 @@ def _from_shape(blueprint: Blueprint) -> Work | str:
     nodes += count * (_BESIDE_MATRICES + 2 * _NORM + (_ROUTING if experts > 1 else 0))
     output = Matrix(kind, hidden, blueprint.vocabulary)
     return Work(matrices, output, nodes, blueprint.kinds, blueprint.vocabulary)
+
+
+def _tables(blueprint: Blueprint) -> int:
+    """How many tables of the vocabulary its parameters surely hold: two where the output has one of its own."""
+    counted = counts(blueprint)
+    return min((count.tables for count in counted.possible), default=1) if counted is not None else 1
 
 
 def _routed(parameters: int, active: int | None, share: float, rest: int) -> int:
