@@ -7,13 +7,13 @@ import dataclasses
 import pytest
 
 from freehold.catalog import Catalog
-from freehold.core.quantity import Estimated, Quantity, Unknown
+from freehold.core.quantity import Estimated, Measured, Quantity, Unknown
 from freehold.fit.blueprint import Attention, Blueprint, BuildTensor, Layer, Role, RunShape
 from freehold.fit.memory import need
 from freehold.fit.passes import Batch, pass_s
 from freehold.fit.placement import Placement
 from freehold.fit.read_catalog import blueprint_of_model
-from freehold.fit.speed import MODEL_ERROR, speeds
+from freehold.fit.speed import MODEL_ERROR, MOST_PASSES, prompt_passes, speeds
 from freehold.fit.work import base_type, work_of
 from freehold.hardware.describe import described
 from freehold.hardware.rig import Place, Rig
@@ -92,6 +92,25 @@ def test_a_prompt_is_read_a_batch_at_a_time_and_asks_for_one_token() -> None:
 
 
 def test_few_tokens_look_as_one_does_and_many_as_the_most_that_were_measured() -> None:
+def test_of_a_long_prompt_some_passes_stand_for_all() -> None:
+    run = RunShape(2**24, batch_tokens=128)
+    work = work_of(blueprint())
+    assert not isinstance(work, str)
+
+    def middle(measured: Measured) -> float:
+        return measured.value
+
+    tokens = 128 * 1000 + 5
+    every = [Batch(1, min(128, tokens - start), start, int(start + 128 >= tokens)) for start in range(0, tokens, 128)]
+    whole = sum(pass_s(work, run, calibration(), each, middle) for each in every)
+    found = speeds(blueprint(), run, HERE, calibration(), used_tokens=tokens).prompt_tokens_per_s
+    assert value(found) == pytest.approx(tokens / whole, rel=1e-9)
+    passes = prompt_passes(2**30, 128)
+    assert len(passes) <= MOST_PASSES + 1
+    assert sum(batch.tokens * count for batch, count in passes) == 2**30
+    assert prompt_passes(5, 128) == [(Batch(1, 5, 0, 1), 1)]
+
+
     def looking_s(tokens: int) -> float:
         """Of a pass that looks back at 4,096 tokens for each of its own, less one of the same width that does not."""
         work = work_of(blueprint())

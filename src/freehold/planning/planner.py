@@ -205,7 +205,7 @@ class Planner:
 
     def _speedometer(self, rig: Rig) -> Speedometer:
         def measure(blueprint: Blueprint, run: RunShape, placement: Placement) -> Speeds:
-            used, slots = run.context_tokens // 2, run.slots
+            used, slots = max(1, run.context_tokens // 2), run.slots
             return speeds(
                 blueprint, run, rig, self._calibration, used_tokens=used, concurrency=slots, placement=placement
             )
