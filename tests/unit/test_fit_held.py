@@ -5,27 +5,30 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from freehold.catalog import Catalog
 from freehold import control
+from freehold.catalog import Catalog
 from freehold.cli.main import main
 from freehold.core.builds import HeldBuild, Stamp
 from freehold.core.formats import TRIAL
 from freehold.core.quantity import Measured
 from freehold.core.refs import parse
-from freehold.engines.llamacpp.identity import engine_id
 from freehold.core.settings import load
-from freehold.hardware import measured_speeds, probe
+from freehold.engines.llamacpp.identity import engine_id
+from freehold.hardware import calibration, measured_speeds, probe
+from freehold.hardware.calibration import Quiet
 from freehold.hardware.fingerprint import fingerprint
 from freehold.hardware.measured_speeds import MeasuredSpeed, Way
+from freehold.python import fitting
 from freehold.store.derived import Making, derive
 from freehold.store.store import Store
-from freehold.python import fitting
 from freehold.trials import record
+from tests.calibrations import calibration as invented
 from tests.gguf_bytes import KEYS, U32, gguf
 
 ON = "2026-11-20"

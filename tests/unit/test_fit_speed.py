@@ -15,6 +15,7 @@ from freehold.fit.placement import Placement
 from freehold.fit.read_catalog import blueprint_of_model
 from freehold.fit.speed import MODEL_ERROR, MOST_PASSES, prompt_passes, speeds
 from freehold.fit.work import base_type, work_of
+from freehold.hardware.calibration import Quiet
 from freehold.hardware.describe import described
 from freehold.hardware.rig import Place, Rig
 from tests.calibrations import calibration
@@ -91,7 +92,6 @@ def test_a_prompt_is_read_a_batch_at_a_time_and_asks_for_one_token() -> None:
     assert value(found.prompt_tokens_per_s) == pytest.approx(200 / (first + last), rel=1e-12)
 
 
-def test_few_tokens_look_as_one_does_and_many_as_the_most_that_were_measured() -> None:
 def test_of_a_long_prompt_some_passes_stand_for_all() -> None:
     run = RunShape(2**24, batch_tokens=128)
     work = work_of(blueprint())
@@ -111,6 +111,7 @@ def test_of_a_long_prompt_some_passes_stand_for_all() -> None:
     assert prompt_passes(5, 128) == [(Batch(1, 5, 0, 1), 1)]
 
 
+def test_few_tokens_look_as_one_does_and_many_as_the_most_that_were_measured() -> None:
     def looking_s(tokens: int) -> float:
         """Of a pass that looks back at 4,096 tokens for each of its own, less one of the same width that does not."""
         work = work_of(blueprint())
@@ -174,6 +175,15 @@ def test_what_was_not_measured_is_unknown_and_says_why(of: Blueprint, run: RunSh
     for each in (found.generation_tokens_per_s, found.prompt_tokens_per_s):
         assert isinstance(each, Unknown)
         assert why in each.reason
+
+
+def test_a_measurement_of_other_programs_predicts_nothing() -> None:
+    busy = dataclasses.replace(calibration(), quiet=Quiet(4.0, 5.0, 0.94, 0.2, "other programs had the processor"))
+    found = speeds(blueprint(), RUN, HERE, busy, used_tokens=100)
+    for each in (found.generation_tokens_per_s, found.prompt_tokens_per_s):
+        assert isinstance(each, Unknown) and "during 94% of the timings" in each.reason
+    noisy = dataclasses.replace(calibration(), quiet=Quiet(4.0, 5.0, 0.4, 0.2, "other programs had the processor"))
+    assert isinstance(speeds(blueprint(), RUN, HERE, noisy, used_tokens=100).generation_tokens_per_s, Estimated)
 
 
 def test_a_machine_that_was_not_measured_gives_its_reason() -> None:

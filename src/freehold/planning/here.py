@@ -8,6 +8,7 @@ from pathlib import Path
 from freehold.catalog import Catalog
 from freehold.core.quantity import Unknown
 from freehold.hardware import calibration, measured_speeds
+from freehold.hardware.calibration import Calibration
 from freehold.hardware.rig import Rig
 from freehold.planning.planner import Planner
 
@@ -28,7 +29,18 @@ def planner_of(catalog: Catalog, rig: Rig, home: Path) -> Planner:
 
     engine = engine_id()
     ran = [row for row in measured_speeds.read(home, rig.fingerprint) if row.way.engine == engine]
-    return Planner(catalog, rig, calibration.read(home, fingerprint=rig.fingerprint, engine=engine), ran)
+    found = calibration.read(home, fingerprint=rig.fingerprint, engine=engine)
+    return Planner(catalog, _doubted(rig, found), found, ran)
+
+
+def _doubted(rig: Rig, found: Calibration | Unknown) -> Rig:
+    """`rig` with a note where its measurement is to be doubted: what follows from it is off by more than it says."""
+    if isinstance(found, Unknown) or found.quiet.noisy is None:
+        return rig
+    note = (
+        f"It was measured while {found.quiet.noisy}, so that its speeds are to be doubted: measure it again when quiet."
+    )
+    return replace(rig, notes=(*rig.notes, note))
 
 
 def without(rig: Rig, taken_bytes: int) -> Rig:
