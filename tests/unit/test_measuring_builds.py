@@ -74,4 +74,4 @@ def test_how_long_it_takes_is_said_in_words(lengths: list[float | None], words: 
 def test_the_help_says_how_long_both_take(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["machine", "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "in about a minute" in shown and "half a minute for a build of 100 MB" in shown
+    assert "in about a minute" in shown and "half a minute for a build of 100 MB where nothing else runs" in shown

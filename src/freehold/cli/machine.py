@@ -58,8 +58,9 @@ def machine_command(
     Processors, memory, accelerators and the disk of the store, with the fingerprint that measurements are kept under;
     --on says what a description of another machine is understood as. Every figure says whether it was counted,
     measured or estimated. --measure takes the figures that speeds are predicted from, in about a minute; --check holds
-    predictions of the held builds to what they do: half a minute for a build of 100 MB, some minutes for one of several
-    gigabytes, and it says how long before it begins. Quiet prints the fingerprint, or the places' names.
+    predictions of the held builds to what they do: half a minute for a build of 100 MB where nothing else runs, several
+    times that beside other programs, and it says how long before it begins. Quiet prints the fingerprint, or the
+    places' names.
     """
     output = Output(as_json=as_json, quiet=quiet)
     if sum((devices, measure, check, on is not None)) > 1:
