@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from freehold.core.quantity import Measured, Quantity
+from freehold.core.quantity import Measured, Quantity, at_least, at_most
 from freehold.fit.choice import Choice, choose, meets
+from freehold.fit.memory import need as needed_of
 from freehold.fit.needs import Need, read_need
 from freehold.fit.options import Option
 from freehold.fit.plan import BuildPlan, Wanted, plan
-from tests.fit_cases import between, fast, host, option
+from tests.fit_cases import GB, between, fast, host, option
 
 BUILDS = (
     option("bf16", 16, 0.0),
@@ -97,8 +98,8 @@ def test_what_is_slower_than_people_read_gives_way_to_a_smaller_build_that_is_no
 
 
 def test_speed_is_not_bought_with_what_a_model_knows() -> None:
-    crawling = {"bf16": between(0.5, 1), "q6_k": between(1, 2), "q4_k_m": between(2, 3), "q2_k": between(8, 9)}
-    found = chosen(64, crawling)
+    crawling = {"bf16": between(0.5, 1), "q8_0": between(0.7, 1.5), "q6_k": between(1, 2), "q4_k_m": between(2, 3)}
+    found = chosen(64, {**crawling, "q2_k": between(8, 9)})
     assert (tag(found), found.fits) == ("q4_k_m", True)
     assert found.reason == (
         "q4_k_m: the fastest that can be recommended; it surely writes 2 tokens a second and people read 6: "
@@ -131,6 +132,21 @@ def test_what_cannot_be_told_is_never_a_no() -> None:
     assert (found.build, found.fits) == (None, None)
     assert found.reason == "cannot say: its architecture 'new' is not known"
     assert chosen(64, options=()).fits is None
+
+
+def test_one_that_is_known_to_be_slow_is_not_the_fastest_of_those_that_nobody_has_timed() -> None:
+    found = chosen(64, {"q8_0": between(3, 5)})
+    assert tag(found) == "q6_k"
+    assert found.reason.endswith("of those that fit; how fast they are is not known")
+
+
+def test_whether_what_loses_most_of_a_model_fits_leaves_nothing_open() -> None:
+    needed = needed_of(BUILDS[-1].blueprint, Wanted().run(BUILDS[-1].blueprint)).total_bytes
+    close = ((at_least(needed) or 0) + (at_most(needed) or 0)) / 2 / GB
+    assert [each.fits for each in plans(close, None, "1 user")] == [False, False, False, False, None]
+    found = chosen(close)
+    assert (found.build, found.fits) == (None, False)
+    assert found.reason.startswith("none fits, not even q4_k_m: it needs 4")
 
 
 def test_what_the_engine_refuses_is_not_taken_and_its_words_are_the_reason() -> None:

@@ -2,8 +2,8 @@
 
 Of those that fit and are fast enough, the one that is expected to lose least; losses below NEGLIGIBLE_NATS count as
 none, and the smallest of those wins, because it is the fastest and leaves the most room. The likeliest figure counts,
-and the answer names the whole range. Where nothing is fast enough, the fastest, and how slow it is; where no speed is
-known, speed does not count and the answer says so.
+and the answer names the whole range. Where nothing is fast enough, the fastest, and how slow it is; of what may be,
+because nobody knows its speed, the least lossy, and the answer says so.
 
 Speed is never bought with more than MOST_NATS, and nothing is recommended that loses more than LAST_NATS: then there is
 no build to take, and the answer names what does fit and what it loses. A need that names a loss of its own, and a
@@ -48,8 +48,8 @@ def choose(plans: Iterable[BuildPlan], need: Need | None = None) -> Choice:
         if any(each.fits is not False for each in among):
             found = _chosen(among, asked)
             break
-    else:
-        found = _none(every, asked)
+    else:  # whether one fits that would not be recommended anyway leaves nothing open
+        found = _none([each for each in every if each.fits is False] or every, asked)
     lossy = [] if found.build is not None else [each for each in every if meets(each, asked) is True]
     return _beside(found, min(lossy, key=_counted_loss)) if lossy else found
 
@@ -73,10 +73,10 @@ def _chosen(among: list[BuildPlan], asked: Need) -> Choice:
     fast = [each for each in meeting if (_speed(each) or 0) >= READING_TOKENS_PER_S]
     if fast:
         return _least_lossy(fast, "of those that fit and write faster than people read")
-    known = [each for each in meeting if _speed(each) is not None]
-    if not known:
-        return _least_lossy(meeting, "of those that fit; how fast they are is not known")
-    return _slow(max(known, key=lambda each: _speed(each) or 0))
+    unknown = [each for each in meeting if _speed(each) is None]
+    if unknown:
+        return _least_lossy(unknown, "of those that fit; how fast they are is not known")
+    return _slow(max(meeting, key=lambda each: _speed(each) or 0))
 
 
 def meets(each: BuildPlan, need: Need) -> bool | None:
