@@ -23,7 +23,7 @@ from freehold.fit.architectures import ARCHITECTURES
 from freehold.fit.blueprint import RunShape
 from freehold.fit.memory import MemoryNeed, need
 from freehold.fit.read_gguf import blueprint_of_outline
-from freehold.fit.refused import refused
+from freehold.fit.refused import MOST_SLOTS, refused
 from freehold.weights.gguf import read_outline
 from tests.shapes import MODELS
 from tests.shapes.dense import GEMMA3, LLAMA
@@ -134,6 +134,14 @@ def test_gemma_3_27b_at_its_whole_context(oracle: Oracle, tmp_path: Path) -> Non
 def _said(oracle: Oracle, model: Model, folder: Path, run: RunShape) -> Word:
     (word,) = asyncio.run(oracle.ask(read_outline((model.write(folder),)), [run]))
     return word
+
+
+def test_the_engine_takes_as_many_slots_as_are_planned_for_and_not_one_more(oracle: Oracle, tmp_path: Path) -> None:
+    most, more = RunShape(256, MOST_SLOTS), RunShape(256, MOST_SLOTS + 1)
+    assert isinstance(_said(oracle, LLAMA, tmp_path, most), EngineSays)
+    assert isinstance(_said(oracle, LLAMA, tmp_path, more), Unknown)
+    blueprint = blueprint_of_outline(read_outline((LLAMA.write(tmp_path),)))
+    assert (refused(blueprint, most), refused(blueprint, more)) == (None, "it has 256 slots at most")
 
 
 def test_an_architecture_that_the_engine_does_not_know_is_refused(oracle: Oracle, tmp_path: Path) -> None:

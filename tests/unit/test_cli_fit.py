@@ -12,6 +12,7 @@ import pytest
 from freehold.catalog import Catalog
 from freehold.cli.main import main
 from tests.gguf_bytes import KEYS, STRING, gguf
+from tests.servers.tiny_gguf import tiny_split
 
 CARDS = "2x rtx-4090, 64GB"
 KINDS = {"exact", "measured", "estimated", "unknown"}
@@ -249,6 +250,39 @@ def test_a_file_is_read_and_its_weights_are_exact(capsys: pytest.CaptureFixture[
     (build,) = found["builds"]
     assert (build["origin"], build["weights_bytes"]["kind"]) == ("given", "exact")
     assert build["weights_bytes"]["value"] == 4000 * 40 + 32 * 4
+
+
+def test_a_build_in_several_files_is_read_from_all_of_them_and_told_which_is_missing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pieces = [tmp_path / f"own-0000{number}-of-00002.gguf" for number in (1, 2)]
+    for path, piece in zip(pieces, tiny_split(2), strict=True):
+        path.write_bytes(piece)
+    for path in pieces:
+        code, found = data(capsys, f"./{path.name}")
+        assert code == 0
+        assert found["builds"][0]["weights_bytes"] == {"kind": "exact", "value": 2 * (8 * 40 + 32 * 4)}
+    pieces[1].unlink()
+    code, out, err = called(capsys, f"./{pieces[0].name}")
+    assert (code, out) == (2, "")
+    assert pieces[1].name in err and "is one of 2 files" in err
+
+
+def test_a_context_of_one_token_is_planned_for(capsys: pytest.CaptureFixture[str]) -> None:
+    code, found = data(capsys, "llama-3.1-8b-instruct:q4_k_m", "--context", "1", "--on", "1x l40s")
+    assert code == 0
+    build = found["builds"][0]
+    assert (build["run"]["context_tokens"], build["kv_cache_bytes"]["value"]) == (1, 256 * 131_072)
+    assert build["prompt_tokens_per_s"]["kind"] == "estimated"
+
+
+def test_of_a_machine_whose_memory_is_not_said_it_cannot_be_said_what_fits(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = called(capsys, "llama-3.1-8b-instruct", "--on", "16 cores")
+    assert code == 4
+    assert "how much memory the machine has was not said" in " ".join(out.split()) and "0.0 GB" not in out
+    code, found = data(capsys, "--on", "16 cores")
+    assert (code, found["fits"], found["models"]) == (4, None, [])
+    assert any("was not said" in reason for reason in found["untold_because"])
 
 
 def test_a_header_that_lies_is_refused_with_what_is_wrong(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def _asked(found: Data) -> str:
     build = found["builds"][0]
     run, trained, asked = build["run"], build["trained_tokens"], found["need"]["context_tokens"]
     slots = f"{run['slots']} {'slot' if run['slots'] == 1 else 'slots'}"
-    context = f"{tokens(run['context_tokens'])} tokens of context"
+    context = f"{tokens(run['context_tokens'])} {'token' if run['context_tokens'] == 1 else 'tokens'} of context"
     cut = f"; it was trained with {tokens(trained)}, not the {tokens(asked)} asked for" if _is_cut(build, asked) else ""
     return f"{where}: {slots} with {context}, {run['cache_type_k']} cache{cut}"
 

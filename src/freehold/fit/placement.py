@@ -18,10 +18,12 @@ from freehold.core.quantity import Estimated, Exact, Quantity
 from freehold.fit.blueprint import Blueprint, RunShape
 from freehold.fit.loads import LayerLoad, Loads, loads
 from freehold.fit.memory import MemoryNeed, need
+from freehold.fit.refused import refused
 from freehold.hardware.rig import Place, Rig
 
 MARGIN_BYTES = 1 << 30
 """Left free on every accelerator: its driver's context and pools, which no arithmetic shows (llama.cpp's default)."""
+NO_MEMORY = 'how much memory the machine has was not said; add it, as in "16 cores, 64GB"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,11 @@ class Layout:
 def place(blueprint: Blueprint, run: RunShape, rig: Rig) -> Placement:
     """Where `blueprint`, run as `run` says, goes on `rig`."""
     needed = need(blueprint, run)
+    told = blueprint.cannot_say is None
+    if told and (refusal := refused(blueprint, run)) is not None:
+        return Placement(False, needed, why_not=f"the engine makes no context for it: {refusal}")
+    if told and not rig.accelerators and not rig.host_is_known:
+        return Placement(None, needed, why_not=NO_MEMORY)
     high = loads(blueprint, run, needed, high=True)
     low = loads(blueprint, run, needed, high=False)
     if high is None or low is None:
@@ -195,4 +202,4 @@ def _why_not(low: Loads, high: Loads, rig: Rig) -> str:
     least, most = (_host_bytes(parts, count, 0, alone=True) / 1e9 for parts in (low, high))
     there = sum(max(0, each.usable_bytes - MARGIN_BYTES - high.each) for each in rig.accelerators)
     there += rig.host.usable_bytes if rig.host_is_known or not rig.accelerators else 0
-    return f"it needs {least:.1f} to {most:.1f} GB and {rig.name} has {there / 1e9:.1f} GB for it"
+    return f"it needs {least:,.1f} to {most:,.1f} GB and {rig.name} has {there / 1e9:,.1f} GB for it"

@@ -113,6 +113,8 @@ def _worth(model: CatalogModel) -> float:
 
 def _may_fit(model: CatalogModel, rig: Rig) -> bool:
     """False where its weights alone are more than the machine has, at the fewest bits that are tried."""
+    if not rig.accelerators and not rig.host_is_known:
+        return True
     there = sum(place.usable_bytes for place in rig.places)
     return (model.parameters or 0) * LEAST_BITS / 8 <= there
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 from freehold.fit.blueprint import Blueprint, RunShape
 from freehold.fit.cache import CACHE_TYPES
 
+MOST_SLOTS = 256
+"""`LLAMA_MAX_SEQ`."""
+
 
 def refused(blueprint: Blueprint, run: RunShape) -> str | None:
     """Why the engine would make no context of `blueprint` for `run`; None where it would."""
+    if run.slots > MOST_SLOTS:
+        return f"it has {MOST_SLOTS} slots at most"
     for kind in (run.cache_type_k, run.cache_type_v):
         if kind not in CACHE_TYPES:
             return f"a cache cannot be of the type {kind!r}; it can be {', '.join(CACHE_TYPES)}"
