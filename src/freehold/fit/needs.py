@@ -8,6 +8,7 @@
             | number "prompt" rate  read, for each
             | "loss" ["<"] number   at most so many nats a token of expected loss
             | ["for"] task          a skill of the catalog: code, reasoning
+              "at least" may stand before a number, of a loss "at most"; both are meant where nothing is said
     number  = digits, "," or "_" between thousands, a fraction; k is 1,024 and m 1,048,576 tokens of context
 
 Every part stands once at most. What is not understood is an error that names the word and what would have been.
@@ -45,7 +46,9 @@ _PLAIN = {
     "loss": "nats of loss",
     "task": "tasks",
 }
-_PART = re.compile(r"(?P<number>\d[\d_]*(?:\.\d+)?)(?: ?(?P<unit>[km])(?![a-z]))? ?(?P<words>.*)")
+_PART = re.compile(
+    r"(?:at least |>=? ?|≥ ?)?(?P<number>\d[\d_]*(?:\.\d+)?)(?: ?(?P<unit>[km])(?![a-z]))? ?(?P<words>.*)"
+)
 _LOSS = re.compile(r"loss ?(?:<=?|below|under|at most)? ?(?P<number>\d*\.?\d+)")
 _UNITS = {None: 1, "k": 1024, "m": 1024**2}
 _UNDERSTOOD = (
@@ -130,6 +133,8 @@ def _need(found: Mapping[str, Any], text: str) -> Need:
 def _unknown(words: str, part: str, text: str, known: Any) -> NoReturn:
     near = nearest(words, known)
     guess = f" Did you mean {near[0]!r}?" if near else ""
+    if re.search(r"\d", words):
+        guess = " Parts are divided by commas."
     _refuse(
         text, part, f"{words!r} in {part!r} is not understood" if words else f"{part!r} does not say of what", guess
     )
