@@ -3,9 +3,14 @@
 A pass reads every weight that works on one of its tokens, and the caches, once; the memory's bandwidth bounds it, and
 published runs reach a share of that bound. Of 123 single-stream runs of llama.cpp on one accelerator (localmaxxing's
 rows as llmfit ships them, those above the physical bound left out) the middle eight tenths reach 0.38 to 0.87 with
-dense models; of 45 runs with mixtures of experts, counting active weights, 0.24 to 0.41. Where many tokens share the
-reading, a prompt's or those of several requests, the matrix rate bounds it as well, and the slower of both is taken.
-Layers on several places work one after the other, so their times add up.
+dense models, of 45 runs with mixtures of experts, counting active weights, 0.24 to 0.41; Gemma 4 31B reaches 0.36 on an
+A100 and gpt-oss 20B 0.67 on an RTX 4080 (Khmel). Where many tokens share the reading, a prompt's or those of several
+requests, the matrix rate bounds it as well, and the slower of both is taken. On an accelerator every operation takes
+its time beside that, whatever the bandwidth: of models of 3 to 31 billion weights a token took 2.9 to 11 ms more on a
+B300 than reading them, which is 5 to 10 us an operation (Khmel). Layers on several places work one after the other, so
+their times add up.
+
+Khmel: Pavlo Khmel, "LLM throughput benchmark on 13 GPUs and 10 models", 2026-06-07, llama.cpp with one request at once.
 """
 
 from __future__ import annotations
@@ -21,9 +26,12 @@ from freehold.fit.placement import Placement, Share
 from freehold.fit.work import Matrix, Work
 from freehold.hardware.rig import Place
 
-DENSE_SHARE = (0.38, 0.87)
-EXPERTS_SHARE = (0.24, 0.41)
-_BASIS = "the data sheet's bandwidth and the share of it that published runs reach"
+OPERATION_S = (1e-6, 1e-5)
+"""The least is assumed: with more an RTX 3090 would not write the 156.6 tokens/s of 8B Q4_0 that it does (llama.cpp PR
+15802)."""
+DENSE_SHARE = (0.36, 0.87)
+EXPERTS_SHARE = (0.24, 0.67)
+_BASIS = "the data sheet's bandwidth, the share of it that published runs reach, and the time of an operation"
 _RATE_BASIS = "the data sheet's matrix rate and a share of it that is assumed"
 # Of a type by itself: ggml's block sizes.
 BITS = {
@@ -120,10 +128,20 @@ def _per_s(tokens: int, step: _Pass, placement: Placement, work: Work, rate_of: 
         if rates is None:
             return Unknown(f"the matrix rate of {place.name} is not known")
         (slow_share, quick_share), (slow_rate, quick_rate) = shares, rates
-        slowest += max(read / promised / slow_share, operations / slow_rate)
-        quickest += max(read / promised / quick_share, operations / quick_rate)
+        quick_s, slow_s = (_operations(place, placement, work) * each for each in OPERATION_S)
+        slowest += max(
+            read / promised / slow_share, read / promised / quick_share + slow_s, operations / slow_rate + slow_s
+        )
+        quickest += max(read / promised / quick_share, operations / quick_rate) + quick_s
     basis = _BASIS if rate_of is _boundless else f"{_BASIS}; {_RATE_BASIS}"
     return Estimated(tokens / slowest, tokens / quickest, basis)
+
+
+def _operations(place: Place, placement: Placement, work: Work) -> float:
+    """Of the graph, those of an accelerator's layers: a processor begins one at once."""
+    if place.kind == "host":
+        return 0.0
+    return work.nodes * sum(_part(share, work) for share in placement.shares if share.place == place)
 
 
 def _fp16(place: Place) -> tuple[float, float] | None:
