@@ -38,6 +38,12 @@ def test_an_embedding_input_over_the_batch_tells_both_counts() -> None:
     assert (error.data["prompt_tokens"], error.data["limit_tokens"]) == (700, 512)
 
 
+def test_a_word_that_the_engine_does_not_know_is_no_failure_of_the_engine() -> None:
+    said = _body(code=500, message="Unknown reasoning format: x", type="server_error")
+    error = refusal(LOCAL, 500, said)
+    assert isinstance(error, RequestError) and error.param == "reasoning_format"
+
+
 @pytest.mark.parametrize(
     ("upstream", "status", "kind", "shown"),
     [

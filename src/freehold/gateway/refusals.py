@@ -23,6 +23,7 @@ from freehold.core.errors import (
 from freehold.core.ports import Upstream
 
 _TOO_LARGE = re.compile(r"input \((\d{1,15}) tokens\) is (?:too large|larger)[^(]*\(.*?(\d{1,15})\)")
+_WRONG_FORMAT = "Unknown reasoning format"
 
 
 def refusal(upstream: Upstream, status: int, raw: bytes, retry_after: str | None = None) -> FreeholdError:
@@ -58,6 +59,8 @@ def _local(upstream: Upstream, status: int, detail: dict[str, Any]) -> FreeholdE
         )
     if status == 501 or "not supported" in message:
         return UnsupportedError(f"{upstream.model} cannot do this: {message}")
+    if message.startswith(_WRONG_FORMAT):  # which it calls a failure of its own
+        return RequestError(f"The engine refused the request: {message}", param="reasoning_format")
     if status == 503:
         return LoadingError(f"{upstream.model} is still loading.", hint="Try again in a moment.")
     if 400 <= status < 500:
