@@ -87,6 +87,11 @@ def test_a_loopback_address_needs_none(host: str, home: Path) -> None:
     refuse_open_address(ServerSettings(host=host), Access(KeyBook(home), None))
 
 
+def test_what_is_no_address_is_called_none_and_not_one_that_others_reach(home: Path) -> None:
+    with pytest.raises(SettingsError, match=r"256\.1\.1\.1 is not an address of this machine"):
+        refuse_open_address(ServerSettings(host="256.1.1.1"), Access(KeyBook(home), None))
+
+
 @pytest.mark.parametrize("given", [None, b"", b"a b", b"x" * 129, b"a\nb", "ü".encode()])
 def test_an_id_that_could_spoil_a_header_or_a_log_is_replaced(given: Any) -> None:
     assert request_id(given).startswith(b"req_")

@@ -38,7 +38,8 @@ _OPEN = ("/health", "/health/live", "/health/ready", *PAGES)
 
 
 def refuse_open_address(server: ServerSettings, access: Access) -> None:
-    """Raises SettingsError where the house would listen beyond this machine without asking who is there."""
+    """Raises SettingsError where the house would listen beyond this machine without asking who is there, or nobody can
+    tell where that is."""
     if not access.needed and not _stays_here(server.host):
         raise SettingsError(
             f"{server.host} can be reached from other machines, and there is neither a key nor a sign-on.",
@@ -182,13 +183,14 @@ def _bracketed(host: str) -> str:
 
 
 def _stays_here(host: str) -> bool:
-    """True where every address of `host` is loopback. An empty host listens everywhere."""
+    """True where every address of `host` is loopback. An empty host listens everywhere. Raises SettingsError where it
+    has none."""
     if not host:
         return False
     if is_loopback(host):
         return True
     try:
         found: Iterable[tuple[object, ...]] = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
-        return False
+    except OSError as error:
+        raise SettingsError(f"{host} is not an address of this machine: {error.strerror}.", host=host) from error
     return all(is_loopback(str(row[4][0])) for row in found)  # type: ignore[index]  # sockaddr, typed as object
