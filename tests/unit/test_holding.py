@@ -131,8 +131,10 @@ class Counting:
     permit: Permit
     upstream = Upstream("llamacpp", "http://worker/v1", "m", Capabilities(tokenize=True), socket_path="/x")
 
-    async def call(self, _path: str, body: Mapping[str, Any], *, root: bool) -> dict[str, Any]:
+    async def call(self, path: str, body: Mapping[str, Any], *, root: bool) -> dict[str, Any]:
         assert root
+        if path == "/apply-template":
+            return {"prompt": body["messages"][0]["content"] + body["chat_template_kwargs"]["date_string"]}
         return {"tokens": [1] * len(str(body["content"]).split())}
 
 
@@ -145,6 +147,14 @@ async def test_a_prompt_counts_whole_in_whatever_form_the_engine_takes_it(prompt
     asking: Any = Counting(Permit(Access(KeyBook(home), None), Local(), meter, meter.enter(None)))
     with pytest.raises(LimitError, match=r"may take (30|31|32) tokens"):
         await held_back(asking, "complete", {"prompt": prompt, "max_tokens": 1})
+
+
+async def test_what_a_template_is_told_beside_the_messages_counts_too(home: Path) -> None:
+    meter = ada(tokens_per_day=1500)
+    asking: Any = Counting(Permit(Access(KeyBook(home), None), Local(), meter, meter.enter(None)))
+    body = {"messages": [{"role": "user", "content": "Hi "}], "chat_template_kwargs": {"date_string": TEXT * 60}}
+    with pytest.raises(LimitError, match="may take 1,802 tokens"):
+        await held_back(asking, "chat", {**body, "max_tokens": 1})
 
 
 def test_requests_at_work_hold_back_the_energy_that_the_dearest_one_took() -> None:

@@ -25,10 +25,10 @@ USUAL_TOKENS = 4096
 """Room for an ordinary answer: less is no share, as long as more is left."""
 SHARE = 4
 TEMPLATE_TOKENS = 1024
-"""What a chat template says of its own beside messages and tools; those seen say less than half of it."""
+"""What a chat template says of its own beside what it is given; those seen say less than half of it."""
 Asked = Literal["chat", "complete", "embed"]
 _PROMPTS: Mapping[Asked, tuple[str, ...]] = {
-    "chat": ("messages", "tools"),
+    "chat": ("messages", "tools", "chat_template_kwargs"),
     "complete": ("prompt",),
     "embed": ("input",),
 }
