@@ -123,7 +123,10 @@ def test_a_rotated_key_keeps_its_id_and_the_old_text_opens_as_long_as_was_said(h
     new = json.loads(freehold("keys", "rotate", "ada", "--grace", "1h", "--json").stdout)["key"]
     assert new.split("_")[1] == old.split("_")[1] and new != old
     assert ask(house, old).status == ask(house, new).status == 200
-    newest = freehold("keys", "rotate", "ada", "--quiet").stdout.strip()
+    assert "The old one opens until 20" in freehold("keys", "rotate", "ada", "--grace", "1h").stdout
+    said = freehold("keys", "rotate", "ada").stdout
+    assert "The old one opens nothing any more." in said
+    newest = said.split()[0]
     assert (ask(house, old).status, ask(house, new).status, ask(house, newest).status) == (401, 401, 200)
 
 

@@ -165,12 +165,14 @@ def rotate_command(key: Name, grace: Grace = None, as_json: Json = False, quiet:
     from freehold.python import access
 
     made = access.rotate(key, access.span_s(grace) if grace is not None else 0)
-    return _show_once(made, Output(as_json=as_json, quiet=quiet))
+    until = [each.until_s for each in made.key.hashes if each.until_s is not None]
+    old = f" The old one opens until {_iso(until[0])}." if until else " The old one opens nothing any more."
+    return _show_once(made, Output(as_json=as_json, quiet=quiet), old)
 
 
-def _show_once(made: Made, output: Output) -> int:
+def _show_once(made: Made, output: Output, about_old: str = "") -> int:
     data = {"id": made.key.id, "owner": made.key.owner, "key": made.text}
-    text = f"{made.text}\nThe key of {made.key.owner} ({made.key.id}). It is not shown again."
+    text = f"{made.text}\nThe key of {made.key.owner} ({made.key.id}). It is not shown again.{about_old}"
     if made.ended:
         text += f" {were(made.ended, 'request')} ended."
     output.sentence(data, text, bare=made.text)
