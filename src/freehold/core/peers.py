@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*")
+# What the resolver takes for an address all the same, in C's spelling: 10.7 is 10.0.0.7. No name ends in a number.
+_IN_NUMBERS = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)")
 _LONGEST_NAME = 253
 _USUAL_PORTS = {"https": 443, "http": 80}
 
@@ -36,7 +38,7 @@ def read_peer(text: str) -> Peer:
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if _is_address(bare) and (":" in bare) == (bare != host):
         return peer_at(bare, int(port))
-    if _NAME.fullmatch(host) and len(host) <= _LONGEST_NAME:
+    if _NAME.fullmatch(host) and not _IN_NUMBERS.fullmatch(host) and len(host) <= _LONGEST_NAME:
         return Peer(host, int(port))
     raise ValueError("names no single host: a name, an IPv4 address, or an IPv6 address in brackets")
 
