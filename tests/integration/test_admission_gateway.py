@@ -13,7 +13,8 @@ import pytest
 
 from freehold.app import build_house
 from freehold.core.errors import BusyError, LimitError
-from freehold.gateway.access.key import Key, Limits
+from freehold.gateway.access.book import KeyBook
+from freehold.gateway.access.key import Limits
 from freehold.gateway.admission.ticket import Wish
 from freehold.gateway.asking import Local
 from freehold.gateway.gateway import Gateway
@@ -113,7 +114,7 @@ async def test_a_budget_of_energy_ends_with_what_the_counter_says_and_a_restart_
         access=house.access,
         open_ledger=lambda: opened(ledger, "relaxed", version="test", meter=meter()),
     )
-    ada = Key("0123abcd", "ada", (), 0, limits=Limits(wh_per_day=3.0))
+    ada, _ = KeyBook(house.settings.home).create("ada", limits=Limits(wh_per_day=3.0))
     async with _running(gateway):
         for used_wh in (2, 4):
             stream = await gateway.open("chat", _chat(stream=True), Local(key=ada))

@@ -7,6 +7,7 @@ environment or from a file named by it (`NAME_FILE`), never from `freehold.toml`
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import os
 from collections.abc import Mapping
@@ -195,9 +196,15 @@ def load_despite_errors() -> Settings:
     try:
         found = read_file(env, Path.cwd())
     except SettingsError as error:
-        _log.warning("%s Nothing in it counts now, neither home nor the ledger's folder.", error.message)
+        _say_once(f"{error.message} Nothing in it counts now, neither home nor the ledger's folder.")
         found = SettingsFile()
     return _from(TableReader(found.data, found.text, []), env, found.path)
+
+
+@functools.cache
+def _say_once(warning: str) -> None:
+    """A command may read the settings several times."""
+    _log.warning("%s", warning)
 
 
 def require_readable() -> None:
