@@ -149,14 +149,23 @@ async def test_a_build_without_a_template_is_not_offered_for_chat(home: Path, sm
 async def test_a_context_that_memory_cannot_hold_is_refused_before_a_process_is_started(
     home: Path, smollm2_gguf: Path
 ) -> None:
-    options = EngineOptions(context_tokens=8192, slots=1024)
+    options = EngineOptions(context_tokens=8192, slots=256)
     worker = worker_of(held(smollm2_gguf, smollm2_gguf), home, options)
     with pytest.raises(
-        WorkerStartError, match=r"8,192 tokens in 1024 slots takes 193\.5 GB .* and .* GB are free"
+        WorkerStartError, match=r"8,192 tokens in 256 slots takes 48\.4 GB .* and .* GB are free"
     ) as raised:
         await worker.start()
     assert raised.value.hint == "Lower context_tokens or slots in freehold.toml, or stop another model."
     assert worker.report().pid is None and not raised.value.log
+
+
+async def test_more_slots_than_the_engine_takes_are_refused_before_a_process_is_started(
+    home: Path, smollm2_gguf: Path
+) -> None:
+    worker = worker_of(held(smollm2_gguf, smollm2_gguf), home, EngineOptions(context_tokens=256, slots=257))
+    with pytest.raises(WorkerStartError, match="makes no context for it: it has 256 slots at most"):
+        await worker.start()
+    assert worker.report().pid is None
 
 
 def damaged(weights: Path, damage: Callable[[bytes], bytes], folder: Path) -> Path:

@@ -11,6 +11,7 @@ from freehold.fit.memory import need
 from freehold.fit.placement import place
 from freehold.fit.read_catalog import blueprint_of_model
 from freehold.fit.read_gguf import blueprint_of_gguf
+from freehold.fit.refused import refused
 from freehold.hardware.rig import Place, Rig
 
 MIB = 1 << 20
@@ -61,3 +62,13 @@ def test_an_architecture_that_is_not_known_gives_no_figure() -> None:
     assert isinstance(needed.total_bytes, Unknown) and "deepseek4" in needed.total_bytes.reason
     placed = place(blueprint, RunShape(8192), Rig("any", (_place("host", "host", 64),), None, here=False))
     assert placed.fits is None and placed.why_not == needed.total_bytes.reason
+
+
+def test_a_cache_in_32_bits_is_not_counted_and_not_refused_windows_or_not() -> None:
+    """A worker may be set to it; what the engine keeps of windows to go back to is counted all the same."""
+    run = RunShape(2048, cache_type_k="f32", cache_type_v="f32")
+    for name in ("gemma-3-27b-it", "llama-3.1-8b-instruct"):
+        found = need(_model(name), run)
+        assert refused(_model(name), run) is None
+        assert found.kv_cache_bytes == Unknown("what a cache of f32 takes is not known here")
+        assert isinstance(found.process_bytes, Estimated)

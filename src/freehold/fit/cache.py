@@ -22,6 +22,7 @@ CACHE_TYPES: dict[str, tuple[int, int]] = {
     "q4_0": (32, 18),
     "iq4_nl": (32, 18),
 }
+_ROWS = {**CACHE_TYPES, "f32": (1, 4)}
 STATE_BYTES = 4
 
 
@@ -77,5 +78,5 @@ def _value_width(blueprint: Blueprint, layer: Layer, run: RunShape) -> int:
 
 def row_bytes(kind: str, width: int) -> int:
     """What `width` values of one token take in a cache of type `kind`."""
-    values, size_bytes = CACHE_TYPES[kind]
+    values, size_bytes = _ROWS[kind]
     return width * size_bytes // values

@@ -14,7 +14,7 @@ from freehold.fit.blueprint import Blueprint, RunShape
 from freehold.fit.cache import cache_bytes, state_bytes
 from freehold.fit.compute import compute_bytes, output_bytes
 from freehold.fit.overhead import mapped_twice_bytes, process_bytes
-from freehold.fit.refused import refused
+from freehold.fit.refused import refused, uncounted
 from freehold.fit.weights import weights_bytes
 
 COMPUTE_SLACK_BYTES, COMPUTE_SLACK = 8 << 20, 0.01
@@ -69,7 +69,7 @@ class MemoryNeed:
 
 def need(blueprint: Blueprint, run: RunShape) -> MemoryNeed:
     """What `blueprint` needs to be run as `run` says."""
-    reason = blueprint.cannot_say or refused(blueprint, run)
+    reason = blueprint.cannot_say or uncounted(run) or refused(blueprint, run)
     unknown = Unknown(reason) if reason else None
     return MemoryNeed(
         weights_bytes=weights_bytes(blueprint),

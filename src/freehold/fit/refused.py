@@ -13,9 +13,8 @@ def refused(blueprint: Blueprint, run: RunShape) -> str | None:
     """Why the engine would make no context of `blueprint` for `run`; None where it would."""
     if run.slots > MOST_SLOTS:
         return f"it has {MOST_SLOTS} slots at most"
-    for kind in (run.cache_type_k, run.cache_type_v):
-        if kind not in CACHE_TYPES:
-            return f"a cache cannot be of the type {kind!r}; it can be {', '.join(CACHE_TYPES)}"
+    if uncounted(run) is not None:
+        return None
     attending = [layer for layer in blueprint.kinds if layer.attention != "none"]
     key_block, value_block = CACHE_TYPES[run.cache_type_k][0], CACHE_TYPES[run.cache_type_v][0]
     if value_block > 1 and attending and not run.flash_attention:
@@ -28,3 +27,9 @@ def refused(blueprint: Blueprint, run: RunShape) -> str | None:
     if latent and run.cache_type_k != run.cache_type_v:
         return "keys and values are one in its cache, so that both must be of one type"
     return None
+
+
+def uncounted(run: RunShape) -> str | None:
+    """Why nobody here can tell what a cache of `run` takes, which the engine may well make; None where somebody can."""
+    kinds = {run.cache_type_k, run.cache_type_v} - CACHE_TYPES.keys()
+    return f"what a cache of {', '.join(sorted(kinds))} takes is not known here" if kinds else None

@@ -22,6 +22,7 @@ from freehold.engines.llamacpp.identity import engine_id
 from freehold.fit.blueprint import Blueprint
 from freehold.fit.memory import MemoryNeed, need
 from freehold.fit.read_gguf import blueprint_of_gguf, blueprint_of_unreadable
+from freehold.fit.refused import refused
 from freehold.hardware import calibration, probe
 from freehold.hardware.calibration import Calibration
 from freehold.hardware.fingerprint import fingerprint
@@ -110,8 +111,15 @@ class Preparation:
         return self._taken(blueprint, chosen, machine)
 
     def _taken(self, blueprint: Blueprint, chosen: Choices, machine: Machine) -> Choices:
-        """`chosen`, shown. Raises WorkerStartError where it asks for more than the machine has."""
+        """`chosen`, shown. Raises WorkerStartError where it asks for more than the machine has, or the engine takes."""
         self.shown.update(chosen.shown)
+        refusal = refused(blueprint, chosen.run)
+        if refusal is not None:
+            raise WorkerStartError(
+                self._build.name,
+                f"the engine makes no context for it: {refusal}.",
+                hint="Set fewer slots, or another cache_type, in freehold.toml.",
+            )
         too_much = over_memory(blueprint, chosen, machine)
         if too_much is not None:
             raise WorkerStartError(
