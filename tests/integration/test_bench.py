@@ -72,6 +72,7 @@ def test_every_layout_is_measured_with_its_fidelity_and_the_winner_is_used_and_e
     assert not list(house.settings.runtime_dir.glob("w-*")), "no folder of a process is left"
     winner = report.winner
     assert winner is not None
+    assert report.share < 1 and f" with {report.share:.0%} of the workload on 20" in report.reason
     record.write(house.settings.home, report.as_json())
     applied = house.remembered.apply(held(house), EngineOptions())
     assert (applied.arm, applied.why.reason) == (winner.standing.arm, report.reason)

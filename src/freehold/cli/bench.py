@@ -78,10 +78,11 @@ def _show(report: Mapping[str, Any], output: Output) -> None:
         output.line("\nSorted out after a short run, or not faithful enough:")
         output.table((WAYS[0], Column("short_run", "SHORT RUN", right=True), *WAYS[5:]), rest, empty="")
     before, after = report["load"]["before"], report["load"]["after"]
-    unit = report["arms"][0]["unit"]
+    unit, share = report["arms"][0]["unit"], report["work"]["share"]
+    cut = "" if share == 1 else f" with {share:.0%} of the workload, so that requests and texts are as much shorter"
     output.line(
-        f"\nSpeed in {unit}, median and range; generation and prompt in tokens/s of one stream; from float32 in nats, "
-        f"mean and standard error.\nReference: {report['reference']}.\n"
+        f"\nSpeed in {unit}{cut}; median and range; generation and prompt in tokens/s of one stream; from float32 in "
+        f"nats, mean and standard error.\nReference: {report['reference']}.\n"
         f"Load of this machine: {before:.2f} before, {after:.2f} after; {report['elapsed_s']:.0f} s in all."
     )
     if report["winner"] is None:

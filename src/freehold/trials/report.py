@@ -61,7 +61,8 @@ class Report:
         speed, before = self.verdict.winner, self.verdict.incumbent
         assert speed is not None, "a row of the winner has its trial"
         against = "" if speed is before else f" against {before.speed:.3g} of {before.arm.name}"
-        said = f"measured {speed.speed:.3g} {unit}{against} on {self.taken_on[:10]}"
+        cut = "" if self.share == 1 else f" with {self.share:.0%} of the workload"
+        said = f"measured {speed.speed:.3g} {unit}{against}{cut} on {self.taken_on[:10]}"
         if row.fidelity is not None:
             said += f", {row.fidelity.nats:.2g} ± {row.fidelity.error:.1g} nats from float32"
         return f"{said} (bar: {self.bar}{', quick' if self.quick else ''})"
