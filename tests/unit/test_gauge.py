@@ -98,6 +98,13 @@ def test_the_costs_of_an_invented_machine_are_found_again() -> None:
     assert {count: each.value for count, each in weights[plan.BASE].items()} == pytest.approx(WEIGHT_S, rel=1e-6)
 
 
+def test_the_types_of_what_is_held_are_timed_before_others() -> None:
+    found = plan.ordered(["Q4_1", "F32", "a type that is not timed"])
+    assert found[:3] == (plan.BASE, "Q4_1", "F32")
+    assert sorted(found) == sorted(plan.TYPES)
+    assert plan.ordered(()) == plan.TYPES
+
+
 def test_what_the_server_takes_is_told_from_what_the_engine_computes() -> None:
     parts = solve.Parts(exactly(PASS_S), exactly(NODE_S), exactly(WIDTH_S))
     base = {count: exactly(each) for count, each in WEIGHT_S.items()}

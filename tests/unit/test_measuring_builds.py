@@ -12,7 +12,7 @@ from freehold.core.builds import HeldBuild
 from freehold.core.errors import CallError
 from freehold.core.refs import Reference
 from freehold.fit.read_gguf import blueprint_of_gguf
-from freehold.python.measuring import expected_s, predicted_builds, told
+from freehold.python.measuring import expected_s, predicted_builds, told, types_held
 from freehold.store.store import Store
 from tests.calibrations import calibration
 from tests.gguf_bytes import KEYS, gguf
@@ -75,3 +75,11 @@ def test_the_help_says_how_long_both_take(capsys: pytest.CaptureFixture[str]) ->
     assert main(["machine", "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "in about a minute" in shown and "half a minute for a build of 100 MB where nothing else runs" in shown
+
+
+def test_the_types_that_are_timed_first_are_those_of_what_is_held_and_can_be_read(store: Store, tmp_path: Path) -> None:
+    assert types_held(store) == ["Q4_1"]
+    for file in (file for build in Store(store.layout.home).builds() for file in build.files):
+        file.chmod(0o600)
+        file.write_bytes(b"GGUF")
+    assert types_held(store) == []

@@ -76,7 +76,7 @@ def _here(
 ) -> Speeds:
     if isinstance(calibration, Unknown):
         return Speeds(calibration, calibration)
-    missing = _disturbed(calibration) or not_measured(work, run, calibration)
+    missing = not_measured(work, run, calibration) or _disturbed(calibration)
     if missing:
         return Speeds(Unknown(missing), Unknown(missing))
     error = MODEL_ERROR + (MIX_ERROR if blueprint.tensors is None else 0)

@@ -6,6 +6,7 @@ Nothing is fetched. Records are kept under the home (`hardware.calibration`, `ha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import math
 import statistics
@@ -13,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from freehold.core.builds import HeldBuild
-from freehold.core.errors import CallError
+from freehold.core.errors import CallError, WeightsError
 from freehold.core.quantity import Measured, Quantity, Unknown, as_json, likeliest
 from freehold.core.refs import parse
 from freehold.core.settings import Settings, load
@@ -59,11 +60,25 @@ async def measure_machine(settings: Settings | None = None, *, tell: Tell) -> di
     """Measure, keep the record, and say what it holds. It takes a minute and all of the processor. Raises EngineError,
     StoreError, WorkerStartError."""
     settings = settings or load()
-    found = await measure(probe.machine(), runtime_dir=settings.runtime_dir, log_dir=settings.home / "logs", tell=tell)
+    held = await asyncio.to_thread(types_held, Store.of(settings))
+    logs = settings.home / "logs"
+    found = await measure(probe.machine(), runtime_dir=settings.runtime_dir, log_dir=logs, tell=tell, first=held)
     path = calibration.kept_at(settings.home, found.fingerprint)
     make_folder(path.parent)
     write_whole(path, calibration.encoded(found))
     return {"kept_at": str(path), **document(found)}
+
+
+def types_held(store: Store) -> list[str]:
+    """The types of the matrices of all builds that are held, which speeds are asked of first. One whose header cannot
+    be read has none."""
+    found = set[str]()
+    for build in store.builds():
+        if build.facts.format == "gguf":
+            with contextlib.suppress(WeightsError):
+                tensors = blueprint_of_gguf(build.files).tensors or ()
+                found |= {tensor.type for tensor in tensors if len(tensor.shape) > 1}
+    return sorted(found)
 
 
 def document(found: Calibration) -> dict[str, Any]:

@@ -63,8 +63,10 @@ async def measure(
     log_dir: Path,
     tell: Callable[[str], None],
     seconds: float = SECONDS,
+    first: Sequence[str] = (),
 ) -> Calibration:
-    """The record of `machine`, which is the one we run on. `tell` hears what is being measured. Raises EngineError.
+    """The record of `machine`, which is the one we run on, types of `first` before others. `tell` hears what is being
+    measured. Raises EngineError.
 
     What there is no time for in `seconds` is not in the record; what all else rests on takes a quarter of a minute.
     """
@@ -72,7 +74,14 @@ async def measure(
     tried = _thread_counts(machine)
     with tempfile.TemporaryDirectory(prefix="freehold-measure-") as name:
         scratch = Path(name)
-        threads, heard = await _timed(scratch, tried, seconds, tell)
+        orders = {
+            "scratch": str(scratch),
+            "try_threads": tried,
+            "cache_bytes": caches.largest_bytes(),
+            "types": plan.ordered(first),
+            "seconds": seconds,
+        }
+        threads, heard = await _timed(orders, tried, tell)
         tell("what the server adds")
         for count in plan.SPOKEN:
             await _served(scratch / f"spoken-{count}.gguf", count, threads, heard, runtime_dir, log_dir)
@@ -80,8 +89,8 @@ async def measure(
     return record(heard.windows, fingerprint(machine), threads, tried, quiet)
 
 
-async def _timed(scratch: Path, tried: Sequence[int], seconds: float, tell: Callable[[str], None]) -> tuple[int, Heard]:
-    """Run the program; returns the fastest thread count with what was heard."""
+async def _timed(orders: Mapping[str, Any], tried: Sequence[int], tell: Callable[[str], None]) -> tuple[int, Heard]:
+    """Run the program with `orders`; returns the fastest thread count with what was heard."""
     heard = Heard()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-I", "-B", "-m", "freehold.engines.llamacpp.gauge.program"),
@@ -93,12 +102,6 @@ async def _timed(scratch: Path, tried: Sequence[int], seconds: float, tell: Call
     errors = asyncio.create_task(process.stderr.read())
     threads, told = tried[0], ""
     try:
-        orders = {
-            "scratch": str(scratch),
-            "try_threads": tried,
-            "cache_bytes": caches.largest_bytes(),
-            "seconds": seconds,
-        }
         process.stdin.write(json.dumps(orders).encode() + b"\n")
         async for line in process.stdout:
             said = json.loads(line)

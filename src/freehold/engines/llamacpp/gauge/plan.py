@@ -1,5 +1,6 @@
 """What the micro-benchmark measures, in which order. The base type and attention with a plain
-cache are always measured; of the others, those at the end where there is time. What people run most stands first.
+cache are always measured; of the others, those at the end where there is time. What is held here stands first, then
+what people run most.
 
 Data only. Every model is larger than the processor's caches, because the weights of those that people run are; the
 two small ones that isolate a pass and a look of attention are the exception.
@@ -8,6 +9,7 @@ two small ones that isolate a pass and a look of attention are the exception.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from freehold.engines.llamacpp.gauge.shapes import Shape
@@ -53,6 +55,12 @@ class Pass:
 
     tokens: int
     held: int = 0
+
+
+def ordered(first: Iterable[str]) -> tuple[str, ...]:
+    """TYPES with those of `first` before the others; the base type leads, because it is measured always."""
+    wanted = {BASE, *first}
+    return tuple(sorted(TYPES, key=lambda kind: kind not in wanted))
 
 
 def wide(kind: str, cache_bytes: int) -> Shape:

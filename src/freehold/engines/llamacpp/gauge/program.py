@@ -135,7 +135,7 @@ def _block(library: Any, kind: str) -> bytes:
 
 
 def main() -> None:
-    """Orders on stdin: scratch, try_threads, cache_bytes, seconds; then, once asked for, threads."""
+    """Orders on stdin: scratch, try_threads, cache_bytes, types, seconds; then, once asked for, threads."""
     lock.arm_death_signal()
     keep_stdout()
     os.putenv("GGML_NO_BACKTRACE", "1")  # read as it ends by an assertion: a debugger's pages would hide what failed
@@ -151,16 +151,16 @@ def main() -> None:
             bench.run(f"threads {count} {kind}", plan.wide(kind, cache_bytes), Room(count), [Pass(1)])
     _say({"tried": True})
     threads = json.loads(sys.stdin.readline())["threads"]
-    _parts(bench, Room(threads), cache_bytes)
+    _parts(bench, Room(threads), cache_bytes, orders["types"])
 
 
-def _parts(bench: Bench, room: Room, cache_bytes: int) -> None:
+def _parts(bench: Bench, room: Room, cache_bytes: int, types: Sequence[str]) -> None:
     bench.run("small", plan.SMALL, room, [Pass(1)])
     _grounds(bench, room, cache_bytes)
     for size in plan.OTHER_LOOKS:
         _look(bench, room, plan.PLAIN_CACHE, size)
-    _, *others = plan.TYPES
-    for count, kind in enumerate((*others, *plan.TYPES), 1):
+    _, *others = types
+    for count, kind in enumerate((*others, *types), 1):
         if bench.over:
             return
         _weights(bench, room, kind, cache_bytes)
