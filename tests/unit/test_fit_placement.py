@@ -178,3 +178,5 @@ def test_a_run_that_the_engine_refuses_fits_nowhere() -> None:
     found = place(fit_cases.blueprint(4), RunShape(512, cache_type_k="q8_0", cache_type_v="q8_0"), described("64GB"))
     assert found.fits is False
     assert found.why_not == "the engine makes no context for it: its keys do not fill whole blocks of q8_0"
+    strange = place(fit_cases.blueprint(4, cannot_say="nobody knows it"), RunShape(512, slots=257), described("64GB"))
+    assert strange.fits is False, "so many slots it makes of no model"

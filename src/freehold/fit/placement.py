@@ -78,10 +78,9 @@ class Layout:
 def place(blueprint: Blueprint, run: RunShape, rig: Rig) -> Placement:
     """Where `blueprint`, run as `run` says, goes on `rig`."""
     needed = need(blueprint, run)
-    told = blueprint.cannot_say is None
-    if told and (refusal := refused(blueprint, run)) is not None:
+    if (refusal := refused(blueprint, run)) is not None:
         return Placement(False, needed, why_not=f"the engine makes no context for it: {refusal}")
-    if told and not rig.accelerators and not rig.host_is_known:
+    if blueprint.cannot_say is None and not rig.accelerators and not rig.host_is_known:
         return Placement(None, needed, why_not=NO_MEMORY)
     high = loads(blueprint, run, needed, high=True)
     low = loads(blueprint, run, needed, high=False)
